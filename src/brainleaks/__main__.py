@@ -1,0 +1,5 @@
+"""``python -m brainleaks``."""
+
+from brainleaks.cli import main
+
+main()

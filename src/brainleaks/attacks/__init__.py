@@ -1,0 +1,20 @@
+"""The attacks, one file each, and the registry of their names."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from brainleaks.attacks.brainleaks_v1 import BrainLeaksV1
+from brainleaks.attacks.brainleaks_v2 import BrainLeaksV2
+from brainleaks.attacks.fredrikson import Fredrikson
+
+#: Any attack, told apart by its ``attack`` field: how a study file names one.
+Attack = Annotated[BrainLeaksV1 | BrainLeaksV2 | Fredrikson, Field(discriminator="attack")]
+
+ATTACKS: dict[str, type[BrainLeaksV1] | type[BrainLeaksV2] | type[Fredrikson]] = {
+    "fredrikson": Fredrikson,
+    "brainleaks-v1": BrainLeaksV1,
+    "brainleaks-v2": BrainLeaksV2,
+}
+
+__all__ = ["ATTACKS", "Attack", "BrainLeaksV1", "BrainLeaksV2", "Fredrikson"]

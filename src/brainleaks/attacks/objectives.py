@@ -1,0 +1,29 @@
+"""What attacks maximise or minimise: one value a sample, from a network's response."""
+
+from typing import Literal
+
+from torch import Tensor
+
+from brainleaks.networks import Response
+
+Readout = Literal["membrane", "spikes"]
+
+
+def confidence(response: Response, labels: Tensor, readout: Readout = "membrane") -> Tensor:
+    """``p_c = mean over t of softmax(U[t])_c``, ``(B,)`` in [0, 1] (PROTOCOL, Notation).
+
+    ``readout="spikes"`` takes the softmax of the output spikes instead of the membrane.
+    """
+    trace = response.membrane if readout == "membrane" else response.spikes
+    assert trace is not None, "an ordinary network has no output spikes"
+    return _of_class(trace.softmax(-1), labels)
+
+
+def negative_log_likelihood(response: Response, labels: Tensor) -> Tensor:
+    """``-mean over t of log softmax(U[t])_c``, ``(B,)``."""
+    return -_of_class(response.membrane.log_softmax(-1), labels)
+
+
+def _of_class(trace: Tensor, labels: Tensor) -> Tensor:
+    """Mean over time of each sample's own class in a ``(T, B, C)`` trace."""
+    return trace.mean(0).gather(1, labels.unsqueeze(1)).squeeze(1)

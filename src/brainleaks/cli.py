@@ -1,0 +1,234 @@
+"""The command line: arguments in, text or JSON out."""
+
+import difflib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from brainleaks import InputError, __version__, keep_freed_memory
+
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+_DEVICE = click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
+)
+_DATA_DIR = click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    help="Folder that holds the data; default BRAINLEAKS_DATA, else downloaded to the user's cache.",
+)
+
+
+def main() -> None:
+    """Entry point: a user's mistake is one sentence on stderr and exit status 2."""
+    keep_freed_memory()
+    try:
+        status = cli(standalone_mode=False)
+    except InputError as error:
+        _fail(str(error))
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        hint = " See 'brainleaks --help'." if isinstance(error, click.UsageError) else ""
+        _fail(error.format_message() + hint)
+    except OSError as error:
+        _fail(f"{error.filename or 'a file'}: {error.strerror or error}.")
+    else:
+        sys.exit(status or 0)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def cli() -> None:
+    """Reconstruct what a neural network was trained on, and judge how much it leaks."""
+
+
+@cli.command("list")
+@_JSON
+def list_command(as_json: bool) -> None:
+    """Show the presets, data sets and attacks."""
+    from brainleaks.attacks import ATTACKS
+    from brainleaks.data import DATASETS
+    from brainleaks.study import load_study, preset_names
+
+    listing = {
+        "presets": {name: load_study(name).description for name in preset_names()},
+        "datasets": {
+            name: (source.__doc__ or "").partition("\n")[0] for name, source in DATASETS.items()
+        },
+        "attacks": {
+            name: {
+                "access": attack.access,
+                "networks": "spiking" if attack.spiking else "ordinary",
+                "description": (attack.__doc__ or "").partition("\n")[0],
+            }
+            for name, attack in ATTACKS.items()
+        },
+    }
+    if as_json:
+        _print_json(listing)
+        return
+    for title in ("presets", "datasets"):
+        click.echo(f"{title}")
+        for name, text in listing[title].items():
+            click.echo(f"  {name:<15} {text}")
+    click.echo("attacks (access that each needs, networks that it attacks)")
+    for name, facts in listing["attacks"].items():
+        click.echo(f"  {name:<15} {facts['access']}, {facts['networks']}: {facts['description']}")
+
+
+@cli.command()
+@click.argument("study", metavar="PRESET_OR_FILE")
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True)
+@_DATA_DIR
+@click.option("--out", type=click.Path(path_type=Path), help="Run folder; default runs/NAME-seedN.")
+@click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Change a field of the study, by its path: target.training.epochs=5.")
+@_DEVICE
+@_JSON
+def run(
+    study: str,
+    seed: int,
+    data_dir: Path | None,
+    out: Path | None,
+    settings: tuple[str, ...],
+    device: str,
+    as_json: bool,
+) -> None:
+    """Train, attack, judge and report; what was done before is not done again."""
+    from brainleaks.report import write_report
+    from brainleaks.study import folder, load_study, run_study
+
+    resolved = load_study(study, settings)
+    place = out or Path("runs") / f"{resolved.name}-seed{seed}"
+    folder.prepare(place)
+    outcome = run_study(resolved, seed=seed, data_dir=data_dir, device=_device(device))
+    results = folder.write(outcome, place)
+    report = write_report(place)
+    if as_json:
+        _print_json(results)
+    else:
+        _print_results(results)
+        click.echo(f"report: {report}")
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--run", "run_dir", type=click.Path(path_type=Path), required=True, help="A finished run's folder.")
+@_DEVICE
+@_JSON
+def evaluate(file: Path, run_dir: Path, device: str, as_json: bool) -> None:
+    """Judge the reconstructions in FILE by a run's evaluators.
+
+    FILE is safetensors with one tensor, or a plain tensor written by torch.save: (classes, T, 1, D)
+    spikes or spike probabilities, or (classes, 1, D) images.
+    """
+    from brainleaks.study.judging import evaluate_file
+
+    results = evaluate_file(file, run_dir, device=_device(device))
+    if as_json:
+        _print_json(results)
+    else:
+        _print_attacks(results["attacks"])
+
+
+@cli.command()
+@click.argument("run_dir", metavar="DIR", type=click.Path(path_type=Path))
+def report(run_dir: Path) -> None:
+    """Make the report of a finished run again."""
+    from brainleaks.report import write_report
+
+    click.echo(write_report(run_dir))
+
+
+@cli.group()
+def data() -> None:
+    """Fetch and check data sets."""
+
+
+@data.command()
+@click.argument("name")
+@_DATA_DIR
+def fetch(name: str, data_dir: Path | None) -> None:
+    """Download the data set NAME from its publisher unless it is there, and check it."""
+    from brainleaks.data.files import data_folder
+
+    source, folder = _source(name), data_folder(data_dir)
+    source.fetch(folder)
+    _describe(source.load(folder))
+
+
+@data.command()
+@click.argument("name")
+@_DATA_DIR
+def check(name: str, data_dir: Path | None) -> None:
+    """Read the data set NAME, which must be there, and verify its checksum."""
+    from brainleaks.data.files import data_folder
+
+    source, folder = _source(name), data_folder(data_dir)
+    if not source.present(folder):
+        raise InputError(
+            f"{name} is not in {folder}; 'brainleaks data fetch {name}' downloads it."
+        )
+    _describe(source.load(folder))
+
+
+def _source(name: str) -> Any:
+    from brainleaks.data import DATASETS
+
+    if name not in DATASETS:
+        near = difflib.get_close_matches(name, DATASETS, 1, 0.4)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise InputError(
+            f"no data set called {name!r}.{hint} The data sets are {', '.join(DATASETS)}."
+        )
+    return DATASETS[name]
+
+
+def _describe(dataset: Any) -> None:
+    shape = " x ".join(map(str, dataset.input_shape))
+    click.echo(
+        f"{dataset.name}: {len(dataset.class_names)} classes, {len(dataset.train.labels)} training "
+        f"and {len(dataset.test.labels)} test images of {shape}; fingerprint {dataset.fingerprint}"
+    )
+
+
+def _device(name: str) -> str:
+    import torch
+
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError("--device cuda: torch finds no CUDA device; use auto or cpu.")
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return name
+
+
+def _print_json(content: Any) -> None:
+    click.echo(json.dumps(content))
+
+
+def _print_results(results: dict[str, Any]) -> None:
+    target = results["target"]
+    click.echo(f"target ({target['family']}): test accuracy {target['test_accuracy']:.4f}")
+    for evaluator in results["evaluators"]:
+        click.echo(f"evaluator {evaluator['name']}: test accuracy {evaluator['test_accuracy']:.4f}")
+    _print_attacks(results["attacks"])
+
+
+def _print_attacks(attacks: list[dict[str, Any]]) -> None:
+    click.echo(f"{'attack':<20}{'evaluator':<14}{'accuracy':>9}{'top-3':>8}{'conf.':>8}{'DAA':>8}")
+    for entry in attacks:
+        metrics = (entry[k] for k in ("attack_accuracy", "top3_accuracy", "confidence", "daa"))
+        one, three, confidence, daa = metrics
+        click.echo(
+            f"{entry['name']:<20}{entry['evaluator']:<14}{one:>9.3f}{three:>8.3f}{confidence:>8.3f}{daa:>8.3f}"
+        )
+        if draws := entry.get("draws"):
+            mean, std = draws["mean"]["attack_accuracy"], draws["std"]["attack_accuracy"]
+            click.echo(f"{'':<34}{mean:>9.3f} +- {std:.3f} over {draws['n']} draws")
+
+
+def _fail(message: str) -> None:
+    click.echo(f"brainleaks: {message}", err=True)
+    sys.exit(2)

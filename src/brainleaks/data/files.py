@@ -1,0 +1,60 @@
+"""Where data lies, and how it gets there."""
+
+import os
+from pathlib import Path
+
+import platformdirs
+import pooch
+import requests
+
+from brainleaks.errors import InputError
+
+
+def data_folder(given: Path | None) -> Path:
+    """The folder to look for data in: as given, else ``BRAINLEAKS_DATA``, else the user's cache.
+
+    Raises:
+        InputError: if a folder was named and does not exist.
+    """
+    named = given or (Path(value) if (value := os.environ.get("BRAINLEAKS_DATA")) else None)
+    if named is None:
+        return Path(platformdirs.user_cache_dir("brainleaks")) / "data"
+    if not named.is_dir():
+        origin = "--data-dir" if given else "BRAINLEAKS_DATA"
+        raise InputError(
+            f"{origin}: the folder {named} does not exist; name the folder that holds the data, "
+            "or leave it out to download."
+        )
+    return named
+
+
+def download(url: str, destination: Path) -> None:
+    """Download a file; it appears at ``destination`` whole or not at all.
+
+    Raises:
+        InputError: if the network, the server or the disk fails.
+    """
+    try:
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        pooch.retrieve(
+            url,
+            known_hash=None,
+            fname=destination.name,
+            path=destination.parent,
+            downloader=pooch.HTTPDownloader(timeout=30),
+        )
+    except requests.RequestException as error:
+        raise InputError(
+            f"cannot download {url}: {_cause(error)}. Check the network, or put the file at "
+            f"{destination} yourself."
+        ) from error
+    except OSError as error:
+        raise InputError(f"cannot write {destination}: {error.strerror or error}.") from error
+
+
+def _cause(error: requests.RequestException) -> str:
+    if isinstance(error, requests.HTTPError) and error.response is not None:
+        return f"the server answered {error.response.status_code}"
+    if isinstance(error, requests.Timeout):
+        return "the server did not answer in time"
+    return "no connection"

@@ -1,0 +1,14 @@
+"""How reconstructions are judged."""
+
+from brainleaks.evaluation.judge import Draws, Judgement, judge_images, judge_spikes, scale_each
+from brainleaks.evaluation.metrics import Metrics, metrics
+
+__all__ = [
+    "Draws",
+    "Judgement",
+    "Metrics",
+    "judge_images",
+    "judge_spikes",
+    "metrics",
+    "scale_each",
+]

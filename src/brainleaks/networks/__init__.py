@@ -1,0 +1,7 @@
+"""The paper's networks: fully connected targets and convolutional evaluators, ANN and SNN."""
+
+from brainleaks.networks.conv import ConvNet, SpikingConvNet
+from brainleaks.networks.mlp import MLP, SpikingMLP
+from brainleaks.networks.response import Response, respond
+
+__all__ = ["MLP", "ConvNet", "Response", "SpikingConvNet", "SpikingMLP", "respond"]

@@ -1,0 +1,78 @@
+"""The paper's targets: two fully connected layers, ordinary or spiking (PROTOCOL, Networks)."""
+
+from math import prod
+
+import torch
+from torch import Tensor, nn
+
+from brainleaks.networks.response import Response
+from brainleaks.neuron import LIF, Surrogate
+from brainleaks.synapse import SpikeLinear
+
+
+class MLP(nn.Module):
+    """``Linear(D, hidden)`` - sigmoid - ``Linear(hidden, C)``: images ``(B, C, H, W)`` to logits."""
+
+    spiking = False
+
+    def __init__(self, input_shape: tuple[int, ...], classes: int, *, hidden: int = 3000) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(prod(input_shape), hidden)
+        self.fc2 = nn.Linear(hidden, classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.fc2(torch.sigmoid(self.fc1(images.flatten(1))))
+        return logits
+
+    @property
+    def activations(self) -> int:
+        """Values kept for one image during a backward pass."""
+        return self.fc1.in_features + 3 * self.fc1.out_features
+
+
+class SpikingMLP(nn.Module):
+    """``Linear(D, hidden)`` - LIF - ``Linear(hidden, C)`` - LIF: spikes ``(T, B, C, H, W)``.
+
+    The forward pass is :meth:`respond` after :meth:`drive`; an attack that needs the gradient of
+    many inputs summed can stop between the two and use :meth:`pull_back` once.
+    """
+
+    spiking = True
+
+    def __init__(
+        self,
+        input_shape: tuple[int, ...],
+        classes: int,
+        *,
+        hidden: int = 3000,
+        beta: float,
+        surrogate: Surrogate,
+    ) -> None:
+        super().__init__()
+        self.input_shape = input_shape
+        self.fc1 = SpikeLinear(prod(input_shape), hidden)
+        self.lif1 = LIF(beta=beta, surrogate=surrogate)
+        self.fc2 = nn.Linear(hidden, classes)
+        self.lif2 = LIF(beta=beta, surrogate=surrogate)
+
+    def forward(self, spikes: Tensor) -> Response:
+        return self.respond(self.drive(spikes))
+
+    def drive(self, spikes: Tensor) -> Tensor:
+        """Hidden layer's input current, ``(T, B, hidden)``; affine in the spikes."""
+        current: Tensor = self.fc1(spikes.flatten(2))
+        return current
+
+    def respond(self, current: Tensor) -> Response:
+        """Output layer's answer to the hidden layer's input current."""
+        hidden, _ = self.lif1(current)
+        return Response(*self.lif2(self.fc2(hidden)))
+
+    def pull_back(self, gradient: Tensor) -> Tensor:
+        """Transpose of :meth:`drive`: a gradient ``(T, B, hidden)`` to one on the input."""
+        return (gradient @ self.fc1.weight).unflatten(-1, self.input_shape)
+
+    @property
+    def activations(self) -> int:
+        """Values kept for one sample and time step during a backward pass."""
+        return self.fc1.in_features + 4 * self.fc1.out_features

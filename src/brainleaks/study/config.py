@@ -1,0 +1,274 @@
+"""Study files: a whole experiment, typed."""
+
+import difflib
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from torch import nn
+
+from brainleaks.attacks import Attack
+from brainleaks.data.encoding import RateCode
+from brainleaks.errors import InputError
+from brainleaks.networks import MLP, ConvNet, SpikingConvNet, SpikingMLP
+from brainleaks.neuron import ArcTan, FastSigmoid
+from brainleaks.training import Readout, Recipe
+
+_LARGEST_FILE = 1 << 20
+
+_Surrogate = Annotated[FastSigmoid | ArcTan, Field(discriminator="surrogate")]
+_Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=60)]
+_Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Spiking(_Strict):
+    beta: _Share
+    surrogate: _Surrogate
+    readout: Readout = "membrane"
+    spiking: Literal[True] = Field(default=True, exclude=True)
+
+
+class _Ordinary(_Strict):
+    readout: Literal["membrane"] = Field(default="membrane", exclude=True)
+    spiking: Literal[False] = Field(default=False, exclude=True)
+
+
+class MLPConfig(_Ordinary):
+    """:class:`~brainleaks.networks.MLP`."""
+
+    architecture: Literal["mlp"]
+    hidden: Annotated[int, Field(ge=1)] = 3000
+
+    def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
+        """The network, freshly initialised from torch's global generator."""
+        return MLP(input_shape, classes, hidden=self.hidden)
+
+
+class SpikingMLPConfig(_Spiking):
+    """:class:`~brainleaks.networks.SpikingMLP`."""
+
+    architecture: Literal["spiking-mlp"]
+    hidden: Annotated[int, Field(ge=1)] = 3000
+
+    def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
+        """The network, freshly initialised from torch's global generator."""
+        neuron = {"beta": self.beta, "surrogate": self.surrogate}
+        return SpikingMLP(input_shape, classes, hidden=self.hidden, **neuron)  # type: ignore[arg-type]
+
+
+class ConvNetConfig(_Ordinary):
+    """:class:`~brainleaks.networks.ConvNet`."""
+
+    architecture: Literal["conv"]
+    kernel: Annotated[int, Field(ge=1)] = 5
+    padding: Annotated[int, Field(ge=0)] = 0
+
+    def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
+        """The network, freshly initialised from torch's global generator."""
+        return ConvNet(input_shape, classes, kernel=self.kernel, padding=self.padding)
+
+
+class SpikingConvNetConfig(_Spiking):
+    """:class:`~brainleaks.networks.SpikingConvNet`."""
+
+    architecture: Literal["spiking-conv"]
+    kernel: Annotated[int, Field(ge=1)] = 5
+    padding: Annotated[int, Field(ge=0)] = 0
+
+    def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
+        """The network, freshly initialised from torch's global generator."""
+        return SpikingConvNet(
+            input_shape,
+            classes,
+            kernel=self.kernel,
+            padding=self.padding,
+            beta=self.beta,
+            surrogate=self.surrogate,
+        )
+
+
+NetworkConfig = Annotated[
+    MLPConfig | SpikingMLPConfig | ConvNetConfig | SpikingConvNetConfig,
+    Field(discriminator="architecture"),
+]
+
+
+class Model(_Strict):
+    """A network and how it is trained."""
+
+    network: NetworkConfig
+    training: Recipe
+
+
+class PrintedAttack(_Strict):
+    """An attack's figures as the paper's release prints them."""
+
+    attack_accuracy: _Share
+    top3_accuracy: _Share
+    confidence: _Share
+    daa: _Share
+
+
+class Printed(_Strict):
+    """The figures that the paper's release prints for this study (PROTOCOL, Figures printed)."""
+
+    target_test_accuracy: _Share | None = None
+    evaluator_test_accuracy: _Share | None = None
+    attacks: dict[_Label, PrintedAttack] = {}
+
+
+class Study(_Strict):
+    """One experiment: a data set, a target, its evaluators, and the attacks on it.
+
+    ``draws`` is the number of Bernoulli draws that spike probabilities are judged on; ``printed``
+    holds the paper's own figures, shown beside the measured ones.
+    """
+
+    name: _Label
+    description: str = ""
+    dataset: Literal["digits", "att-faces"]
+    encoding: RateCode | None = None
+    target: Model
+    evaluators: Annotated[dict[_Label, Model], Field(min_length=1)]
+    attacks: Annotated[dict[_Label, Attack], Field(min_length=1)]
+    draws: Annotated[int, Field(ge=1)] = 1000
+    printed: Printed = Printed()
+
+    @model_validator(mode="after")
+    def _one_family(self) -> "Study":
+        spiking = self.spiking
+        family = "spiking" if spiking else "ordinary"
+        if spiking and self.encoding is None:
+            raise ValueError("encoding: missing; a spiking target needs one, such as rate")
+        if not spiking and self.encoding is not None:
+            raise ValueError("encoding: an ordinary target takes images; leave encoding out")
+        for label, model in self.evaluators.items():
+            if model.network.spiking != spiking:
+                raise ValueError(f"evaluators.{label}: must be {family} like the target")
+        for label, attack in self.attacks.items():
+            if attack.spiking != spiking:
+                raise ValueError(f"attacks.{label}: {attack.attack} does not attack {family} networks")
+        return self
+
+    @property
+    def spiking(self) -> bool:
+        """Whether the target is a spiking network."""
+        return self.target.network.spiking
+
+
+def preset_names() -> list[str]:
+    """The presets that come with the package."""
+    folder = resources.files("brainleaks.study") / "presets"
+    return sorted(p.name.removesuffix(".yaml") for p in folder.iterdir() if p.name.endswith(".yaml"))
+
+
+def load_study(name_or_file: str, settings: tuple[str, ...] = ()) -> Study:
+    """A preset by name, or a study file by path, with ``path.to.field=value`` settings applied.
+
+    Raises:
+        InputError: if there is no such preset or file, or it is not a valid study.
+    """
+    where, text = _read(name_or_file)
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"{where} is not valid YAML: {_one_line(str(error))}.") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{where}: expected a mapping of fields such as name, dataset, target.")
+    for setting in settings:
+        _apply(content, setting)
+    return parse_study(where, content)
+
+
+def parse_study(where: str, content: Any) -> Study:
+    """Validate the content of a study file.
+
+    Raises:
+        InputError: naming the file and the field.
+    """
+    try:
+        return Study.model_validate(content)
+    except ValidationError as error:
+        problems = [_sentence(e) for e in error.errors()]
+        shown = "; ".join(problems[:3])
+        more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
+        raise InputError(f"{where}: {shown}{more}.") from error
+
+
+def _read(name_or_file: str) -> tuple[str, str]:
+    if name_or_file in preset_names():
+        preset = resources.files("brainleaks.study") / "presets" / f"{name_or_file}.yaml"
+        return f"preset {name_or_file}", preset.read_text(encoding="utf-8")
+    path = Path(name_or_file)
+    if path.suffix not in (".yaml", ".yml") and not path.is_file():
+        near = difflib.get_close_matches(name_or_file, preset_names(), 1, 0.4)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise InputError(
+            f"no preset or study file called {name_or_file!r}.{hint} "
+            f"The presets are {', '.join(preset_names())}."
+        )
+    try:
+        if path.stat().st_size > _LARGEST_FILE:
+            raise InputError(f"{path} is over 1 MB; a study file is a page of YAML.")
+        return str(path), path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}.") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not a text file in UTF-8.") from error
+
+
+def _apply(content: dict[str, Any], setting: str) -> None:
+    """Set one ``path.to.field=value`` in the raw content; validation follows."""
+    path, equals, value = setting.partition("=")
+    keys = path.strip().split(".")
+    if not equals or not all(keys):
+        raise InputError(f"--set {setting!r}: expected path.to.field=value.")
+    node = content
+    for key in keys[:-1]:
+        child = node.setdefault(key, {}) if isinstance(node, dict) else None
+        if not isinstance(child, dict):
+            raise InputError(f"--set {setting!r}: {key} has no fields of its own.")
+        node = child
+    try:
+        node[keys[-1]] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise InputError(f"--set {setting!r}: {value!r} is not a YAML value.") from error
+
+
+_TAGS = {
+    "mlp",
+    "spiking-mlp",
+    "conv",
+    "spiking-conv",
+    "fast-sigmoid",
+    "arctan",
+    "brainleaks-v1",
+    "brainleaks-v2",
+    "fredrikson",
+}
+
+
+def _sentence(error: Any) -> str:
+    """One validation error: which field, what was found, what was expected."""
+    loc = list(error["loc"])
+    # a union's tag comes right after the field or label that it tags
+    path = ".".join(str(k) for i, k in enumerate(loc) if not (i and k in _TAGS and i < len(loc) - 1 and i > 1))
+    if error["type"] == "extra_forbidden":
+        return f"{path}: unknown field"
+    if error["type"] == "missing":
+        return f"{path}: missing"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    if not path:
+        return message
+    found = f"found {error['input']!r}, " if not isinstance(error["input"], dict) else ""
+    return f"{path}: {found}{message[:1].lower()}{message[1:]}"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,193 @@
+"""The run folder: what a run leaves behind, and reading it back.
+
+======================================  ==========================================================
+``study.yaml``                          the study as resolved; runs again as it is
+``results.json``                        every number
+``provenance.json``                     versions, seed, hashes, machine, command
+``target.safetensors``                  weights
+``evaluators/NAME.safetensors``         weights
+``reconstructions/NAME.safetensors``    ``reconstruction``: ``(classes, T, 1, D)`` spikes or spike
+                                        probabilities, ``(classes, 1, D)`` images
+``truth.safetensors``                   ``images``: one training image a class
+``figures/``, ``report.html``           see :mod:`brainleaks.report`
+======================================  ==========================================================
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+import yaml
+from torch import Tensor, nn
+
+from brainleaks import atomic
+from brainleaks.errors import InputError
+from brainleaks.evaluation import Judgement
+from brainleaks.study.config import Study, parse_study
+from brainleaks.study.runner import Outcome, Trained
+
+
+def prepare(folder: Path) -> None:
+    """Make sure, before hours of work, that the run folder can be written and is ours to write.
+
+    Raises:
+        InputError: if it cannot, or holds something else than a run.
+    """
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "study.yaml").exists():
+        raise InputError(
+            f"--out: {folder} holds files that are not a run of brainleaks; choose another folder."
+        )
+    probe = folder / ".writable"
+    existed = folder.exists()
+    atomic.write_bytes(probe, b"")
+    probe.unlink()
+    if not existed:
+        folder.rmdir()
+
+
+def write(outcome: Outcome, folder: Path) -> dict[str, Any]:
+    """Write the run folder, all but its report; returns the content of ``results.json``."""
+    results = summary(outcome, folder)
+    atomic.write_tensors(folder / "target.safetensors", outcome.target.network.state_dict())
+    for trained in outcome.evaluators:
+        path = folder / "evaluators" / f"{trained.name}.safetensors"
+        atomic.write_tensors(path, trained.network.state_dict())
+    for item in outcome.reconstructions:
+        path = folder / "reconstructions" / f"{item.name}.safetensors"
+        atomic.write_tensors(path, {"reconstruction": to_release(item.values)})
+    atomic.write_tensors(folder / "truth.safetensors", {"images": _one_a_class(outcome)})
+    weights = {t.name: _weights_digest(t) for t in (outcome.target, *outcome.evaluators)}
+    atomic.write_json(folder / "provenance.json", outcome.provenance | {"weights": weights})
+    atomic.write_json(folder / "results.json", results)
+    plain = outcome.study.model_dump(mode="json")
+    atomic.write_text(folder / "study.yaml", yaml.safe_dump(plain, sort_keys=False))
+    return results
+
+
+def summary(outcome: Outcome, folder: Path) -> dict[str, Any]:
+    """Every number of a run, as JSON."""
+    dataset, study = outcome.dataset, outcome.study
+    return {
+        "run_dir": str(folder),
+        "preset": study.name,
+        "seed": outcome.seed,
+        "dataset": {
+            "name": dataset.name,
+            "classes": len(dataset.class_names),
+            "class_names": list(dataset.class_names),
+            "input_shape": list(dataset.input_shape),
+            "train": len(dataset.train.labels),
+            "test": len(dataset.test.labels),
+            "fingerprint": dataset.fingerprint,
+        },
+        "target": {"family": "snn" if study.spiking else "ann", **outcome.target.facts},
+        "evaluators": [{"name": e.name, **e.facts} for e in outcome.evaluators],
+        "attacks": [
+            attack_entry(item.name, evaluator, judgement)
+            | {key: item.facts[key] for key in ("seconds", "queries", "curve")}
+            for item in outcome.reconstructions
+            for evaluator, judgement in item.judgements.items()
+        ],
+        "printed": study.printed.model_dump(mode="json"),
+    }
+
+
+def attack_entry(name: str, evaluator: str, judgement: Judgement) -> dict[str, Any]:
+    """One reconstruction in the eyes of one evaluator."""
+    entry = {"name": name, "evaluator": evaluator, **judgement.metrics}
+    if judgement.draws is not None:
+        entry["draws"] = judgement.draws
+    return entry | {"matrix": judgement.matrix.double().cpu().tolist()}
+
+
+def read_results(folder: Path) -> dict[str, Any]:
+    """The content of a run's ``results.json``.
+
+    Raises:
+        InputError: if ``folder`` is not a finished run.
+    """
+    if not (folder / "results.json").is_file():
+        raise InputError(
+            f"{folder} is not a finished run: it has no results.json. Name the folder that "
+            "'brainleaks run' printed."
+        )
+    results = atomic.read_json(folder / "results.json")
+    if not isinstance(results, dict) or not {"dataset", "target", "attacks"} <= results.keys():
+        raise InputError(f"{folder / 'results.json'} is not the results of a run.")
+    return results
+
+
+def read_study(folder: Path) -> Study:
+    """The study of a run folder.
+
+    Raises:
+        InputError: if it is not there, or not valid.
+    """
+    path = folder / "study.yaml"
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not valid YAML.") from error
+    return parse_study(str(path), content)
+
+
+def load_evaluators(folder: Path, device: str) -> dict[str, nn.Module]:
+    """A run's evaluators, with the weights in its folder.
+
+    Raises:
+        InputError: if the weights are missing, or those of another architecture.
+    """
+    study, data = read_study(folder), read_results(folder)["dataset"]
+    evaluators = {}
+    for name, model in study.evaluators.items():
+        network = model.network.build(tuple(data["input_shape"]), data["classes"])
+        load_weights(network, folder / "evaluators" / f"{name}.safetensors")
+        evaluators[name] = network.to(device).eval()
+    return evaluators
+
+
+def load_weights(network: nn.Module, path: Path) -> None:
+    """Load a safetensors file into a network of the same architecture.
+
+    Raises:
+        InputError: naming the first weight that does not fit.
+    """
+    found = {name: tuple(t.shape) for name, t in atomic.read_tensors(path).items()}
+    expected = {name: tuple(t.shape) for name, t in network.state_dict().items()}
+    for name in (*expected, *found):
+        if found.get(name) != expected.get(name):
+            raise InputError(
+                f"{path} holds the weights of another architecture: {name} is "
+                f"{found.get(name, 'absent')}, expected {expected.get(name, 'absent')}."
+            )
+    network.load_state_dict(atomic.read_tensors(path))
+
+
+def to_release(values: Tensor) -> Tensor:
+    """``(T, C, channels, H, W)`` to ``(C, T, 1, D)``; ``(C, channels, H, W)`` to ``(C, 1, D)``."""
+    if values.ndim == 5:
+        return values.flatten(2).transpose(0, 1).unsqueeze(2)
+    return values.flatten(1).unsqueeze(1)
+
+
+def from_release(values: Tensor, input_shape: tuple[int, ...]) -> Tensor:
+    """Inverse of :func:`to_release`."""
+    if values.ndim == 4:
+        return values.squeeze(2).transpose(0, 1).unflatten(2, input_shape)
+    return values.squeeze(1).unflatten(1, input_shape)
+
+
+def _one_a_class(outcome: Outcome) -> Tensor:
+    """The first training image of each class."""
+    images, labels = outcome.dataset.train
+    first = [int((labels == c).nonzero()[0]) for c in range(len(outcome.dataset.class_names))]
+    return images[torch.tensor(first)]
+
+
+def _weights_digest(trained: Trained) -> str:
+    tensors = {k: v.detach().cpu().contiguous() for k, v in trained.network.state_dict().items()}
+    return hashlib.sha256(safetensors.torch.save(tensors)).hexdigest()

@@ -1,0 +1,98 @@
+"""Judging reconstructions from a file by the evaluators of a run."""
+
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from brainleaks import atomic
+from brainleaks.errors import InputError
+from brainleaks.randomness import stream
+from brainleaks.study import folder
+from brainleaks.study.runner import judge
+
+
+def evaluate_file(path: Path, run_dir: Path, *, device: str) -> dict[str, Any]:
+    """Judge the reconstructions in a file as ``brainleaks run`` judges its own.
+
+    Args:
+        path: safetensors with one tensor, or a plain tensor written by ``torch.save``.
+        run_dir: a finished run's folder.
+        device: ``"cpu"`` or ``"cuda"``.
+
+    Raises:
+        InputError: if the file cannot be read without unpickling, or does not fit the run.
+    """
+    results, study = folder.read_results(run_dir), folder.read_study(run_dir)
+    data = results["dataset"]
+    released = read_reconstruction(path)
+    check(path, released, data["classes"], tuple(data["input_shape"]), study.spiking)
+    evaluators = folder.load_evaluators(run_dir, device)
+    values = folder.from_release(released.float(), tuple(data["input_shape"])).to(device)
+    if study.encoding is not None and values.ndim == 4:
+        values = values.expand(study.encoding.steps, *values.shape)
+    entries = []
+    for name, evaluator in evaluators.items():
+        generator = stream(results["seed"], name, "judgement")
+        judgement = judge(evaluator, values, draws=study.draws, generator=generator)
+        entries.append(folder.attack_entry(path.stem, name, judgement))
+    return {"file": str(path), "run_dir": str(run_dir), "attacks": entries}
+
+
+def read_reconstruction(path: Path) -> Tensor:
+    """The one tensor in a safetensors file, or in a file written by ``torch.save``.
+
+    Raises:
+        InputError: if it holds anything else; nothing is unpickled.
+    """
+    if not path.is_file():
+        raise InputError(f"no such file: {path}.")
+    if zipfile.is_zipfile(path):
+        return _read_torch(path)
+    tensors = atomic.read_tensors(path)
+    if len(tensors) != 1:
+        raise InputError(
+            f"{path} holds {len(tensors)} tensors ({', '.join(sorted(tensors)[:5])}); expected one."
+        )
+    return next(iter(tensors.values()))
+
+
+def check(
+    path: Path, values: Tensor, classes: int, input_shape: tuple[int, ...], spiking: bool
+) -> None:
+    """Refuse reconstructions that the run's evaluators cannot take.
+
+    Raises:
+        InputError: for a wrong shape or type, NaN or infinity, or values outside [0, 1] (images
+            for an ordinary network are min-max scaled before they are judged and may have any).
+    """
+    size = int(torch.tensor(input_shape).prod())
+    shape = tuple(values.shape)
+    as_spikes = len(shape) == 4 and shape[0] == classes and shape[1] > 0 and shape[2:] == (1, size)
+    as_images = shape == (classes, 1, size)
+    if not (as_images or (as_spikes and spiking)):
+        spikes = f"({classes}, T, 1, {size}) spikes or " if spiking else ""
+        raise InputError(f"{path} has shape {shape}; expected {spikes}({classes}, 1, {size}) images.")
+    if values.is_complex() or values.dtype.is_floating_point and not values.isfinite().all():
+        raise InputError(f"{path} holds values that are not finite real numbers (NaN or infinity).")
+    low, high = float(values.min()), float(values.max())
+    if spiking and not (low >= 0 and high <= 1):
+        raise InputError(f"{path} holds values from {low:g} to {high:g}; expected 0 to 1.")
+
+
+def _read_torch(path: Path) -> Tensor:
+    try:
+        value = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            f"{path} holds more than a tensor and would have to be unpickled, which can run "
+            "anyone's code. Save the plain tensor with torch.save, or use safetensors."
+        ) from error
+    except (RuntimeError, ValueError, EOFError, KeyError, OSError) as error:
+        raise InputError(f"{path} is not a whole file written by torch.save.") from error
+    if not isinstance(value, Tensor):
+        raise InputError(f"{path} holds a {type(value).__name__}; expected one plain tensor.")
+    return value

@@ -1,0 +1,142 @@
+"""Every stage's result, kept under the hash of all that determines it."""
+
+import hashlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+import brainleaks
+from brainleaks import atomic
+from brainleaks.monitor import Monitor, State
+
+_SHARE_OF_TIME_SAVING = 0.05
+
+
+@dataclass
+class Artefact:
+    """A stage's result: tensors, which are reproducible to the byte, and facts such as seconds."""
+
+    tensors: dict[str, Tensor]
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+class Store:
+    """A folder of artefacts; by default ``BRAINLEAKS_STORE``, else in the user's cache."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        named = os.environ.get("BRAINLEAKS_STORE")
+        self.root = root or Path(named or Path(platformdirs.user_cache_dir("brainleaks")) / "store")
+
+    def get_or_make(
+        self, stage: str, key: dict[str, Any], make: Callable[["Recorder"], Artefact]
+    ) -> Artefact:
+        """The artefact of ``stage`` under ``key``, made if it is not there yet.
+
+        ``make`` is handed a monitor that shows progress and keeps checkpoints, so that what was
+        cut off goes on where it stopped.
+        """
+        base = self.root / f"{stage.split(':')[0]}-{digest(key)}"
+        weights, facts = base.with_suffix(".safetensors"), base.with_suffix(".json")
+        if weights.exists() and facts.exists():
+            return Artefact(atomic.read_tensors(weights), atomic.read_json(facts))
+        recorder = Recorder(base.with_suffix(".checkpoint"), stage)
+        artefact = make(recorder)
+        artefact.facts |= {"seconds": round(recorder.seconds, 3), "curve": recorder.curve}
+        atomic.write_tensors(weights, artefact.tensors)
+        atomic.write_json(facts, artefact.facts)
+        recorder.forget()
+        return artefact
+
+
+class Recorder(Monitor):
+    """Shows a progress bar on a terminal, and keeps a checkpoint to go on from.
+
+    Checkpoints are as frequent as a twentieth of the time allows.
+    """
+
+    def __init__(self, checkpoint: Path, label: str) -> None:
+        self.curve: list[dict[str, float]] = []
+        self._checkpoint, self._label = checkpoint, label
+        self._started = time.perf_counter()
+        self._spent_before = 0.0
+        self._saved_at, self._saving_took = self._started, 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Time spent on the stage, in all its attempts."""
+        return self._spent_before + time.perf_counter() - self._started
+
+    def resume(self, start: State) -> State:
+        if not self._checkpoint.exists():
+            return start
+        saved = atomic.read_tensors(self._checkpoint)
+        record = json.loads(saved.pop("record").numpy().tobytes())
+        self.curve, self._spent_before = record["curve"], record["seconds"]
+        devices = {tensor.device for tensor in start.values()}
+        return {name: tensor.to(devices.pop()) if len(devices) == 1 else tensor for name, tensor in saved.items()}
+
+    def remaining(self, iterations: int) -> Iterator[int]:
+        done = len(self.curve)
+        bar = tqdm(total=iterations, initial=done, desc=self._label, disable=None, file=sys.stderr)
+        with bar as self._bar:
+            yield from range(done, iterations)
+
+    def advance(self, iteration: int, state: State, **headline: float) -> None:
+        self.curve.append(headline)
+        self._bar.update()
+        self._bar.set_postfix({name: f"{value:.3g}" for name, value in headline.items()})
+        now = time.perf_counter()
+        if now - self._saved_at >= self._saving_took / _SHARE_OF_TIME_SAVING:
+            self._save(state)
+            self._saved_at = time.perf_counter()
+            self._saving_took = self._saved_at - now
+
+    def forget(self) -> None:
+        """Remove the checkpoint: the stage is finished."""
+        self._checkpoint.unlink(missing_ok=True)
+
+    def _save(self, state: State) -> None:
+        record = json.dumps({"curve": self.curve, "seconds": self.seconds}).encode()
+        packed = torch.frombuffer(bytearray(record), dtype=torch.uint8)
+        atomic.write_tensors(self._checkpoint, {**state, "record": packed})
+
+
+def digest(key: dict[str, Any]) -> str:
+    """A short hash of anything that JSON can hold."""
+    return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def environment(device: str) -> dict[str, Any]:
+    """What else determines a stage's bytes: the code, the libraries, the device, its threads."""
+    return {
+        "brainleaks": brainleaks.__version__,
+        "code": _code_digest(),
+        "torch": torch.__version__,
+        "device": device,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _code_digest() -> str:
+    """Hash of every source file that computes: all but the report and the command line."""
+    package = Path(str(resources.files("brainleaks")))
+    sources = [
+        path
+        for path in sorted(package.rglob("*.py"))
+        if "report" not in path.parts and path.name not in ("cli.py", "__main__.py", "folder.py")
+    ]
+    joined = hashlib.sha256()
+    for path in sources:
+        joined.update(path.relative_to(package).as_posix().encode() + path.read_bytes())
+    return joined.hexdigest()[:16]

@@ -1,0 +1,173 @@
+"""The attacked network, seen through what the attacker may do with it."""
+
+import copy
+from collections.abc import Callable
+from math import prod
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from brainleaks.errors import AccessError
+from brainleaks.networks import Response, respond
+
+Access = Literal["labels", "scores", "gradients"]
+_RANK: dict[Access, int] = {"labels": 0, "scores": 1, "gradients": 2}
+
+#: ``objective(response, labels)`` gives one value a sample, ``(B,)``.
+Objective = Callable[[Response, Tensor], Tensor]
+#: ``weigh(values, members)`` with values ``(n, B)``, members ``(T, n, B, ...)``, gives ``(n, B)``.
+Weighing = Callable[[Tensor, Tensor], Tensor]
+
+
+class Target:
+    """A trained network under attack.
+
+    Its weights are frozen: a backward pass through it costs no weight gradients, and the network
+    that was handed in is left as it was. A large batch is cut into pieces of at most ``memory``
+    bytes, class by class; the answers are those of the whole batch.
+
+    Args:
+        network: a network of this package, or any module with a ``spiking`` flag that maps
+            ``(T, B, *input_shape)`` to a :class:`~brainleaks.networks.Response`, or
+            ``(B, *input_shape)`` to logits.
+        input_shape: ``(C, H, W)`` of one input.
+        classes: how many classes the network tells apart.
+        access: what the attacker may see: labels, scores, or gradients (which implies scores).
+        memory: bytes that the activations of one piece may take.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        input_shape: tuple[int, ...],
+        classes: int,
+        access: Access = "gradients",
+        memory: int = 192 * 2**20,
+    ) -> None:
+        self.network = _frozen(network).eval()
+        self.input_shape = tuple(input_shape)
+        self.classes = classes
+        self.access = access
+        self.memory = memory
+        self.queries = 0
+
+    @property
+    def spiking(self) -> bool:
+        """Whether inputs are spike trains (time first) rather than images."""
+        return bool(self.network.spiking)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.network.parameters()).device
+
+    def require(self, access: Access, attack: str, *, spiking: bool) -> None:
+        """Refuse an attack that needs more access, or another kind of network, than there is.
+
+        Raises:
+            AccessError: with a sentence that says what is missing.
+        """
+        if _RANK[self.access] < _RANK[access]:
+            raise AccessError(
+                f"{attack} needs the target's {access}; this target grants only {self.access}. "
+                "Choose an attack with less access, or grant more."
+            )
+        if self.spiking != spiking:
+            kinds = {True: "spiking", False: "ordinary (non-spiking)"}
+            raise AccessError(
+                f"{attack} attacks {kinds[spiking]} networks; this target is {kinds[self.spiking]}."
+            )
+
+    def gradient(
+        self, inputs: Tensor, labels: Tensor, objective: Objective
+    ) -> tuple[Tensor, Tensor]:
+        """An objective and its gradient, sample by sample.
+
+        Args:
+            inputs: ``(T, B, *input_shape)`` for a spiking target, else ``(B, *input_shape)``.
+            labels: ``(B,)``, the class that each input is made for.
+            objective: what is differentiated.
+
+        Returns:
+            ``(values, gradient)``: ``(B,)`` and the shape of ``inputs``.
+        """
+        self._grants_gradients()
+        batch_axis = 1 if self.spiking else 0
+        values, gradients = [], []
+        for piece in self._pieces(len(labels), inputs.numel() // len(labels)):
+            part = inputs.narrow(batch_axis, piece.start, len(piece)).detach().requires_grad_()
+            value = objective(respond(self.network, part), labels[piece.start : piece.stop])
+            (gradient,) = torch.autograd.grad(value.sum(), part)
+            values.append(value.detach())
+            gradients.append(gradient)
+        self.queries += len(labels)
+        return torch.cat(values), torch.cat(gradients, batch_axis)
+
+    def shared_gradient(
+        self, members: Tensor, labels: Tensor, objective: Objective, weigh: Weighing
+    ) -> tuple[Tensor, Tensor]:
+        """The weighted sum of a population's gradients, and the weights.
+
+        The sum is taken before the network's first layer is differentiated, where the network
+        allows it: that layer is affine, so its transposed product, the largest of all, is done
+        once for the sum instead of once for each member.
+
+        Args:
+            members: ``(T, n, B, *input_shape)``, ``n`` inputs a class.
+            labels: ``(B,)``.
+            objective: what is differentiated, for each member.
+            weigh: the weight of each member's gradient, from all members' objectives.
+
+        Returns:
+            ``(weights, gradient)``: ``(n, B)`` and ``(T, B, *input_shape)``.
+        """
+        self._grants_gradients()
+        population = members.shape[1]
+        weights, gradients = [], []
+        for piece in self._pieces(len(labels), members.numel() // len(labels)):
+            part = members.narrow(2, piece.start, len(piece))
+            part_labels = labels[piece.start : piece.stop].repeat(population)
+            weight, gradient = self._shared_gradient(part, part_labels, objective, weigh)
+            weights.append(weight)
+            gradients.append(gradient)
+        self.queries += population * len(labels)
+        return torch.cat(weights, 1), torch.cat(gradients, 1)
+
+    def _shared_gradient(
+        self, members: Tensor, labels: Tensor, objective: Objective, weigh: Weighing
+    ) -> tuple[Tensor, Tensor]:
+        flat, shape = members.flatten(1, 2).detach(), members.shape[1:3]
+        network = self.network
+        if hasattr(network, "pull_back"):
+            with torch.no_grad():
+                entry = network.drive(flat)
+            response = network.respond(entry.requires_grad_())
+        else:
+            entry = flat.requires_grad_()
+            response = respond(network, entry)
+        values = objective(response, labels)
+        weights = weigh(values.detach().unflatten(0, shape), members)
+        (gradient,) = torch.autograd.grad(values, entry, weights.flatten())
+        total = gradient.unflatten(1, shape).sum(1)
+        return weights, network.pull_back(total) if hasattr(network, "pull_back") else total
+
+    def _grants_gradients(self) -> None:
+        if self.access != "gradients":
+            raise AccessError(f"this target grants {self.access}; gradients were asked for.")
+
+    def _pieces(self, batch: int, values_each: int) -> list[range]:
+        """Cut a batch into ranges that keep within the memory budget, at least one sample each."""
+        samples_each = max(1, values_each // prod(self.input_shape))
+        bytes_each = 4 * samples_each * self.network.activations
+        size = max(1, self.memory // bytes_each)
+        return [range(lo, min(lo + size, batch)) for lo in range(0, batch, size)]
+
+
+def _frozen(network: nn.Module) -> nn.Module:
+    """A copy that shares the weights' memory and never asks for their gradients."""
+    shared = {
+        id(p): nn.Parameter(p.detach(), requires_grad=False) for p in network.parameters()
+    }
+    return copy.deepcopy(network, shared)

@@ -1,0 +1,138 @@
+"""Training: one recipe for every network (PROTOCOL, Training)."""
+
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+import torch
+from annotated_types import Ge, Gt
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
+from torch import Tensor, nn
+from torch.nn import functional
+
+from brainleaks.data.dataset import Samples
+from brainleaks.monitor import Monitor, State
+from brainleaks.networks import Response, respond
+from brainleaks.randomness import draw_seed, stream
+
+#: Turns images ``(B, C, H, W)`` into what the network takes, drawing from the generator.
+Encode = Callable[[Tensor, torch.Generator], Tensor]
+Readout = Literal["membrane", "spikes"]
+
+_EVALUATION_BATCH = 200
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class Recipe:
+    """Adam, betas (0.9, 0.999), on the cross-entropy of the output summed over time.
+
+    Args:
+        learning_rate: Adam's step size.
+        batch_size: samples a step.
+        epochs: passes over the training set.
+        gradient_clip: largest norm of the whole gradient; ``None`` leaves it alone.
+    """
+
+    learning_rate: Annotated[float, Gt(0)]
+    batch_size: Annotated[int, Ge(1)]
+    epochs: Annotated[int, Ge(1)]
+    gradient_clip: Annotated[float, Gt(0)] | None = None
+
+
+def fit(
+    network: nn.Module,
+    samples: Samples,
+    recipe: Recipe,
+    *,
+    encode: Encode,
+    generator: torch.Generator,
+    monitor: Monitor | None = None,
+) -> None:
+    """Train ``network`` in place.
+
+    Order and encoding are drawn anew each epoch, from streams of the generator's next seed: an
+    interrupted training goes on with the numbers that it would have had.
+    """
+    monitor = monitor or Monitor()
+    seed = draw_seed(generator)
+    device = next(network.parameters()).device
+    optimiser = torch.optim.Adam(network.parameters(), recipe.learning_rate, fused=True)
+    _restore(network, optimiser, monitor.resume(_state(network, optimiser)))
+    network.train()
+    for epoch in monitor.remaining(recipe.epochs):
+        order = torch.randperm(len(samples.labels), generator=stream(seed, "order", epoch))
+        noise = stream(seed, "encoding", epoch, device=device)
+        losses = []
+        for batch in order.split(recipe.batch_size):
+            inputs = encode(samples.images[batch].to(device), noise)
+            labels = samples.labels[batch].to(device)
+            losses.append(_step(network, optimiser, recipe, inputs, labels) * len(batch))
+        loss = float(torch.stack(losses).sum()) / len(order)
+        monitor.advance(epoch, _state(network, optimiser), loss=loss)
+    network.eval()
+
+
+@torch.no_grad()
+def accuracy(
+    network: nn.Module,
+    samples: Samples,
+    *,
+    encode: Encode,
+    readout: Readout,
+    generator: torch.Generator,
+) -> float:
+    """Share of samples whose own class is the argmax of the read-out summed over time."""
+    device = next(network.parameters()).device
+    noise = stream(draw_seed(generator), "encoding", device=device)
+    correct = 0
+    for batch in torch.arange(len(samples.labels)).split(_EVALUATION_BATCH):
+        response = respond(network, encode(samples.images[batch].to(device), noise))
+        correct += int((_prediction(response, readout).cpu() == samples.labels[batch]).sum())
+    return correct / len(samples.labels)
+
+
+def summed_cross_entropy(response: Response, labels: Tensor) -> Tensor:
+    """Cross-entropy of ``U[t]``, summed over time, mean over the batch."""
+    steps, batch = response.membrane.shape[:2]
+    trace = response.membrane.flatten(0, 1)
+    return functional.cross_entropy(trace, labels.repeat(steps), reduction="sum") / batch
+
+
+def _step(
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    recipe: Recipe,
+    inputs: Tensor,
+    labels: Tensor,
+) -> Tensor:
+    optimiser.zero_grad()
+    loss = summed_cross_entropy(respond(network, inputs), labels)
+    loss.backward()  # type: ignore[no-untyped-call]
+    if recipe.gradient_clip is not None:
+        nn.utils.clip_grad_norm_(network.parameters(), recipe.gradient_clip)
+    optimiser.step()
+    return loss.detach()
+
+
+def _prediction(response: Response, readout: Readout) -> Tensor:
+    if readout == "spikes" and response.spikes is not None:
+        return response.spikes.sum(0).argmax(1)
+    return response.membrane.sum(0).argmax(1)
+
+
+def _state(network: nn.Module, optimiser: torch.optim.Adam) -> State:
+    """Weights and Adam's memory, by name, as tensors that the next step changes in place."""
+    state = {f"weights.{name}": p.detach() for name, p in network.named_parameters()}
+    for name, p in network.named_parameters():
+        for key, value in optimiser.state[p].items():
+            state[f"adam.{key}.{name}"] = value
+    return state
+
+
+def _restore(network: nn.Module, optimiser: torch.optim.Adam, state: State) -> None:
+    for name, p in network.named_parameters():
+        p.data.copy_(state[f"weights.{name}"])
+        for key in ("step", "exp_avg", "exp_avg_sq"):
+            value = state.get(f"adam.{key}.{name}")
+            if value is not None:
+                optimiser.state[p][key] = value.to(p.device)
