@@ -10,14 +10,14 @@ import click
 
 from brainleaks import InputError, __version__, keep_freed_memory
 
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, nothing else.")
 _DEVICE = click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
 )
 _DATA_DIR = click.option(
     "--data-dir",
     type=click.Path(path_type=Path),
-    help="Folder that holds the data; default BRAINLEAKS_DATA, else downloaded to the user's cache.",
+    help="Folder that holds the data; default BRAINLEAKS_DATA, else the user's cache.",
 )
 
 
@@ -53,7 +53,7 @@ def list_command(as_json: bool) -> None:
     from brainleaks.data import DATASETS
     from brainleaks.study import load_study, preset_names
 
-    listing = {
+    listing: dict[str, dict[str, Any]] = {
         "presets": {name: load_study(name).description for name in preset_names()},
         "datasets": {
             name: (source.__doc__ or "").partition("\n")[0] for name, source in DATASETS.items()
@@ -84,7 +84,13 @@ def list_command(as_json: bool) -> None:
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True)
 @_DATA_DIR
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder; default runs/NAME-seedN.")
-@click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Change a field of the study, by its path: target.training.epochs=5.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="Change a field of the study, by its path: target.training.epochs=5.",
+)
 @_DEVICE
 @_JSON
 def run(
@@ -115,7 +121,13 @@ def run(
 
 @cli.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--run", "run_dir", type=click.Path(path_type=Path), required=True, help="A finished run's folder.")
+@click.option(
+    "--run",
+    "run_dir",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="A finished run's folder.",
+)
 @_DEVICE
 @_JSON
 def evaluate(file: Path, run_dir: Path, device: str, as_json: bool) -> None:
@@ -168,9 +180,7 @@ def check(name: str, data_dir: Path | None) -> None:
 
     source, folder = _source(name), data_folder(data_dir)
     if not source.present(folder):
-        raise InputError(
-            f"{name} is not in {folder}; 'brainleaks data fetch {name}' downloads it."
-        )
+        raise InputError(f"{name} is not in {folder}; 'brainleaks data fetch {name}' downloads it.")
     _describe(source.load(folder))
 
 

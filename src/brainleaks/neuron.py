@@ -56,20 +56,20 @@ class FastSigmoid:
 
     @property
     def coefficients(self) -> tuple[float, float, float]:
-        """``(gain, sharpness, linear)`` of ``gain / (1 + linear*q + q^2)``, ``q = sharpness*|d|``."""
+        """``gain, sharpness, linear``: ``gain / (1 + linear*q + q^2)``, ``q = sharpness*|d|``."""
         return 1.0, self.slope, 2.0
 
 
 @dataclass(frozen=True, config=_FROZEN)
 class ArcTan:
-    """Surrogate derivative ``(alpha/2) / (1 + (pi/2 * alpha * (U - theta))^2)`` (Fang et al. 2021)."""
+    """Surrogate derivative ``alpha/2 / (1 + (pi/2*alpha*(U - theta))^2)`` (Fang et al. 2021)."""
 
     alpha: Annotated[float, Gt(0)] = 2.0
     surrogate: Literal["arctan"] = "arctan"
 
     @property
     def coefficients(self) -> tuple[float, float, float]:
-        """``(gain, sharpness, linear)`` of ``gain / (1 + linear*q + q^2)``, ``q = sharpness*|d|``."""
+        """``gain, sharpness, linear``: ``gain / (1 + linear*q + q^2)``, ``q = sharpness*|d|``."""
         return self.alpha / 2, math.pi / 2 * self.alpha, 0.0
 
 
@@ -112,7 +112,8 @@ def lif(
             "expected floating point, with time first."
         )
     switches = (float(reset == "subtract"), float(reset == "zero"), float(not reset_delay))
-    spikes, membrane = _Scan.apply(current, (beta, threshold, *switches), surrogate)
+    constants = (beta, threshold, *switches)
+    spikes, membrane = _Scan.apply(current, constants, surrogate)  # type: ignore[no-untyped-call]
     return spikes, membrane
 
 
@@ -189,7 +190,7 @@ def _plain_forward(current: Tensor, constants: _Constants) -> tuple[Tensor, Tens
     beta, threshold, subtract, zero, immediate = constants
     spikes, membrane = torch.empty_like(current), torch.empty_like(current)
     before = torch.empty_like(current) if immediate else membrane
-    state = torch.zeros_like(current[0])
+    state = current.new_zeros(current.shape[1:])
     for t in range(len(current)):
         reset = (state > threshold).to(current.dtype)
         v = beta * (state * (1 - zero * reset)) + current[t] - reset * (subtract * threshold)
@@ -213,7 +214,7 @@ def _plain_backward(
     beta, threshold, subtract, zero, immediate = constants
     gain, sharpness, linear = coefficients
     grad_current = torch.empty_like(before)
-    carry = torch.zeros_like(before[0])
+    carry = before.new_zeros(before.shape[1:])
     for t in range(len(before) - 1, -1, -1):
         v = before[t]
         previous = membrane[t - 1] if t else torch.zeros_like(v)

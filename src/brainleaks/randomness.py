@@ -16,9 +16,7 @@ def draw_seed(generator: torch.Generator) -> int:
     return int(torch.randint(2**62, (), generator=generator, device=generator.device))
 
 
-def stream(
-    seed: int, *purpose: str | int, device: str | torch.device = "cpu"
-) -> torch.Generator:
+def stream(seed: int, *purpose: str | int, device: str | torch.device = "cpu") -> torch.Generator:
     """A fresh generator for one purpose, on ``device``."""
     digest = hashlib.sha256(repr((seed, purpose)).encode()).digest()
     return torch.Generator(device).manual_seed(int.from_bytes(digest[:8], "big") >> 1)

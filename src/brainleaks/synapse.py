@@ -33,7 +33,7 @@ def spike_linear(spikes: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         Currents, ``(..., H)``; differentiable once in all three.
     """
     if _is_sparse(spikes):
-        currents: Tensor = _EventDriven.apply(spikes, weight, bias)
+        currents: Tensor = _EventDriven.apply(spikes, weight, bias)  # type: ignore[no-untyped-call]
         return currents
     return functional.linear(spikes, weight, bias)
 

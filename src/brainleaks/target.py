@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Callable
 from math import prod
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -28,9 +28,9 @@ class Target:
     bytes, class by class; the answers are those of the whole batch.
 
     Args:
-        network: a network of this package, or any module with a ``spiking`` flag that maps
-            ``(T, B, *input_shape)`` to a :class:`~brainleaks.networks.Response`, or
-            ``(B, *input_shape)`` to logits.
+        network: a network of :mod:`brainleaks.networks`, or a module that offers the same:
+            ``spiking``, ``activations``, and a forward pass from ``(T, B, *input_shape)`` to a
+            :class:`~brainleaks.networks.Response` or from ``(B, *input_shape)`` to logits.
         input_shape: ``(C, H, W)`` of one input.
         classes: how many classes the network tells apart.
         access: what the attacker may see: labels, scores, or gradients (which implies scores).
@@ -46,7 +46,7 @@ class Target:
         access: Access = "gradients",
         memory: int = 192 * 2**20,
     ) -> None:
-        self.network = _frozen(network).eval()
+        self.network: Any = _frozen(network).eval()
         self.input_shape = tuple(input_shape)
         self.classes = classes
         self.access = access
@@ -61,7 +61,8 @@ class Target:
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return next(self.network.parameters()).device
+        device: torch.device = next(self.network.parameters()).device
+        return device
 
     def require(self, access: Access, attack: str, *, spiking: bool) -> None:
         """Refuse an attack that needs more access, or another kind of network, than there is.
@@ -167,7 +168,5 @@ class Target:
 
 def _frozen(network: nn.Module) -> nn.Module:
     """A copy that shares the weights' memory and never asks for their gradients."""
-    shared = {
-        id(p): nn.Parameter(p.detach(), requires_grad=False) for p in network.parameters()
-    }
+    shared = {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in network.parameters()}
     return copy.deepcopy(network, shared)

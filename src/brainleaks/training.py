@@ -107,7 +107,7 @@ def _step(
 ) -> Tensor:
     optimiser.zero_grad()
     loss = summed_cross_entropy(respond(network, inputs), labels)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     if recipe.gradient_clip is not None:
         nn.utils.clip_grad_norm_(network.parameters(), recipe.gradient_clip)
     optimiser.step()

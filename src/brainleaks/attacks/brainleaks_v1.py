@@ -8,8 +8,8 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from brainleaks.monitor import Monitor
 from brainleaks.attacks.objectives import Readout, confidence
+from brainleaks.monitor import Monitor
 from brainleaks.networks import Response
 from brainleaks.randomness import class_uniform, draw_seed
 from brainleaks.target import Access, Target

@@ -8,8 +8,8 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from brainleaks.monitor import Monitor
 from brainleaks.attacks.objectives import confidence
+from brainleaks.monitor import Monitor
 from brainleaks.networks import Response
 from brainleaks.target import Access, Target
 
@@ -91,7 +91,9 @@ class Fredrikson:
         improved = cost < state["last_cost"][active]
         waited = torch.where(improved, 0.0, state["waited"][active] + 1)
         done = (cost <= self.threshold) | (waited >= self.patience)
-        images = torch.where(done[:, None, None, None], images, images - self.learning_rate * gradient)
+        images = torch.where(
+            done[:, None, None, None], images, images - self.learning_rate * gradient
+        )
         state["images"][active] = images.clamp(0, 1) if self.clamp else images
         state["last_cost"][active] = cost
         state["waited"][active] = waited

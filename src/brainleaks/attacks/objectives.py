@@ -13,9 +13,13 @@ def confidence(response: Response, labels: Tensor, readout: Readout = "membrane"
     """``p_c = mean over t of softmax(U[t])_c``, ``(B,)`` in [0, 1] (PROTOCOL, Notation).
 
     ``readout="spikes"`` takes the softmax of the output spikes instead of the membrane.
+
+    Raises:
+        ValueError: if spikes are read from an ordinary network.
     """
     trace = response.membrane if readout == "membrane" else response.spikes
-    assert trace is not None, "an ordinary network has no output spikes"
+    if trace is None:
+        raise ValueError("readout is 'spikes'; an ordinary network has none.")
     return _of_class(trace.softmax(-1), labels)
 
 

@@ -55,8 +55,7 @@ def load(folder: Path) -> Dataset:
             damaged, or if the decoded images are not the published ones.
     """
     fetch(folder)
-    source = _find(folder)
-    assert source is not None
+    source = _find(folder) or folder
     pixels, people = _read_zip(source) if source.is_file() else _read_folder(source)
     digest = hashlib.sha256(pixels.tobytes()).hexdigest()
     if digest != CHECKSUM:
@@ -116,7 +115,9 @@ def _read_folder(folder: Path) -> tuple[np.ndarray, tuple[str, ...]]:
         for path in folder.glob("s*/*.pgm")
         if (match := _MEMBER.search(path.as_posix()))
     }
-    return _decode(folder, present, lambda person, image: (folder / person / f"{image}.pgm").read_bytes())
+    return _decode(
+        folder, present, lambda person, image: (folder / person / f"{image}.pgm").read_bytes()
+    )
 
 
 def _decode(

@@ -1,6 +1,7 @@
 """Where data lies, and how it gets there."""
 
 import os
+import sys
 from pathlib import Path
 
 import platformdirs
@@ -36,12 +37,13 @@ def download(url: str, destination: Path) -> None:
     """
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
+        pooch.get_logger().setLevel("WARNING")
         pooch.retrieve(
             url,
             known_hash=None,
             fname=destination.name,
             path=destination.parent,
-            downloader=pooch.HTTPDownloader(timeout=30),
+            downloader=pooch.HTTPDownloader(timeout=30, progressbar=sys.stderr.isatty()),
         )
     except requests.RequestException as error:
         raise InputError(

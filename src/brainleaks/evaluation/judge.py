@@ -87,14 +87,13 @@ def _judge_draws(
     classes = probabilities.shape[1]
     together = max(1, _SAMPLES_A_PASS // classes)
     passes = [range(lo, min(lo + together, draws)) for lo in range(0, draws, together)]
-    names = tuple(Metrics.__annotations__)
-    state = monitor.resume({"metrics": torch.zeros(0, len(names), dtype=torch.float64)})
+    state = monitor.resume({"metrics": torch.zeros(0, len(Metrics.__annotations__)).double()})
     for i in monitor.remaining(len(passes)):
         matrices = confidences(evaluator, _draw(probabilities, seed, passes[i]))
         rows = [list(metrics(matrix).values()) for matrix in matrices.split(classes)]
         state = {"metrics": torch.cat([state["metrics"], torch.tensor(rows, dtype=torch.float64)])}
         monitor.advance(i, state, attack_accuracy=float(state["metrics"][:, 0].mean()))
-    return [Metrics(**dict(zip(names, row, strict=True))) for row in state["metrics"].tolist()]
+    return [_named(row) for row in state["metrics"].tolist()]
 
 
 def _draw(probabilities: Tensor, seed: int, which: range) -> Tensor:
@@ -107,10 +106,11 @@ def _draw(probabilities: Tensor, seed: int, which: range) -> Tensor:
 
 def _summary(each: list[Metrics]) -> Draws:
     table = torch.tensor([list(m.values()) for m in each], dtype=torch.float64)
-    names = tuple(Metrics.__annotations__)
     mean, std = table.mean(0).tolist(), table.std(0, correction=0).tolist()
-    return Draws(
-        n=len(each),
-        mean=Metrics(**dict(zip(names, mean, strict=True))),
-        std=Metrics(**dict(zip(names, std, strict=True))),
-    )
+    return Draws(n=len(each), mean=_named(mean), std=_named(std))
+
+
+def _named(row: list[float]) -> Metrics:
+    """Metrics from their values in order."""
+    accuracy, top3, confidence, daa = row
+    return Metrics(attack_accuracy=accuracy, top3_accuracy=top3, confidence=confidence, daa=daa)

@@ -1,4 +1,6 @@
-"""The paper's evaluation classifiers: two convolutions, ordinary or spiking (PROTOCOL, Networks)."""
+"""The paper's evaluators: two convolutions, ordinary or spiking (PROTOCOL, Networks)."""
+
+from math import prod
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +19,7 @@ class ConvNet(nn.Module):
         self, input_shape: tuple[int, ...], classes: int, *, kernel: int = 5, padding: int = 0
     ) -> None:
         super().__init__()
+        self.input_shape = input_shape
         self.conv1, self.conv2, self.fc1 = _layers(input_shape, classes, kernel, padding)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -26,11 +29,17 @@ class ConvNet(nn.Module):
         logits: Tensor = self.fc1(features.flatten(1))
         return logits
 
+    @property
+    def activations(self) -> int:
+        """Values kept for one image during a backward pass, about."""
+        return 6 * self.conv1.out_channels * prod(self.input_shape[1:])
+
 
 class SpikingConvNet(nn.Module):
-    """``Conv(12)`` - pool - LIF - ``Conv(24)`` - pool - LIF - ``Linear`` - LIF, over all time steps.
+    """``Conv(12)`` - pool - LIF - ``Conv(24)`` - pool - LIF - ``Linear`` - LIF.
 
-    Convolution and pooling keep no state: they see ``(T*B, C, H, W)``.
+    Spikes ``(T, B, C, H, W)`` in. Convolution and pooling keep no state: they see all time steps
+    at once, as ``(T*B, C, H, W)``.
     """
 
     spiking = True
@@ -46,6 +55,7 @@ class SpikingConvNet(nn.Module):
         surrogate: Surrogate,
     ) -> None:
         super().__init__()
+        self.input_shape = input_shape
         self.conv1, self.conv2, self.fc1 = _layers(input_shape, classes, kernel, padding)
         self.lif1, self.lif2, self.lif3 = (LIF(beta=beta, surrogate=surrogate) for _ in range(3))
 
@@ -57,11 +67,16 @@ class SpikingConvNet(nn.Module):
             frames = _over_time(lif, current, steps)
         return Response(*self.lif3(self.fc1(frames.flatten(1)).unflatten(0, (steps, batch))))
 
+    @property
+    def activations(self) -> int:
+        """Values kept for one sample and time step during a backward pass, about."""
+        return 6 * self.conv1.out_channels * prod(self.input_shape[1:])
+
 
 def _over_time(lif: LIF, current: Tensor, steps: int) -> Tensor:
     """Spikes of ``(T*B, C, H, W)`` currents, in the memory order that the convolutions like."""
     rows = current.permute(0, 2, 3, 1).contiguous()
-    spikes, _ = lif(rows.unflatten(0, (steps, -1)))
+    spikes: Tensor = lif(rows.unflatten(0, (steps, -1)))[0]
     return spikes.flatten(0, 1).permute(0, 3, 1, 2)
 
 
@@ -80,5 +95,6 @@ def _layers(
     conv2 = nn.Conv2d(12, 24, kernel, padding=padding)
     fc1 = nn.Linear(24 * size[0] * size[1], classes)
     # weights in the images' memory order, or every product reorders them first
-    layout = torch.channels_last
-    return conv1.to(memory_format=layout), conv2.to(memory_format=layout), fc1
+    for conv in (conv1, conv2):
+        conv.weight.data = conv.weight.data.contiguous(memory_format=torch.channels_last)
+    return conv1, conv2, fc1

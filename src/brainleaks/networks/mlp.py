@@ -11,7 +11,7 @@ from brainleaks.synapse import SpikeLinear
 
 
 class MLP(nn.Module):
-    """``Linear(D, hidden)`` - sigmoid - ``Linear(hidden, C)``: images ``(B, C, H, W)`` to logits."""
+    """``Linear(D, hidden)`` - sigmoid - ``Linear(hidden, C)``: images to logits."""
 
     spiking = False
 
@@ -70,7 +70,8 @@ class SpikingMLP(nn.Module):
 
     def pull_back(self, gradient: Tensor) -> Tensor:
         """Transpose of :meth:`drive`: a gradient ``(T, B, hidden)`` to one on the input."""
-        return (gradient @ self.fc1.weight).unflatten(-1, self.input_shape)
+        images: Tensor = (gradient @ self.fc1.weight).unflatten(-1, self.input_shape)
+        return images
 
     @property
     def activations(self) -> int:

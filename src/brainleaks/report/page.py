@@ -69,6 +69,6 @@ def _template() -> jinja2.Template:
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    environment.filters["share"] = lambda value: "–" if value is None else f"{value:.3f}"
+    environment.filters["share"] = lambda value: f"{value:.3f}"
     environment.filters["pretty"] = lambda value: json.dumps(value, indent=2)
     return environment.from_string(source)

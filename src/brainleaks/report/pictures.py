@@ -68,7 +68,9 @@ def write_grid(rows: dict[str, list[Picture]], names: list[str], path: Path) -> 
             if offset == 0:
                 axis.set_title(name, fontsize=8, pad=2)
             if column == 0:
-                axis.text(-0.08, 0.5, label, transform=axis.transAxes, ha="right", va="center", fontsize=8)
+                axis.text(
+                    -0.08, 0.5, label, transform=axis.transAxes, ha="right", va="center", fontsize=8
+                )
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=150, metadata={"Software": None})
     plt.close(figure)

@@ -153,7 +153,9 @@ class Study(_Strict):
                 raise ValueError(f"evaluators.{label}: must be {family} like the target")
         for label, attack in self.attacks.items():
             if attack.spiking != spiking:
-                raise ValueError(f"attacks.{label}: {attack.attack} does not attack {family} networks")
+                raise ValueError(
+                    f"attacks.{label}: {attack.attack} does not attack {family} networks"
+                )
         return self
 
     @property
@@ -165,7 +167,9 @@ class Study(_Strict):
 def preset_names() -> list[str]:
     """The presets that come with the package."""
     folder = resources.files("brainleaks.study") / "presets"
-    return sorted(p.name.removesuffix(".yaml") for p in folder.iterdir() if p.name.endswith(".yaml"))
+    return sorted(
+        p.name.removesuffix(".yaml") for p in folder.iterdir() if p.name.endswith(".yaml")
+    )
 
 
 def load_study(name_or_file: str, settings: tuple[str, ...] = ()) -> Study:
@@ -258,8 +262,10 @@ def _sentence(error: Any) -> str:
     """One validation error: which field, what was found, what was expected."""
     loc = list(error["loc"])
     # a union's tag comes right after the field or label that it tags
-    path = ".".join(str(k) for i, k in enumerate(loc) if not (i and k in _TAGS and i < len(loc) - 1 and i > 1))
-    if error["type"] == "extra_forbidden":
+    path = ".".join(
+        str(k) for i, k in enumerate(loc) if not (i and k in _TAGS and i < len(loc) - 1 and i > 1)
+    )
+    if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         return f"{path}: unknown field"
     if error["type"] == "missing":
         return f"{path}: missing"

@@ -176,9 +176,10 @@ def to_release(values: Tensor) -> Tensor:
 
 def from_release(values: Tensor, input_shape: tuple[int, ...]) -> Tensor:
     """Inverse of :func:`to_release`."""
-    if values.ndim == 4:
-        return values.squeeze(2).transpose(0, 1).unflatten(2, input_shape)
-    return values.squeeze(1).unflatten(1, input_shape)
+    spikes = values.ndim == 4
+    flat = values.squeeze(2).transpose(0, 1) if spikes else values.squeeze(1)
+    shaped: Tensor = flat.unflatten(-1, input_shape)
+    return shaped
 
 
 def _one_a_class(outcome: Outcome) -> Tensor:

@@ -75,8 +75,10 @@ def check(
     as_images = shape == (classes, 1, size)
     if not (as_images or (as_spikes and spiking)):
         spikes = f"({classes}, T, 1, {size}) spikes or " if spiking else ""
-        raise InputError(f"{path} has shape {shape}; expected {spikes}({classes}, 1, {size}) images.")
-    if values.is_complex() or values.dtype.is_floating_point and not values.isfinite().all():
+        raise InputError(
+            f"{path} has shape {shape}; expected {spikes}({classes}, 1, {size}) images."
+        )
+    if values.is_complex() or (values.dtype.is_floating_point and not values.isfinite().all()):
         raise InputError(f"{path} holds values that are not finite real numbers (NaN or infinity).")
     low, high = float(values.min()), float(values.max())
     if spiking and not (low >= 0 and high <= 1):

@@ -109,7 +109,9 @@ def judge(
 class _Road:
     """The stages of one study, each under the hash of what determines it."""
 
-    def __init__(self, study: Study, seed: int, dataset: Dataset, device: str, store: Store) -> None:
+    def __init__(
+        self, study: Study, seed: int, dataset: Dataset, device: str, store: Store
+    ) -> None:
         self.study, self.seed, self.dataset = study, seed, dataset
         self.device, self.store = device, store
         self.encode = study.encoding or as_images
@@ -122,7 +124,14 @@ class _Road:
         def make(monitor: Monitor) -> Artefact:
             network = self._new(model, name)
             generator = stream(self.seed, name, "training")
-            fit(network, self.dataset.train, model.training, encode=self.encode, generator=generator, monitor=monitor)
+            fit(
+                network,
+                self.dataset.train,
+                model.training,
+                encode=self.encode,
+                generator=generator,
+                monitor=monitor,
+            )
             return Artefact(dict(network.state_dict()), self._accuracies(network, name, model))
 
         artefact = self.store.get_or_make(f"train:{name}", key, make)
@@ -164,7 +173,11 @@ class _Road:
         def make(monitor: Monitor) -> Artefact:
             generator = stream(self.seed, evaluator.name, "judgement")
             judgement = judge(
-                evaluator.network, values, draws=self.study.draws, generator=generator, monitor=monitor
+                evaluator.network,
+                values,
+                draws=self.study.draws,
+                generator=generator,
+                monitor=monitor,
             )
             facts = {"metrics": judgement.metrics, "draws": judgement.draws}
             return Artefact({"matrix": judgement.matrix}, facts)

@@ -1,5 +1,6 @@
 """Every stage's result, kept under the hash of all that determines it."""
 
+import functools
 import hashlib
 import json
 import os
@@ -80,11 +81,11 @@ class Recorder(Monitor):
     def resume(self, start: State) -> State:
         if not self._checkpoint.exists():
             return start
+        device = next(iter(start.values())).device
         saved = atomic.read_tensors(self._checkpoint)
         record = json.loads(saved.pop("record").numpy().tobytes())
         self.curve, self._spent_before = record["curve"], record["seconds"]
-        devices = {tensor.device for tensor in start.values()}
-        return {name: tensor.to(devices.pop()) if len(devices) == 1 else tensor for name, tensor in saved.items()}
+        return {name: tensor.to(device) for name, tensor in saved.items()}
 
     def remaining(self, iterations: int) -> Iterator[int]:
         done = len(self.curve)
@@ -128,6 +129,7 @@ def environment(device: str) -> dict[str, Any]:
     }
 
 
+@functools.cache
 def _code_digest() -> str:
     """Hash of every source file that computes: all but the report and the command line."""
     package = Path(str(resources.files("brainleaks")))

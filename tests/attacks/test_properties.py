@@ -1,0 +1,131 @@
+"""What holds for every attack, whatever it computes."""
+
+import pytest
+import torch
+from pydantic import ValidationError
+
+from brainleaks import AccessError, BrainLeaksV1, BrainLeaksV2, Target
+from brainleaks.attacks import ATTACKS, Fredrikson
+from brainleaks.monitor import Monitor
+from brainleaks.networks import MLP
+
+ATTACKS_SMALL = [
+    BrainLeaksV1(iterations=4, time_steps=9),
+    BrainLeaksV2(iterations=4, time_steps=9, population=3),
+    Fredrikson(iterations=30, learning_rate=20.0),
+]
+
+
+def target_for(attack, snn, **settings):
+    torch.manual_seed(5)
+    network = snn if attack.spiking else MLP((1, 4, 5), 6, hidden=30)
+    return Target(network, input_shape=(1, 4, 5), classes=6, **settings)
+
+
+def launch(attack, target, labels, monitor=None):
+    generator = torch.Generator().manual_seed(11)
+    return attack(target, labels, generator=generator, monitor=monitor)
+
+
+@pytest.fixture(params=ATTACKS_SMALL, ids=lambda a: a.attack)
+def attack(request):
+    return request.param
+
+
+def test_alone_or_in_company(attack, small_snn):
+    """A class attacked alone gives what it gives among all, however memory splits them."""
+    target = target_for(attack, small_snn)
+    labels = torch.tensor([4, 0, 2])
+    together = launch(attack, target, labels)
+    split = launch(attack, target_for(attack, small_snn, memory=1), labels)
+    torch.testing.assert_close(together, split, rtol=1e-3, atol=1e-4)
+    axis = 1 if attack.spiking else 0
+    for i, label in enumerate(labels):
+        alone = launch(attack, target, label.reshape(1))
+        torch.testing.assert_close(
+            together.select(axis, i), alone.select(axis, 0), rtol=1e-3, atol=1e-4
+        )
+
+
+def test_raises_its_class_confidence(attack, small_snn):
+    target, labels = target_for(attack, small_snn), torch.arange(6)
+    result = launch(attack, target, labels)
+    blank = torch.zeros_like(result)
+
+    def own(inputs):
+        response = target.network(inputs)
+        trace = response.membrane if attack.spiking else response.unsqueeze(0)
+        return trace.softmax(-1).mean(0).diagonal().mean()
+
+    assert own(result) > own(blank) + 0.02
+
+
+def test_the_same_seed_gives_the_same_bytes(attack, small_snn):
+    target, labels = target_for(attack, small_snn), torch.arange(6)
+    assert torch.equal(launch(attack, target, labels), launch(attack, target, labels))
+
+
+class _CutOff(Monitor):
+    """Remembers each state, and stops the attack after some iterations."""
+
+    def __init__(self, stop_after, saved=None, done=0):
+        self.stop_after, self.saved, self.done = stop_after, saved, done
+
+    def resume(self, start):
+        return self.saved or start
+
+    def remaining(self, iterations):
+        yield from range(self.done, iterations)
+
+    def advance(self, iteration, state, **headline):
+        assert all(isinstance(value, float) for value in headline.values())
+        self.saved = {name: tensor.clone() for name, tensor in state.items()}
+        self.done = iteration + 1
+        if self.done == self.stop_after:
+            raise KeyboardInterrupt
+
+
+def test_goes_on_where_it_was_cut_off(attack, small_snn):
+    target, labels = target_for(attack, small_snn), torch.arange(6)
+    first = _CutOff(stop_after=2)
+    with pytest.raises(KeyboardInterrupt):
+        launch(attack, target, labels, first)
+    resumed = launch(attack, target, labels, _CutOff(None, first.saved, first.done))
+    assert torch.equal(resumed, launch(attack, target, labels))
+
+
+def test_refused_where_it_has_no_business(attack, small_snn):
+    labels = torch.arange(6)
+    with pytest.raises(AccessError, match="grants only scores"):
+        launch(attack, target_for(attack, small_snn, access="scores"), labels)
+    other = MLP((1, 4, 5), 6) if attack.spiking else small_snn
+    with pytest.raises(AccessError, match="networks; this target is"):
+        launch(attack, Target(other, input_shape=(1, 4, 5), classes=6), labels)
+
+
+def test_settings_are_typed_and_frozen(attack):
+    cls = type(attack)
+    assert ATTACKS[attack.attack] is cls
+    with pytest.raises(ValidationError):
+        cls(iterations=0)
+    with pytest.raises(ValidationError):
+        cls(no_such_field=1)
+    with pytest.raises(AttributeError):
+        attack.iterations = 3
+
+
+def test_a_flat_gradient_flips_nothing():
+    """A network that does not respond leaves v1 at silence rather than at NaN."""
+    network = MLP((1, 4, 5), 6)
+    network.spiking = True
+    network.forward = lambda x: _flat(x)
+    target = Target(network, input_shape=(1, 4, 5), classes=6)
+    result = launch(BrainLeaksV1(iterations=2, time_steps=3), target, torch.arange(6))
+    assert not result.any()
+
+
+def _flat(x):
+    from brainleaks.networks import Response
+
+    trace = 0 * x.flatten(2).sum(-1, keepdim=True).expand(-1, -1, 6)
+    return Response(trace, trace)

@@ -1,0 +1,208 @@
+"""The road from a study to a run folder: stored, resumed, reproducible."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from brainleaks import InputError, atomic
+from brainleaks.study import Store, load_study, run_study
+from brainleaks.study import folder as run_folder
+
+QUICK = (
+    "target.network.hidden=60",
+    "target.training.epochs=3",
+    "target.training.learning_rate=0.01",
+    "evaluators.snn-conv.training.epochs=2",
+    "draws=20",
+)
+ANN = """
+name: quick-ann
+dataset: digits
+target:
+  network: {architecture: mlp, hidden: 40}
+  training: {learning_rate: 0.01, batch_size: 100, epochs: 4}
+evaluators:
+  one:
+    network: {architecture: conv, kernel: 3, padding: 1}
+    training: {learning_rate: 0.01, batch_size: 100, epochs: 2}
+  two:
+    network: {architecture: mlp, hidden: 30}
+    training: {learning_rate: 0.01, batch_size: 100, epochs: 2}
+attacks:
+  descent: {attack: fredrikson, iterations: 200, clamp: true}
+"""
+
+
+def run(out: Path, store: Path, settings=QUICK, seed=0, study="demo"):
+    outcome = run_study(load_study(study, settings), seed=seed, store=Store(store))
+    return run_folder.write(outcome, out)
+
+
+def tensors(out: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(out)): p.read_bytes() for p in sorted(out.rglob("*.safetensors"))}
+
+
+def test_run_folder(tmp_path):
+    results = run(tmp_path / "run", tmp_path / "store")
+    assert {
+        "run_dir",
+        "preset",
+        "seed",
+        "dataset",
+        "target",
+        "evaluators",
+        "attacks",
+    } <= results.keys()
+    assert results == json.loads((tmp_path / "run" / "results.json").read_text())
+    assert results["dataset"]["classes"] == 10
+    assert results["target"]["family"] == "snn"
+    assert 0.5 < results["target"]["test_accuracy"] <= 1
+    assert [a["name"] for a in results["attacks"]] == ["brainleaks-v1", "brainleaks-v2"]
+    v1, v2 = results["attacks"]
+    assert "draws" not in v1
+    assert v2["draws"]["n"] == 20
+    for entry in (v1, v2):
+        assert all(
+            0 <= entry[k] <= 1 for k in ("attack_accuracy", "top3_accuracy", "confidence", "daa")
+        )
+        assert entry["seconds"] > 0
+    assert v1["queries"] == 10 * 10
+    assert v2["queries"] == 10 * 10 * 7
+    stored = atomic.read_tensors(tmp_path / "run" / "reconstructions" / "brainleaks-v1.safetensors")
+    assert stored["reconstruction"].shape == (10, 25, 1, 64)
+    provenance = json.loads((tmp_path / "run" / "provenance.json").read_text())
+    assert provenance["data"] == results["dataset"]["fingerprint"]
+    assert provenance["weights"].keys() == {"target", "snn-conv"}
+
+
+def test_resolved_study_runs_again_to_the_same_bytes(tmp_path):
+    run(tmp_path / "a", tmp_path / "store")
+    run(tmp_path / "b", tmp_path / "other", settings=(), study=str(tmp_path / "a" / "study.yaml"))
+    assert tensors(tmp_path / "a") == tensors(tmp_path / "b")
+    run(tmp_path / "c", tmp_path / "third", seed=1)
+    assert tensors(tmp_path / "a") != tensors(tmp_path / "c")
+
+
+def test_nothing_is_made_twice(tmp_path, monkeypatch):
+    first = run(tmp_path / "a", tmp_path / "store")
+    monkeypatch.setattr("brainleaks.study.runner.fit", pytest.fail)
+    monkeypatch.setattr("brainleaks.study.runner.judge", pytest.fail)
+    second = run(tmp_path / "b", tmp_path / "store")
+    assert second | {"run_dir": first["run_dir"]} == first
+
+
+def test_only_what_changed_is_made_anew(tmp_path, monkeypatch):
+    run(tmp_path / "a", tmp_path / "store")
+    monkeypatch.setattr("brainleaks.study.runner.fit", pytest.fail)
+    changed = run(
+        tmp_path / "b", tmp_path / "store", (*QUICK, "attacks.brainleaks-v1.iterations=3")
+    )
+    assert changed["attacks"][0]["queries"] == 30
+
+
+def test_ordinary_network_and_two_evaluators(tmp_path):
+    study = tmp_path / "s.yaml"
+    study.write_text(ANN)
+    results = run(tmp_path / "run", tmp_path / "store", (), study=str(study))
+    assert results["target"]["family"] == "ann"
+    assert [e["evaluator"] for e in results["attacks"]] == ["one", "two"]
+    stored = atomic.read_tensors(tmp_path / "run" / "reconstructions" / "descent.safetensors")
+    assert stored["reconstruction"].shape == (10, 1, 64)
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from brainleaks.study import Store, load_study, run_study, folder
+study = load_study("demo", tuple(sys.argv[3:]))
+folder.write(run_study(study, store=Store(Path(sys.argv[2]))), Path(sys.argv[1]))
+"""
+
+
+SLOW = (
+    "target.network.hidden=100",
+    "target.training.epochs=4",
+    "attacks.brainleaks-v2.iterations=20",
+    "evaluators.snn-conv.training.epochs=2",
+    "draws=300",
+)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory) -> Path:
+    base = tmp_path_factory.mktemp("undisturbed")
+    run(base / "run", base / "store", SLOW)
+    return base / "run"
+
+
+@pytest.mark.parametrize("stage", ["train-", "attack-", "judge-"])
+def test_killed_and_run_again_gives_the_same_bytes(tmp_path, stage, undisturbed):
+    """SIGKILL as soon as the stage's first checkpoint is on disk, then run again."""
+    store, out = tmp_path / "store", tmp_path / "run"
+    process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(out), str(store), *SLOW])
+    deadline = time.monotonic() + 200
+    while not list(store.glob(f"{stage}*.checkpoint")):
+        assert process.poll() is None, "finished before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not out.exists()
+    results = run(out, store, SLOW)
+    assert tensors(out) == tensors(undisturbed)
+    assert not list(store.glob("*.checkpoint"))
+    expected = json.loads((undisturbed / "results.json").read_text())
+    for a, b in zip(results["attacks"], expected["attacks"], strict=True):
+        assert a["curve"] == b["curve"]
+        assert a.get("draws") == b.get("draws")
+
+
+def test_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch):
+    def full(handle):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(InputError, match="No space left on device"):
+        run(tmp_path / "run", tmp_path / "store")
+    assert not [p for p in tmp_path.rglob("*") if p.is_file()]
+
+
+def test_refuses_a_folder_of_something_else(tmp_path):
+    (tmp_path / "thesis.tex").write_text("precious")
+    with pytest.raises(InputError, match="not a run of brainleaks"):
+        run_folder.prepare(tmp_path)
+
+
+def test_refuses_a_folder_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot write"):
+        run_folder.prepare(tmp_path / "file" / "run")
+
+
+def test_release_layout_there_and_back():
+    spikes, images = torch.rand(25, 10, 1, 4, 5), torch.rand(10, 1, 4, 5)
+    assert run_folder.to_release(spikes).shape == (10, 25, 1, 20)
+    assert torch.equal(run_folder.from_release(run_folder.to_release(spikes), (1, 4, 5)), spikes)
+    assert torch.equal(run_folder.from_release(run_folder.to_release(images), (1, 4, 5)), images)
+
+
+def test_damaged_artefact_is_named(tmp_path):
+    run(tmp_path / "a", tmp_path / "store")
+    weights = next((tmp_path / "store").glob("train-*.safetensors"))
+    weights.write_bytes(weights.read_bytes()[:100])
+    with pytest.raises(InputError, match=weights.name):
+        run(tmp_path / "b", tmp_path / "store")
+
+
+def test_study_file_of_the_run_is_complete(tmp_path):
+    run(tmp_path / "a", tmp_path / "store")
+    content = yaml.safe_load((tmp_path / "a" / "study.yaml").read_text())
+    assert content["attacks"]["brainleaks-v2"]["momentum"] == 0.9

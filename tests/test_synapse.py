@@ -1,0 +1,47 @@
+import pytest
+import torch
+from torch.nn import functional
+
+from brainleaks import synapse
+from brainleaks.synapse import SpikeLinear, spike_linear
+
+
+@pytest.mark.parametrize("density", [0.0, 0.02, 0.19, 0.6])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_equals_dense_product(density, dtype):
+    """Values and all three gradients, on both sides of the crossover."""
+    generator = torch.Generator().manual_seed(0)
+    spikes = (torch.rand(6, 9, 300, generator=generator) < density).to(dtype)
+    spikes = spikes * torch.rand(spikes.shape, generator=generator, dtype=dtype)
+    weight = torch.randn(130, 300, generator=generator, dtype=dtype)
+    bias = torch.randn(130, generator=generator, dtype=dtype)
+    leaves = [t.requires_grad_() for t in (spikes, weight, bias)]
+    pull = torch.randn(6, 9, 130, generator=generator, dtype=dtype)
+    found, expected = spike_linear(*leaves), functional.linear(*leaves)
+    is_event_driven = "EventDriven" in type(found.grad_fn).__name__
+    assert is_event_driven == (density < synapse.EVENT_DRIVEN_BELOW)
+    tolerance = (
+        {"rtol": 1e-5, "atol": 1e-4} if dtype == torch.float32 else {"rtol": 1e-12, "atol": 1e-12}
+    )
+    torch.testing.assert_close(found, expected, **tolerance)
+    for a, b in zip(
+        torch.autograd.grad(found, leaves, pull),
+        torch.autograd.grad(expected, leaves, pull),
+        strict=True,
+    ):
+        torch.testing.assert_close(a, b, **tolerance)
+
+
+def test_without_compiler_every_product_is_dense(monkeypatch):
+    monkeypatch.setattr(synapse, "_sparse", None)
+    layer = SpikeLinear(8, 3)
+    assert torch.equal(layer(torch.zeros(2, 5, 8)), layer.bias.expand(2, 5, 3))
+
+
+def test_same_parameters_as_linear():
+    torch.manual_seed(0)
+    ours = SpikeLinear(7, 4)
+    torch.manual_seed(0)
+    theirs = torch.nn.Linear(7, 4)
+    assert ours.state_dict().keys() == theirs.state_dict().keys()
+    assert torch.equal(ours.weight, theirs.weight)

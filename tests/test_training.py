@@ -1,0 +1,119 @@
+import pytest
+import torch
+from torch.nn import functional
+
+from brainleaks.data.dataset import Samples
+from brainleaks.data.encoding import RateCode, as_images, bernoulli
+from brainleaks.monitor import Monitor
+from brainleaks.networks import MLP, Response
+from brainleaks.training import Recipe, accuracy, fit, summed_cross_entropy
+
+
+@pytest.fixture
+def samples():
+    """Six classes, each with a bright pixel of its own."""
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(120) % 6
+    images = 0.3 * torch.rand(120, 1, 4, 5, generator=generator)
+    images.flatten(1)[torch.arange(120), 3 * labels] = 0.9
+    return Samples(images, labels)
+
+
+RECIPE = Recipe(learning_rate=0.01, batch_size=20, epochs=6, gradient_clip=1.0)
+
+
+def train(network, samples, recipe=RECIPE, monitor=None, encode=None):
+    generator = torch.Generator().manual_seed(7)
+    fit(
+        network,
+        samples,
+        recipe,
+        encode=encode or RateCode(12),
+        generator=generator,
+        monitor=monitor,
+    )
+    return {name: p.detach().clone() for name, p in network.named_parameters()}
+
+
+def test_learns(small_snn, samples):
+    train(small_snn, samples)
+    for readout in ("membrane", "spikes"):
+        share = accuracy(
+            small_snn, samples, encode=RateCode(12), readout=readout, generator=torch.Generator()
+        )
+        assert share > 0.9
+
+
+def test_one_step_is_adam_on_the_clipped_gradient():
+    torch.manual_seed(0)
+    network, twin = MLP((1, 4, 5), 6, hidden=8), MLP((1, 4, 5), 6, hidden=8)
+    twin.load_state_dict(network.state_dict())
+    samples = Samples(torch.rand(10, 1, 4, 5), torch.arange(10) % 6)
+    recipe = Recipe(learning_rate=0.05, batch_size=10, epochs=2, gradient_clip=0.01)
+    train(network, samples, recipe, encode=as_images)
+    adam = torch.optim.Adam(twin.parameters(), 0.05, betas=(0.9, 0.999))
+    for _ in range(2):
+        adam.zero_grad()
+        functional.cross_entropy(twin(samples.images), samples.labels).backward()
+        torch.nn.utils.clip_grad_norm_(twin.parameters(), 0.01)
+        adam.step()
+    for a, b in zip(network.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_loss_is_summed_over_time():
+    membrane = torch.randn(5, 3, 4)
+    labels = torch.tensor([0, 3, 1])
+    expected = sum(functional.cross_entropy(step, labels) for step in membrane)
+    torch.testing.assert_close(summed_cross_entropy(Response(None, membrane), labels), expected)
+
+
+class _CutOff(Monitor):
+    def __init__(self, stop_after=None, saved=None, done=0):
+        self.stop_after, self.saved, self.done = stop_after, saved, done
+
+    def resume(self, start):
+        return self.saved or start
+
+    def remaining(self, iterations):
+        yield from range(self.done, iterations)
+
+    def advance(self, iteration, state, **headline):
+        self.saved = {name: tensor.clone() for name, tensor in state.items()}
+        self.done = iteration + 1
+        if self.done == self.stop_after:
+            raise KeyboardInterrupt
+
+
+def test_goes_on_where_it_was_cut_off(small_snn, samples):
+    import copy
+
+    other = copy.deepcopy(small_snn)
+    whole = train(small_snn, samples)
+    cut = _CutOff(stop_after=3)
+    with pytest.raises(KeyboardInterrupt):
+        train(copy.deepcopy(other), samples, monitor=cut)
+    resumed = train(other, samples, monitor=_CutOff(saved=cut.saved, done=cut.done))
+    assert whole.keys() == resumed.keys()
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_rate_code_is_bernoulli_and_fresh():
+    images = torch.tensor([0.0, 0.25, 1.0]).expand(4000, 3)
+    generator = torch.Generator().manual_seed(0)
+    spikes = RateCode(3)(images, generator)
+    assert spikes.shape == (3, 4000, 3)
+    assert set(spikes.unique().tolist()) == {0.0, 1.0}
+    rates = spikes.mean((0, 1))
+    assert rates[0] == 0
+    assert rates[2] == 1
+    assert abs(rates[1] - 0.25) < 4 * (0.25 * 0.75 / 12000) ** 0.5
+    assert not torch.equal(spikes, RateCode(3)(images, generator))
+    assert not torch.equal(spikes[0], spikes[1])
+
+
+def test_bernoulli_follows_its_generator():
+    rates = torch.rand(50, 4)
+    draws = [bernoulli(rates, torch.Generator().manual_seed(s)) for s in (1, 1, 2)]
+    assert torch.equal(draws[0], draws[1])
+    assert not torch.equal(draws[0], draws[2])
