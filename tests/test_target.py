@@ -15,10 +15,14 @@ def target_of(network, **settings):
     return Target(network, input_shape=(1, 4, 5), classes=6, **settings)
 
 
+def ask(target, inputs, labels, objective):
+    return target.gradient(target.entry(inputs), labels, objective)
+
+
 def test_gradient_is_autograds(small_snn):
     spikes = (torch.rand(9, 6, 1, 4, 5) < 0.5).float()
     labels = torch.arange(6)
-    values, gradient = target_of(small_snn).gradient(spikes, labels, confidence)
+    values, gradient = ask(target_of(small_snn), spikes, labels, confidence)
     spikes.requires_grad_()
     probability = small_snn(spikes).membrane.softmax(-1).mean(0)[range(6), range(6)]
     torch.testing.assert_close(values, probability.detach())
@@ -31,7 +35,7 @@ def test_shared_gradient_is_the_weighted_sum_of_single_ones(small_snn):
     labels = torch.arange(6)
     target = target_of(small_snn)
     weights, total = target.shared_gradient(members, labels, negative_log_likelihood, weigh)
-    singles = [target.gradient(members[:, k], labels, negative_log_likelihood) for k in range(4)]
+    singles = [ask(target, members[:, k], labels, negative_log_likelihood) for k in range(4)]
     costs = torch.stack([values for values, _ in singles])
     torch.testing.assert_close(weights, costs / costs.sum(0))
     expected = sum(w[:, None, None, None] * g for w, (_, g) in zip(weights, singles, strict=True))
@@ -45,7 +49,7 @@ def test_shared_gradient_of_a_network_without_pull_back():
     members = (torch.rand(5, 3, 6, 1, 4, 5) < 0.5).float()
     target = target_of(network)
     weights, total = target.shared_gradient(members, torch.arange(6), confidence, weigh)
-    singles = [target.gradient(members[:, k], torch.arange(6), confidence)[1] for k in range(3)]
+    singles = [ask(target, members[:, k], torch.arange(6), confidence)[1] for k in range(3)]
     expected = sum(w[:, None, None, None] * g for w, g in zip(weights, singles, strict=True))
     torch.testing.assert_close(total, expected)
 
@@ -57,11 +61,11 @@ def test_the_memory_budget_changes_nothing(small_snn, memory):
     whole, split = target_of(small_snn), target_of(small_snn, memory=memory)
     for a, b in zip(
         (
-            *whole.gradient(spikes, labels, confidence),
+            *ask(whole, spikes, labels, confidence),
             *whole.shared_gradient(members, labels, confidence, weigh),
         ),
         (
-            *split.gradient(spikes, labels, confidence),
+            *ask(split, spikes, labels, confidence),
             *split.shared_gradient(members, labels, confidence, weigh),
         ),
         strict=True,
@@ -72,7 +76,7 @@ def test_the_memory_budget_changes_nothing(small_snn, memory):
 def test_the_network_is_left_alone(small_snn):
     small_snn.train()
     target = target_of(small_snn)
-    target.gradient(torch.rand(3, 2, 1, 4, 5), torch.tensor([0, 1]), confidence)
+    ask(target, torch.rand(3, 2, 1, 4, 5), torch.tensor([0, 1]), confidence)
     assert small_snn.training
     assert all(p.requires_grad and p.grad is None for p in small_snn.parameters())
     assert target.network.fc1.weight.data_ptr() == small_snn.fc1.weight.data_ptr()
@@ -84,7 +88,7 @@ def test_access_is_enforced(small_snn):
         target.require("gradients", "an attack", spiking=True)
     target.require("labels", "an attack", spiking=True)
     with pytest.raises(AccessError, match="grants scores"):
-        target.gradient(torch.rand(3, 1, 1, 4, 5), torch.tensor([0]), confidence)
+        target.entry(torch.rand(3, 1, 1, 4, 5))
     with pytest.raises(AccessError, match="attacks ordinary"):
         target.require("labels", "an attack", spiking=False)
 
@@ -92,7 +96,19 @@ def test_access_is_enforced(small_snn):
 def test_ordinary_network():
     network = MLP((1, 4, 5), 6, hidden=10)
     images = torch.rand(6, 1, 4, 5)
-    values, gradient = target_of(network).gradient(images, torch.arange(6), confidence)
+    values, gradient = ask(target_of(network), images, torch.arange(6), confidence)
     expected = respond(network, images).membrane[0].softmax(-1).diagonal()
     torch.testing.assert_close(values, expected.detach())
     assert gradient.shape == images.shape
+
+
+@pytest.mark.parametrize("share", [0.05, 0.5])
+def test_an_updated_entry_is_the_entry_of_the_new_inputs(small_snn, share):
+    """Event-driven or dense, split or entered by its inputs."""
+    conv = SpikingConvNet((1, 4, 5), 6, kernel=3, padding=1, beta=0.8, surrogate=ArcTan(1.5))
+    before = (torch.rand(25, 6, 1, 4, 5) < 0.5).float()
+    after = torch.where(torch.rand_like(before) < share, 1 - before, before)
+    for network in (small_snn, conv):
+        target = target_of(network)
+        updated = target.update(target.entry(before), after - before)
+        torch.testing.assert_close(updated, target.entry(after), rtol=1e-5, atol=1e-5)

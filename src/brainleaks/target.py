@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Callable
-from math import prod
 from typing import Any, Literal
 
 import torch
@@ -30,7 +29,8 @@ class Target:
     Args:
         network: a network of :mod:`brainleaks.networks`, or a module that offers the same:
             ``spiking``, ``activations``, and a forward pass from ``(T, B, *input_shape)`` to a
-            :class:`~brainleaks.networks.Response` or from ``(B, *input_shape)`` to logits.
+            :class:`~brainleaks.networks.Response` or from ``(B, *input_shape)`` to logits; and,
+            where its first layer is affine, ``drive``, ``respond`` and ``pull_back``.
         input_shape: ``(C, H, W)`` of one input.
         classes: how many classes the network tells apart.
         access: what the attacker may see: labels, scores, or gradients (which implies scores).
@@ -81,28 +81,45 @@ class Target:
                 f"{attack} attacks {kinds[spiking]} networks; this target is {kinds[self.spiking]}."
             )
 
+    def entry(self, inputs: Tensor) -> Tensor:
+        """What the network's first nonlinearity sees: the affine first layer's output.
+
+        Gradients are asked for at the entry, so that an attack that changes few inputs can
+        :meth:`update` it instead of multiplying all of them again. A network whose first layer
+        cannot be told apart is entered by its inputs.
+        """
+        self._grants_gradients()
+        with torch.no_grad():
+            return torch.as_tensor(self.network.drive(inputs) if self._splits else inputs)
+
+    def update(self, entry: Tensor, change: Tensor) -> Tensor:
+        """The entry after the inputs changed by ``change``; equals a new one up to rounding."""
+        with torch.no_grad():
+            return entry + (self.network.drive(change, bias=False) if self._splits else change)
+
     def gradient(
-        self, inputs: Tensor, labels: Tensor, objective: Objective
+        self, entry: Tensor, labels: Tensor, objective: Objective
     ) -> tuple[Tensor, Tensor]:
-        """An objective and its gradient, sample by sample.
+        """An objective and its gradient on the inputs, sample by sample.
 
         Args:
-            inputs: ``(T, B, *input_shape)`` for a spiking target, else ``(B, *input_shape)``.
+            entry: of inputs ``(T, B, *input_shape)`` for a spiking target, else
+                ``(B, *input_shape)``.
             labels: ``(B,)``, the class that each input is made for.
             objective: what is differentiated.
 
         Returns:
-            ``(values, gradient)``: ``(B,)`` and the shape of ``inputs``.
+            ``(values, gradient)``: ``(B,)`` and the shape of the inputs.
         """
         self._grants_gradients()
         batch_axis = 1 if self.spiking else 0
         values, gradients = [], []
-        for piece in self._pieces(len(labels), inputs.numel() // len(labels)):
-            part = inputs.narrow(batch_axis, piece.start, len(piece)).detach().requires_grad_()
-            value = objective(respond(self.network, part), labels[piece.start : piece.stop])
+        for piece in self._pieces(len(labels), entry.shape[0] if self.spiking else 1):
+            part = entry.narrow(batch_axis, piece.start, len(piece)).detach().requires_grad_()
+            value = objective(self._respond(part), labels[piece.start : piece.stop])
             (gradient,) = torch.autograd.grad(value.sum(), part)
             values.append(value.detach())
-            gradients.append(gradient)
+            gradients.append(self._pull_back(gradient))
         self.queries += len(labels)
         return torch.cat(values), torch.cat(gradients, batch_axis)
 
@@ -127,40 +144,37 @@ class Target:
         self._grants_gradients()
         population = members.shape[1]
         weights, gradients = [], []
-        for piece in self._pieces(len(labels), members.numel() // len(labels)):
+        for piece in self._pieces(len(labels), population * len(members)):
             part = members.narrow(2, piece.start, len(piece))
+            entry = self.entry(part.flatten(1, 2)).detach().requires_grad_()
             part_labels = labels[piece.start : piece.stop].repeat(population)
-            weight, gradient = self._shared_gradient(part, part_labels, objective, weigh)
+            values = objective(self._respond(entry), part_labels).unflatten(0, part.shape[1:3])
+            weight = weigh(values.detach(), part)
+            (gradient,) = torch.autograd.grad(values, entry, weight)
             weights.append(weight)
-            gradients.append(gradient)
+            gradients.append(self._pull_back(gradient.unflatten(1, part.shape[1:3]).sum(1)))
         self.queries += population * len(labels)
         return torch.cat(weights, 1), torch.cat(gradients, 1)
 
-    def _shared_gradient(
-        self, members: Tensor, labels: Tensor, objective: Objective, weigh: Weighing
-    ) -> tuple[Tensor, Tensor]:
-        flat, shape = members.flatten(1, 2).detach(), members.shape[1:3]
-        network = self.network
-        if hasattr(network, "pull_back"):
-            with torch.no_grad():
-                entry = network.drive(flat)
-            response = network.respond(entry.requires_grad_())
-        else:
-            entry = flat.requires_grad_()
-            response = respond(network, entry)
-        values = objective(response, labels)
-        weights = weigh(values.detach().unflatten(0, shape), members)
-        (gradient,) = torch.autograd.grad(values, entry, weights.flatten())
-        total = gradient.unflatten(1, shape).sum(1)
-        return weights, network.pull_back(total) if hasattr(network, "pull_back") else total
+    @property
+    def _splits(self) -> bool:
+        return hasattr(self.network, "drive")
+
+    def _respond(self, entry: Tensor) -> Response:
+        response = self.network.respond(entry) if self._splits else respond(self.network, entry)
+        return Response(*response)
+
+    def _pull_back(self, gradient: Tensor) -> Tensor:
+        """A gradient on the entry to one on the inputs: the first layer's transpose."""
+        with torch.no_grad():
+            return torch.as_tensor(self.network.pull_back(gradient) if self._splits else gradient)
 
     def _grants_gradients(self) -> None:
         if self.access != "gradients":
             raise AccessError(f"this target grants {self.access}; gradients were asked for.")
 
-    def _pieces(self, batch: int, values_each: int) -> list[range]:
+    def _pieces(self, batch: int, samples_each: int) -> list[range]:
         """Cut a batch into ranges that keep within the memory budget, at least one sample each."""
-        samples_each = max(1, values_each // prod(self.input_shape))
         bytes_each = 4 * samples_each * self.network.activations
         size = max(1, self.memory // bytes_each)
         return [range(lo, min(lo + size, batch)) for lo in range(0, batch, size)]

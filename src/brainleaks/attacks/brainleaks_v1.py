@@ -66,17 +66,20 @@ class BrainLeaksV1:
         labels = labels.to(target.device)
         shape = (self.time_steps, *target.input_shape)
         start = torch.zeros(self.time_steps, len(labels), *target.input_shape, device=target.device)
-        state = monitor.resume({"spikes": start})
+        state = monitor.resume({"spikes": start, "entry": target.entry(start)})
 
         def objective(response: Response, labels: Tensor) -> Tensor:
             return confidence(response, labels, self.readout)
 
         for iteration in monitor.remaining(self.iterations):
             spikes = state["spikes"]
-            values, gradient = target.gradient(spikes, labels, objective)
+            values, gradient = target.gradient(state["entry"], labels, objective)
             noise = class_uniform(seed, iteration, labels, shape, like=spikes).transpose(0, 1)
             flips = gradient.sign() * (noise < _flip_probability(gradient))
-            state = {"spikes": (spikes + flips > 0).to(spikes.dtype)}
+            flipped = (spikes + flips > 0).to(spikes.dtype)
+            # few spikes change: their weights alone are added to the currents
+            entry = target.update(state["entry"], flipped - spikes)
+            state = {"spikes": flipped, "entry": entry}
             monitor.advance(iteration, state, confidence=float(values.mean()))
         return state["spikes"]
 

@@ -87,7 +87,7 @@ class Fredrikson:
         """One step of the classes that have not stopped."""
         state = {name: tensor.clone() for name, tensor in state.items()}
         images = state["images"][active]
-        cost, gradient = target.gradient(images, labels[active], _cost)
+        cost, gradient = target.gradient(target.entry(images), labels[active], _cost)
         improved = cost < state["last_cost"][active]
         waited = torch.where(improved, 0.0, state["waited"][active] + 1)
         done = (cost <= self.threshold) | (waited >= self.patience)

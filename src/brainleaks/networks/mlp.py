@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from brainleaks.networks.response import Response
 from brainleaks.neuron import LIF, Surrogate
-from brainleaks.synapse import SpikeLinear
+from brainleaks.synapse import SpikeLinear, spike_linear
 
 
 class MLP(nn.Module):
@@ -33,8 +33,8 @@ class MLP(nn.Module):
 class SpikingMLP(nn.Module):
     """``Linear(D, hidden)`` - LIF - ``Linear(hidden, C)`` - LIF: spikes ``(T, B, C, H, W)``.
 
-    The forward pass is :meth:`respond` after :meth:`drive`; an attack that needs the gradient of
-    many inputs summed can stop between the two and use :meth:`pull_back` once.
+    The forward pass is :meth:`respond` after :meth:`drive`, which is affine: an attack can add up
+    changes of the inputs, or gradients of many inputs, between the two.
     """
 
     spiking = True
@@ -58,10 +58,10 @@ class SpikingMLP(nn.Module):
     def forward(self, spikes: Tensor) -> Response:
         return self.respond(self.drive(spikes))
 
-    def drive(self, spikes: Tensor) -> Tensor:
-        """Hidden layer's input current, ``(T, B, hidden)``; affine in the spikes."""
-        current: Tensor = self.fc1(spikes.flatten(2))
-        return current
+    def drive(self, spikes: Tensor, *, bias: bool = True) -> Tensor:
+        """Hidden layer's input current, ``(T, B, hidden)``; linear without the bias."""
+        offset = self.fc1.bias if bias else torch.zeros_like(self.fc1.bias)
+        return spike_linear(spikes.flatten(2), self.fc1.weight, offset)
 
     def respond(self, current: Tensor) -> Response:
         """Output layer's answer to the hidden layer's input current."""
