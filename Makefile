@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench results clean
 
 demo: .venv/run
 	$(BIN)/brainleaks run demo
@@ -17,6 +17,9 @@ lint: .venv/dev
 
 bench: .venv/dev
 	$(BIN)/python benchmarks/bench.py
+
+results: .venv/run
+	$(BIN)/python benchmarks/results.py
 
 # torch first and by its exact version, so that nothing else picks another build
 .venv/run: pyproject.toml constraints.txt

@@ -66,7 +66,9 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}.") from error
     except SafetensorError as error:
-        raise InputError(f"{path} is not a whole safetensors file ({error}).") from error
+        raise InputError(
+            f"{path} is not a whole safetensors file ({error}); make it again."
+        ) from error
 
 
 def read_json(path: Path) -> Any:

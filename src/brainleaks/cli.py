@@ -29,6 +29,7 @@ def main() -> None:
     except InputError as error:
         _fail(str(error))
     except click.exceptions.Abort:
+        click.echo("brainleaks: interrupted; the same command goes on from here.", err=True)
         sys.exit(130)
     except click.ClickException as error:
         hint = " See 'brainleaks --help'." if isinstance(error, click.UsageError) else ""

@@ -33,10 +33,14 @@ class BrainLeaksV1:
 
     Reference: BrainLeaks (arXiv 2402.00906), first attack; PROTOCOL, Attacks.
 
-    Example::
-
-        target = Target(network, input_shape=(1, 28, 28), classes=10)
-        spikes = BrainLeaksV1()(target, torch.arange(10), generator=torch.Generator())
+    Example:
+        >>> from brainleaks import FastSigmoid
+        >>> from brainleaks.networks import SpikingMLP
+        >>> network = SpikingMLP((1, 8, 8), 10, hidden=50, beta=0.7, surrogate=FastSigmoid(40))
+        >>> target = Target(network, input_shape=(1, 8, 8), classes=10)
+        >>> spikes = BrainLeaksV1()(target, torch.arange(10), generator=torch.Generator())
+        >>> tuple(spikes.shape)
+        (25, 10, 1, 8, 8)
     """
 
     access: ClassVar[Access] = "gradients"

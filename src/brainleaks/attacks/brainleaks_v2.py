@@ -45,10 +45,14 @@ class BrainLeaksV2:
 
     Reference: BrainLeaks (arXiv 2402.00906), second attack; PROTOCOL, Attacks.
 
-    Example::
-
-        target = Target(network, input_shape=(1, 28, 28), classes=10)
-        rates = BrainLeaksV2()(target, torch.arange(10), generator=torch.Generator())
+    Example:
+        >>> from brainleaks import FastSigmoid
+        >>> from brainleaks.networks import SpikingMLP
+        >>> network = SpikingMLP((1, 8, 8), 10, hidden=50, beta=0.7, surrogate=FastSigmoid(40))
+        >>> target = Target(network, input_shape=(1, 8, 8), classes=10)
+        >>> rates = BrainLeaksV2()(target, torch.arange(10), generator=torch.Generator())
+        >>> tuple(rates.shape), 0 <= float(rates.min()) <= float(rates.max()) <= 1
+        ((25, 10, 1, 8, 8), True)
     """
 
     access: ClassVar[Access] = "gradients"

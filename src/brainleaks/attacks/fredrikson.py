@@ -32,10 +32,12 @@ class Fredrikson:
     Reference: Fredrikson, Jha and Ristenpart, "Model inversion attacks that exploit confidence
     information and basic countermeasures", CCS 2015, Algorithm 1; PROTOCOL, Attacks.
 
-    Example::
-
-        target = Target(network, input_shape=(1, 28, 28), classes=10)
-        images = Fredrikson()(target, torch.arange(10), generator=torch.Generator())
+    Example:
+        >>> from brainleaks.networks import MLP
+        >>> target = Target(MLP((1, 8, 8), 10, hidden=50), input_shape=(1, 8, 8), classes=10)
+        >>> images = Fredrikson(iterations=20)(target, torch.arange(10))
+        >>> tuple(images.shape)
+        (10, 1, 8, 8)
     """
 
     access: ClassVar[Access] = "gradients"

@@ -1,5 +1,5 @@
 """The report: a page and figures, made from a run folder and nothing else."""
 
-from brainleaks.report.page import write_report
+from brainleaks.report.page import picture_rows, write_report
 
-__all__ = ["write_report"]
+__all__ = ["picture_rows", "write_report"]

@@ -31,12 +31,9 @@ def write_report(folder: Path) -> Path:
         raise InputError(f"{folder} is not a finished run: it has no results.json.")
     results = atomic.read_json(folder / "results.json")
     provenance = atomic.read_json(folder / "provenance.json")
-    rows = _rows(folder, results)
+    rows = picture_rows(folder, results)
     names = results["dataset"]["class_names"]
-    try:
-        write_grid(rows, names, folder / "figures" / "reconstructions.png")
-    except OSError as error:
-        raise InputError(f"cannot write the figures in {folder}: {error.strerror}.") from error
+    write_grid(rows, names, folder / "figures" / "reconstructions.png")
     page = _template().render(
         results=results,
         provenance=provenance,
@@ -53,7 +50,7 @@ def write_report(folder: Path) -> Path:
     return folder / "report.html"
 
 
-def _rows(folder: Path, results: dict[str, Any]) -> dict[str, list[Picture]]:
+def picture_rows(folder: Path, results: dict[str, Any]) -> dict[str, list[Picture]]:
     """The training images and each attack's reconstructions, by label."""
     shape = tuple(results["dataset"]["input_shape"])
     truth = atomic.read_tensors(folder / "truth.safetensors")["images"]

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from brainleaks import atomic
+
 Picture = NDArray[np.uint8]
 
 _SMALLEST_SIDE = 56
@@ -42,7 +44,11 @@ def data_uri(picture: Picture) -> str:
 
 
 def write_grid(rows: dict[str, list[Picture]], names: list[str], path: Path) -> None:
-    """The figure: one row a kind of picture, one column a class, at most ten columns a band."""
+    """The figure: one row a kind of picture, one column a class, at most ten columns a band.
+
+    Raises:
+        InputError: if ``path`` cannot be written.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
@@ -71,6 +77,7 @@ def write_grid(rows: dict[str, list[Picture]], names: list[str], path: Path) -> 
                 axis.text(
                     -0.08, 0.5, label, transform=axis.transAxes, ha="right", va="center", fontsize=8
                 )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150, metadata={"Software": None})
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=150, metadata={"Software": None})
     plt.close(figure)
+    atomic.write_bytes(path, buffer.getvalue())

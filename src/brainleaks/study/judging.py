@@ -1,6 +1,7 @@
 """Judging reconstructions from a file by the evaluators of a run."""
 
 import pickle
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -37,8 +38,10 @@ def evaluate_file(path: Path, run_dir: Path, *, device: str) -> dict[str, Any]:
     entries = []
     for name, evaluator in evaluators.items():
         generator = stream(results["seed"], name, "judgement")
+        started = time.perf_counter()
         judgement = judge(evaluator, values, draws=study.draws, generator=generator)
-        entries.append(folder.attack_entry(path.stem, name, judgement))
+        seconds = round(time.perf_counter() - started, 3)
+        entries.append(folder.attack_entry(path.stem, name, judgement) | {"seconds": seconds})
     return {"file": str(path), "run_dir": str(run_dir), "attacks": entries}
 
 

@@ -1,5 +1,6 @@
 """Every stage's result, kept under the hash of all that determines it."""
 
+import ast
 import functools
 import hashlib
 import json
@@ -131,14 +132,22 @@ def environment(device: str) -> dict[str, Any]:
 
 @functools.cache
 def _code_digest() -> str:
-    """Hash of every source file that computes: all but the report and the command line."""
+    """Hash of what the package computes: its source, without the report and the command line."""
     package = Path(str(resources.files("brainleaks")))
-    sources = [
-        path
-        for path in sorted(package.rglob("*.py"))
-        if "report" not in path.parts and path.name not in ("cli.py", "__main__.py", "folder.py")
-    ]
     joined = hashlib.sha256()
-    for path in sources:
-        joined.update(path.relative_to(package).as_posix().encode() + path.read_bytes())
+    for path in sorted(package.rglob("*.py")):
+        if "report" not in path.parts and path.name not in ("cli.py", "__main__.py", "folder.py"):
+            code = _without_prose(path.read_text(encoding="utf-8"))
+            joined.update(f"{path.relative_to(package).as_posix()}\n{code}\n".encode())
     return joined.hexdigest()[:16]
+
+
+def _without_prose(source: str) -> str:
+    """A module's syntax tree without comments and docstrings, which compute nothing."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(
+            node
+        ):
+            node.body = node.body[1:]
+    return ast.dump(tree)
