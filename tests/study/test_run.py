@@ -130,6 +130,7 @@ folder.write(run_study(study, store=Store(Path(sys.argv[2]))), Path(sys.argv[1])
 SLOW = (
     "target.network.hidden=100",
     "target.training.epochs=4",
+    "target.training.learning_rate=0.01",
     "attacks.brainleaks-v2.iterations=20",
     "evaluators.snn-conv.training.epochs=2",
     "draws=300",

@@ -3,7 +3,7 @@
 import difflib
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -31,12 +31,12 @@ class _Spiking(_Strict):
     beta: _Share
     surrogate: _Surrogate
     readout: Readout = "membrane"
-    spiking: Literal[True] = Field(default=True, exclude=True)
+    spiking: ClassVar[bool] = True
 
 
 class _Ordinary(_Strict):
-    readout: Literal["membrane"] = Field(default="membrane", exclude=True)
-    spiking: Literal[False] = Field(default=False, exclude=True)
+    readout: ClassVar[Readout] = "membrane"
+    spiking: ClassVar[bool] = False
 
 
 class MLPConfig(_Ordinary):
@@ -199,7 +199,7 @@ def parse_study(where: str, content: Any) -> Study:
     try:
         return Study.model_validate(content)
     except ValidationError as error:
-        problems = [_sentence(e) for e in error.errors()]
+        problems = [_sentence(e, content) for e in error.errors()]
         shown = "; ".join(problems[:3])
         more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
         raise InputError(f"{where}: {shown}{more}.") from error
@@ -245,26 +245,9 @@ def _apply(content: dict[str, Any], setting: str) -> None:
         raise InputError(f"--set {setting!r}: {value!r} is not a YAML value.") from error
 
 
-_TAGS = {
-    "mlp",
-    "spiking-mlp",
-    "conv",
-    "spiking-conv",
-    "fast-sigmoid",
-    "arctan",
-    "brainleaks-v1",
-    "brainleaks-v2",
-    "fredrikson",
-}
-
-
-def _sentence(error: Any) -> str:
+def _sentence(error: Any, content: Any) -> str:
     """One validation error: which field, what was found, what was expected."""
-    loc = list(error["loc"])
-    # a union's tag comes right after the field or label that it tags
-    path = ".".join(
-        str(k) for i, k in enumerate(loc) if not (i and k in _TAGS and i < len(loc) - 1 and i > 1)
-    )
+    path = _field_path(error["loc"], content)
     if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         return f"{path}: unknown field"
     if error["type"] == "missing":
@@ -274,6 +257,17 @@ def _sentence(error: Any) -> str:
         return message
     found = f"found {error['input']!r}, " if not isinstance(error["input"], dict) else ""
     return f"{path}: {found}{message[:1].lower()}{message[1:]}"
+
+
+def _field_path(location: tuple[Any, ...], content: Any) -> str:
+    """The error's place as the user wrote it: without the names of a union's members."""
+    path, node = [], content
+    for i, key in enumerate(location, 1):
+        if isinstance(node, dict) and key not in node and i < len(location):
+            continue
+        path.append(str(key))
+        node = node.get(key) if isinstance(node, dict) else None
+    return ".".join(path)
 
 
 def _one_line(text: str) -> str:
