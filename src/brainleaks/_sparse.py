@@ -67,11 +67,19 @@ def multiply(start, columns, values, weight, bias, out):
         for i in range(len(start) - 1):
             for j in range(hi - lo):
                 total[j] = bias[lo + j]
-            for k in range(start[i], start[i + 1]):
-                value = values[k]
-                row = local[columns[k]]
+            k, end = start[i], start[i + 1]
+            while k + 4 <= end:  # four spikes at a time: one pass over the sums for all
+                v0, v1, v2, v3 = values[k], values[k + 1], values[k + 2], values[k + 3]
+                r0, r1 = local[columns[k]], local[columns[k + 1]]
+                r2, r3 = local[columns[k + 2]], local[columns[k + 3]]
+                for j in range(hi - lo):
+                    total[j] += v0 * r0[j] + v1 * r1[j] + v2 * r2[j] + v3 * r3[j]
+                k += 4
+            while k < end:
+                value, row = values[k], local[columns[k]]
                 for j in range(hi - lo):
                     total[j] += value * row[j]
+                k += 1
             out[i, lo:hi] = total
 
 

@@ -2,7 +2,7 @@
 
 A dense product multiplies by every zero. Where few inputs fire, which is the rule for rate-coded
 digits and event cameras, it is cheaper to add up the weights of those that do; the crossover
-was measured (``benchmarks/bench_synapse.py``), and both ways give the same sums up to rounding.
+is measured by ``make bench``, and both ways give the same sums up to rounding.
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ except ImportError:  # no compiler for this platform: every product is dense
     _sparse = None  # type: ignore[assignment]
 
 #: Share of non-zero inputs up to which adding weights beats the dense product.
-EVENT_DRIVEN_BELOW = 0.2
+EVENT_DRIVEN_BELOW = 0.22
 
 
 def spike_linear(spikes: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -33,9 +33,14 @@ def spike_linear(spikes: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         Currents, ``(..., H)``; differentiable once in all three.
     """
     if _is_sparse(spikes):
-        currents: Tensor = _EventDriven.apply(spikes, weight, bias)  # type: ignore[no-untyped-call]
-        return currents
+        return event_driven_linear(spikes, weight, bias)
     return functional.linear(spikes, weight, bias)
+
+
+def event_driven_linear(spikes: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """As :func:`spike_linear`, event-driven whatever the share of non-zero inputs; CPU only."""
+    currents: Tensor = _EventDriven.apply(spikes, weight, bias)  # type: ignore[no-untyped-call]
+    return currents
 
 
 class SpikeLinear(nn.Linear):
