@@ -31,9 +31,12 @@ def main() -> None:
     for preset in PRESETS:
         place = arguments.runs / f"{preset}-seed{arguments.seed}"
         folder.prepare(place)
-        outcome = run_study(load_study(preset), seed=arguments.seed)
-        results = folder.write(outcome, place)
-        write_report(place)
+        outcome = run_study(
+            load_study(preset),
+            seed=arguments.seed,
+            command=f"brainleaks run {preset} --seed {arguments.seed}",
+        )
+        results = folder.write(outcome, place, write_report)
         rows = {label: row[:SHOWN] for label, row in picture_rows(place, results).items()}
         names = results["dataset"]["class_names"][:SHOWN]
         write_grid(rows, names, arguments.docs / "images" / f"{preset}.png")
@@ -50,6 +53,8 @@ def _section(results: dict[str, Any], provenance: dict[str, Any]) -> str:
         f"`brainleaks run {preset} --seed {seed}`, study {provenance['study']}, on "
         f"{facts['processor']}, {facts['threads']} threads, {facts['device']}, "
         f"torch {provenance['versions']['torch']}.",
+        "",
+        results["description"],
         "",
         f"![Training images and reconstructions](images/{preset}.png)",
         "",

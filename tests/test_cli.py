@@ -149,7 +149,10 @@ BAD_TENSORS = {
     "infinite": (torch.full((10, 1, 64), torch.inf), "not finite"),
     "too-large": (torch.full((10, 25, 1, 64), 2.0), "values from 2 to 2; expected 0 to 1"),
     "negative": (torch.full((10, 25, 1, 64), -1), "values from -1 to -1"),
-    "complex": (torch.zeros(10, 1, 64, dtype=torch.complex64), "not finite real"),
+    "complex": (torch.zeros(10, 1, 64, dtype=torch.complex64), "expected a dense one"),
+    "half-floats": (torch.zeros(10, 1, 64).to(torch.float8_e5m2), "expected a dense one"),
+    "sparse": (torch.zeros(10, 64).to_sparse(), "expected a dense one"),
+    "overflow": (torch.full((10, 1, 64), 1e300, dtype=torch.float64), "not finite"),
     "dictionary": ({"x": torch.zeros(10, 1, 64)}, "holds a dict; expected one plain tensor"),
     "harmful": (_Harmful(), "would have to be unpickled"),
 }

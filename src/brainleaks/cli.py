@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -110,14 +111,16 @@ def run(
     resolved = load_study(study, settings)
     place = out or Path("runs") / f"{resolved.name}-seed{seed}"
     folder.prepare(place)
-    outcome = run_study(resolved, seed=seed, data_dir=data_dir, device=_device(device))
-    results = folder.write(outcome, place)
-    report = write_report(place)
+    command = shlex.join(["brainleaks", *sys.argv[1:]])
+    outcome = run_study(
+        resolved, seed=seed, data_dir=data_dir, device=_device(device), command=command
+    )
+    results = folder.write(outcome, place, write_report)
     if as_json:
         _print_json(results)
     else:
         _print_results(results)
-        click.echo(f"report: {report}")
+        click.echo(f"report: {place / 'report.html'}")
 
 
 @cli.command()
@@ -216,7 +219,7 @@ def _device(name: str) -> str:
 
 
 def _print_json(content: Any) -> None:
-    click.echo(json.dumps(content))
+    click.echo(json.dumps(content, allow_nan=False))
 
 
 def _print_results(results: dict[str, Any]) -> None:

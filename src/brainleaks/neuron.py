@@ -39,12 +39,12 @@ from torch import Tensor, nn
 try:
     from brainleaks import _scan
     from brainleaks._threads import match_torch_threads
-except ImportError:  # no compiler for this platform: the plain scan below gives the same values
+except (ImportError, RuntimeError):  # no compiler, or no place to keep its work: scan plainly
     _scan = None  # type: ignore[assignment]
 
 Reset = Literal["subtract", "zero", "none"]
 
-_FROZEN = ConfigDict(extra="forbid")
+_FROZEN = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 @dataclass(frozen=True, config=_FROZEN)

@@ -14,7 +14,7 @@ from torch.nn import functional
 try:
     from brainleaks import _sparse
     from brainleaks._threads import match_torch_threads
-except ImportError:  # no compiler for this platform: every product is dense
+except (ImportError, RuntimeError):  # no compiler, or no place to keep its work: go dense
     _sparse = None  # type: ignore[assignment]
 
 #: Share of non-zero inputs up to which adding weights beats the dense product.

@@ -1,5 +1,6 @@
 """Training: one recipe for every network (PROTOCOL, Training)."""
 
+import math
 from collections.abc import Callable
 from typing import Annotated, Literal
 
@@ -11,8 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from brainleaks.data.dataset import Samples
+from brainleaks.errors import InputError
 from brainleaks.monitor import Monitor, State
-from brainleaks.networks import Response, respond
+from brainleaks.networks import Response, respond, respond_in_pieces
 from brainleaks.randomness import draw_seed, stream
 
 #: Turns images ``(B, C, H, W)`` into what the network takes, drawing from the generator.
@@ -22,7 +24,7 @@ Readout = Literal["membrane", "spikes"]
 _EVALUATION_BATCH = 200
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
 class Recipe:
     """Adam, betas (0.9, 0.999), on the cross-entropy of the output summed over time.
 
@@ -52,6 +54,9 @@ def fit(
 
     Order and encoding are drawn anew each epoch, from streams of the generator's next seed: an
     interrupted training goes on with the numbers that it would have had.
+
+    Raises:
+        InputError: if the loss is no longer finite.
     """
     monitor = monitor or Monitor()
     seed = draw_seed(generator)
@@ -68,6 +73,11 @@ def fit(
             labels = samples.labels[batch].to(device)
             losses.append(_step(network, optimiser, recipe, inputs, labels) * len(batch))
         loss = float(torch.stack(losses).sum()) / len(order)
+        if not math.isfinite(loss):
+            raise InputError(
+                f"training diverged: the loss is {loss} after epoch {epoch + 1}. Lower "
+                "learning_rate, or clip the gradient."
+            )
         monitor.advance(epoch, _state(network, optimiser), loss=loss)
     network.eval()
 
@@ -86,7 +96,8 @@ def accuracy(
     noise = stream(draw_seed(generator), "encoding", device=device)
     correct = 0
     for batch in torch.arange(len(samples.labels)).split(_EVALUATION_BATCH):
-        response = respond(network, encode(samples.images[batch].to(device), noise))
+        inputs = encode(samples.images[batch].to(device), noise)
+        response = respond_in_pieces(network, inputs)
         correct += int((_prediction(response, readout).cpu() == samples.labels[batch]).sum())
     return correct / len(samples.labels)
 
@@ -135,4 +146,6 @@ def _restore(network: nn.Module, optimiser: torch.optim.Adam, state: State) -> N
         for key in ("step", "exp_avg", "exp_avg_sq"):
             value = state.get(f"adam.{key}.{name}")
             if value is not None:
-                optimiser.state[p][key] = value.to(p.device)
+                # Adam walks raw memory: its moments must lie as the weights do
+                moment = value.clone() if key == "step" else torch.empty_like(p).copy_(value)
+                optimiser.state[p][key] = moment

@@ -24,7 +24,7 @@ def write_zip(folder: Path, change=None, prefix="") -> Path:
     members = {f"s{p}/{i}.pgm": pgm(p + i) for p in range(1, 41) for i in range(1, 11)}
     members |= change or {}
     path = folder / "att_faces.zip"
-    with zipfile.ZipFile(path, "w") as archive:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():
             if content is not None:
                 archive.writestr(prefix + name, content)
@@ -64,6 +64,7 @@ def test_split_is_name_sorted_and_folder_equals_archive(real_data, tmp_path):
         ({"s2/1.pgm": pgm(size=(90, 112))}, "s2/1.pgm is a 90 x 112 image"),
         ({"s2/1.pgm": b"\x89PNG not a pgm"}, "s2/1.pgm is not a readable PGM"),
         ({"s2/1.pgm": pgm()[:500]}, "s2/1.pgm is not a readable PGM"),
+        ({"s2/1.pgm": b"P5\n99999 99999\n255\n"}, "s2/1.pgm is not a readable PGM"),
         ({"s2/1.pgm": bytes(2 << 20)}, "unpacks to 2097152 bytes"),
         ({}, "not to the published"),
     ],
@@ -85,9 +86,9 @@ def test_truncated_archive(tmp_path):
 def test_corrupt_member(tmp_path):
     path = write_zip(tmp_path)
     content = bytearray(path.read_bytes())
-    content[5000:5100] = bytes(100)
+    content[38] = 0x07  # no such block type
     path.write_bytes(bytes(content))
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match="damaged or incomplete zip"):
         FACES.load(tmp_path)
 
 
@@ -117,6 +118,18 @@ def test_downloads_where_absent(tmp_path, monkeypatch):
         FACES.fetch(folder)
     assert asked == [att_faces.URL]
     assert (folder / "att_faces" / "att_faces.zip").read_bytes() == source.read_bytes()
+
+
+def test_a_page_instead_of_the_archive_is_not_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(att_faces, "download", lambda url, path: _write_page(path))
+    with pytest.raises(InputError, match="not a zip archive"):
+        FACES.fetch(tmp_path)
+    assert not FACES.present(tmp_path)
+
+
+def _write_page(path):
+    path.parent.mkdir(parents=True)
+    path.write_text("<html>log in first</html>")
 
 
 @pytest.mark.parametrize(

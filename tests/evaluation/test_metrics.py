@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from brainleaks import InputError
 from brainleaks.evaluation import metrics
 
 
@@ -28,6 +29,11 @@ def test_perfect_and_hopeless():
 
 def test_two_classes_are_always_in_the_top_three():
     assert metrics(torch.eye(2).flip(0))["top3_accuracy"] == 1
+
+
+def test_refuses_what_is_not_a_number():
+    with pytest.raises(InputError, match="not finite"):
+        metrics(torch.full((4, 4), torch.nan))
 
 
 def test_refuses_what_is_not_square():

@@ -5,6 +5,7 @@ from pydantic import ValidationError
 from brainleaks import BrainLeaksV2, InputError
 from brainleaks.study import load_study, preset_names
 from brainleaks.study.config import parse_study
+from brainleaks.training import Recipe
 
 
 def test_presets_are_valid_and_describe_themselves():
@@ -32,6 +33,9 @@ FACES_SNN = {
     "target.training.gradient_clip": 1.0,
     "evaluators.snn-conv.network.kernel": 5,
     "evaluators.snn-conv.network.beta": 0.7,
+    "target.training.batch_size": 8,  # AT&T ANN's, and so are the evaluator's two
+    "evaluators.snn-conv.training.batch_size": 8,
+    "evaluators.snn-conv.training.learning_rate": 1e-3,
     "attacks.brainleaks-v1.iterations": 10,
     "attacks.brainleaks-v1.readout": "membrane",
     "attacks.brainleaks-v2.population": 7,
@@ -86,6 +90,9 @@ def test_settings():
     study = load_study("demo", ("target.training.epochs=3", "attacks.brainleaks-v1.iterations=2"))
     assert study.target.training.epochs == 3
     assert study.attacks["brainleaks-v1"].iterations == 2
+    assert load_study("demo", ("target.training.learning_rate=1e-3",)).target.training == Recipe(
+        learning_rate=0.001, batch_size=100, epochs=10, gradient_clip=1.0
+    )
 
 
 BASE = load_study("demo").model_dump(mode="json")
@@ -117,6 +124,10 @@ def changed(path, value):
             0,
             "target.training.epochs: found 0, .*greater than or equal to 1",
         ),
+        ("target.training.epochs", True, "target.training.epochs: found True, "),
+        ("target.training.epochs", "7", "target.training.epochs: found '7', "),
+        ("target.training.learning_rate", "1e-3", "learning_rate: found '1e-3', .*valid number"),
+        ("target.training.learning_rate", float("inf"), "learning_rate: .*finite"),
         ("target.training.learning_rate", None, "target.training.learning_rate: missing"),
         ("target.network.beta", 1.5, "target.network.beta: found 1.5, "),
         ("target.network.surrogate.slope", -1, "target.network.surrogate.slope: found -1, "),
@@ -130,6 +141,7 @@ def changed(path, value):
             {"architecture": "conv"},
             "evaluators.snn-conv: must be spiking",
         ),
+        ("evaluators.target", BASE["evaluators"]["snn-conv"], "the target does not judge itself"),
         ("attacks.f", {"attack": "fredrikson"}, "fredrikson does not attack spiking networks"),
     ],
 )
@@ -146,6 +158,8 @@ def test_bad_fields_are_named(path, value, message):
         ("name: [", "not valid YAML"),
         ("- a\n- b", "expected a mapping"),
         ("", "expected a mapping"),
+        ("name: 2024-13-45", "not valid YAML"),
+        ("name: 2024-12-05", "not text, numbers or lists"),
         ("!!python/object/apply:os.system ['true']", "not valid YAML"),
     ],
 )

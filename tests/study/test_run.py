@@ -163,6 +163,7 @@ def test_killed_and_run_again_gives_the_same_bytes(tmp_path, stage, undisturbed)
     expected = json.loads((undisturbed / "results.json").read_text())
     for a, b in zip(results["attacks"], expected["attacks"], strict=True):
         assert a["curve"] == b["curve"]
+        assert a["queries"] == b["queries"]
         assert a.get("draws") == b.get("draws")
 
 
@@ -174,6 +175,42 @@ def test_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="No space left on device"):
         run(tmp_path / "run", tmp_path / "store")
     assert not [p for p in tmp_path.rglob("*") if p.is_file()]
+
+
+def test_what_cannot_be_written_leaves_the_old_run_alone(tmp_path, monkeypatch):
+    out, store = tmp_path / "run", tmp_path / "store"
+    run(out, store)
+    before = {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}
+
+    def full(path, content):
+        raise InputError("disk full")
+
+    monkeypatch.setattr(atomic, "write_json", full)
+    with pytest.raises(InputError, match="disk full"):
+        run(out, store)
+    assert before == {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["run", "store"]
+
+
+def test_a_run_replaces_the_one_before_whole(tmp_path):
+    run(tmp_path / "run", tmp_path / "store")
+    study = tmp_path / "s.yaml"
+    study.write_text(ANN)
+    run(tmp_path / "run", tmp_path / "store", (), study=str(study))
+    names = {p.name for p in (tmp_path / "run" / "reconstructions").iterdir()}
+    assert names == {"descent.safetensors"}
+
+
+def test_a_network_that_does_not_fit_is_refused_before_training(tmp_path, monkeypatch):
+    monkeypatch.setattr("brainleaks.study.runner.fit", pytest.fail)
+    with pytest.raises(InputError, match="evaluators.snn-conv.network: .* too small for two 5x5"):
+        kernel = "evaluators.snn-conv.network.kernel=5"
+        run(tmp_path / "a", tmp_path / "s", (kernel, "evaluators.snn-conv.network.padding=0"))
+
+
+def test_diverged_training_is_named(tmp_path):
+    with pytest.raises(InputError, match="training diverged"):
+        run(tmp_path / "a", tmp_path / "s", (*QUICK, "target.training.learning_rate=1e38"))
 
 
 def test_refuses_a_folder_of_something_else(tmp_path):

@@ -1,8 +1,12 @@
 import pytest
 import torch
 
-from brainleaks import InputError
+from brainleaks import ArcTan, InputError
+from brainleaks.data import Samples
+from brainleaks.data.encoding import RateCode, as_images
+from brainleaks.networks import ConvNet, SpikingConvNet
 from brainleaks.study.store import Artefact, Store, _without_prose, digest
+from brainleaks.training import Recipe, fit
 
 
 def test_made_once_per_key(tmp_path):
@@ -39,6 +43,37 @@ def test_a_stage_that_was_cut_off_goes_on_from_its_checkpoint(tmp_path):
     assert artefact.tensors["total"] == 6
     assert [point["total"] for point in artefact.facts["curve"]] == [0, 1, 3, 6]
     assert not list(tmp_path.glob("*.checkpoint"))
+
+
+@pytest.mark.parametrize("network", [ConvNet, SpikingConvNet])
+def test_a_convolutional_training_goes_on_to_the_same_weights(tmp_path, network):
+    """Its weights lie in another memory order than they are stored in."""
+    neuron = {"beta": 0.7, "surrogate": ArcTan()} if network is SpikingConvNet else {}
+    samples = Samples(torch.rand(40, 1, 16, 16), torch.arange(40) % 3)
+    encode = RateCode(4) if network.spiking else as_images
+
+    def make(recorder, stop_after=None):
+        torch.manual_seed(0)
+        trained = network((1, 16, 16), 3, **neuron)
+        advance = recorder.advance
+
+        def advance_and_stop(epoch, state, **headline):
+            recorder._saved_at = float("-inf")
+            advance(epoch, state, **headline)
+            if epoch + 1 == stop_after:
+                raise KeyboardInterrupt
+
+        recorder.advance = advance_and_stop
+        recipe = Recipe(learning_rate=0.01, batch_size=10, epochs=4)
+        generator = torch.Generator().manual_seed(1)
+        fit(trained, samples, recipe, encode=encode, generator=generator, monitor=recorder)
+        return Artefact(dict(trained.state_dict()))
+
+    whole = Store(tmp_path / "a").get_or_make("stage", {}, make)
+    with pytest.raises(KeyboardInterrupt):
+        Store(tmp_path / "b").get_or_make("stage", {}, lambda recorder: make(recorder, 2))
+    resumed = Store(tmp_path / "b").get_or_make("stage", {}, make)
+    assert all(torch.equal(whole.tensors[k], resumed.tensors[k]) for k in whole.tensors)
 
 
 def test_damaged_checkpoint_is_named(tmp_path):

@@ -15,7 +15,7 @@ from brainleaks.randomness import class_uniform, draw_seed
 from brainleaks.target import Access, Target
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
 class BrainLeaksV2:
     """Reconstruct spike probabilities from the gradients of spike trains drawn from them.
 

@@ -14,7 +14,7 @@ from brainleaks.networks import Response
 from brainleaks.target import Access, Target
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
 class Fredrikson:
     """Reconstruct images by gradient descent on ``cost = 1 - p_c``.
 

@@ -9,6 +9,7 @@ import hashlib
 import io
 import re
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,7 +45,11 @@ def fetch(folder: Path) -> None:
         InputError: if the publisher cannot be reached or the folder cannot be written.
     """
     if not present(folder):
-        download(URL, folder / "att_faces" / ARCHIVE)
+        archive = folder / "att_faces" / ARCHIVE
+        download(URL, archive)
+        if not zipfile.is_zipfile(archive):
+            archive.unlink()
+            raise InputError(f"{URL} sent something that is not a zip archive; try again later.")
 
 
 def load(folder: Path) -> Dataset:
@@ -102,7 +107,7 @@ def _read_zip(archive: Path) -> tuple[np.ndarray, tuple[str, ...]]:
                 return opened.read(info)
 
             return _decode(archive, set(members), read)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise InputError(
             f"{archive}: damaged or incomplete zip archive ({error}). Delete it and fetch it "
             f"again: brainleaks data fetch att-faces."
@@ -146,7 +151,7 @@ def _decode_pgm(where: str, content: bytes) -> np.ndarray:
                     f"expected {WIDTH} x {HEIGHT} grey."
                 )
             return np.asarray(image)
-    except (UnidentifiedImageError, OSError, ValueError) as error:
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{where} is not a readable PGM image ({error}).") from error

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from brainleaks.data.encoding import bernoulli
 from brainleaks.evaluation.metrics import Metrics, metrics
 from brainleaks.monitor import Monitor
-from brainleaks.networks import respond
+from brainleaks.networks import respond_in_pieces
 from brainleaks.randomness import draw_seed, stream
 
 _SAMPLES_A_PASS = 100
@@ -62,10 +62,9 @@ def judge_spikes(
     return Judgement(metrics(matrix), matrix, _summary(each))
 
 
-@torch.no_grad()
 def confidences(evaluator: nn.Module, inputs: Tensor) -> Tensor:
     """``mean over t of softmax(U[t])`` for each input: ``(B, C)``."""
-    return respond(evaluator, inputs).membrane.softmax(-1).mean(0)
+    return respond_in_pieces(evaluator, inputs).membrane.softmax(-1).mean(0)
 
 
 def is_binary(reconstruction: Tensor) -> bool:

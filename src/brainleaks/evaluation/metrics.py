@@ -4,6 +4,8 @@ from typing import TypedDict
 
 from torch import Tensor
 
+from brainleaks.errors import InputError
+
 
 class Metrics(TypedDict):
     """Shares from 0 to 1."""
@@ -30,9 +32,15 @@ def metrics(matrix: Tensor) -> Metrics:
 
     Raises:
         ValueError: if ``matrix`` is not square.
+        InputError: if it is not finite: there is nothing to judge.
     """
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
         raise ValueError(f"the confidence matrix has shape {tuple(matrix.shape)}; expected (C, C).")
+    if not matrix.isfinite().all():
+        raise InputError(
+            "the evaluator's confidences are not finite numbers: the reconstruction or the "
+            "evaluator's weights are damaged, or its training diverged."
+        )
     own = matrix.diagonal()
     truth = own.new_tensor(range(len(own))).long()
     top = matrix.topk(min(3, len(own)), dim=1).indices

@@ -2,6 +2,14 @@
 
 from brainleaks.networks.conv import ConvNet, SpikingConvNet
 from brainleaks.networks.mlp import MLP, SpikingMLP
-from brainleaks.networks.response import Response, respond
+from brainleaks.networks.response import Response, respond, respond_in_pieces
 
-__all__ = ["MLP", "ConvNet", "Response", "SpikingConvNet", "SpikingMLP", "respond"]
+__all__ = [
+    "MLP",
+    "ConvNet",
+    "Response",
+    "SpikingConvNet",
+    "SpikingMLP",
+    "respond",
+    "respond_in_pieces",
+]

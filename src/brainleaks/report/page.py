@@ -9,8 +9,8 @@ import jinja2
 import numpy as np
 
 from brainleaks import atomic
-from brainleaks.errors import InputError
 from brainleaks.report.pictures import Picture, data_uri, pictures, write_grid
+from brainleaks.results import read_results
 
 METRICS = {
     "attack_accuracy": "Attack accuracy",
@@ -27,9 +27,7 @@ def write_report(folder: Path) -> Path:
     Raises:
         InputError: if ``folder`` is not a finished run, or cannot be written.
     """
-    if not (folder / "results.json").is_file():
-        raise InputError(f"{folder} is not a finished run: it has no results.json.")
-    results = atomic.read_json(folder / "results.json")
+    results = read_results(folder)
     provenance = atomic.read_json(folder / "provenance.json")
     rows = picture_rows(folder, results)
     names = results["dataset"]["class_names"]
@@ -44,7 +42,7 @@ def write_report(folder: Path) -> Path:
             {"name": name, "pictures": {label: data_uri(row[i]) for label, row in rows.items()}}
             for i, name in enumerate(names)
         ],
-        command=" ".join(provenance["command"]),
+        command=provenance["command"],
     )
     atomic.write_text(folder / "report.html", page)
     return folder / "report.html"

@@ -1,6 +1,8 @@
 """Study files: a whole experiment, typed."""
 
 import difflib
+import json
+import re
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -24,7 +26,7 @@ _Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class _Spiking(_Strict):
@@ -148,6 +150,8 @@ class Study(_Strict):
             raise ValueError("encoding: missing; a spiking target needs one, such as rate")
         if not spiking and self.encoding is not None:
             raise ValueError("encoding: an ordinary target takes images; leave encoding out")
+        if "target" in self.evaluators:
+            raise ValueError("evaluators.target: the target does not judge itself; rename it")
         for label, model in self.evaluators.items():
             if model.network.spiking != spiking:
                 raise ValueError(f"evaluators.{label}: must be {family} like the target")
@@ -180,8 +184,8 @@ def load_study(name_or_file: str, settings: tuple[str, ...] = ()) -> Study:
     """
     where, text = _read(name_or_file)
     try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        content = _load_yaml(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"{where} is not valid YAML: {_one_line(str(error))}.") from error
     if not isinstance(content, dict):
         raise InputError(f"{where}: expected a mapping of fields such as name, dataset, target.")
@@ -197,7 +201,10 @@ def parse_study(where: str, content: Any) -> Study:
         InputError: naming the file and the field.
     """
     try:
-        return Study.model_validate(content)
+        # as JSON, where strictness lets mappings be models but no text or truth value be a number
+        return Study.model_validate_json(json.dumps(content), strict=True)
+    except (TypeError, RecursionError) as error:
+        raise InputError(f"{where}: holds values that are not text, numbers or lists.") from error
     except ValidationError as error:
         problems = [_sentence(e, content) for e in error.errors()]
         shown = "; ".join(problems[:3])
@@ -227,6 +234,19 @@ def _read(name_or_file: str) -> tuple[str, str]:
         raise InputError(f"{path} is not a text file in UTF-8.") from error
 
 
+class _Loader(yaml.SafeLoader):
+    """Reads 1e-3 as a number, as YAML 1.2 does; PyYAML takes it for text."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+
+
+def _load_yaml(text: str) -> Any:
+    return yaml.load(text, _Loader)  # noqa: S506 (a SafeLoader)
+
+
 def _apply(content: dict[str, Any], setting: str) -> None:
     """Set one ``path.to.field=value`` in the raw content; validation follows."""
     path, equals, value = setting.partition("=")
@@ -240,8 +260,8 @@ def _apply(content: dict[str, Any], setting: str) -> None:
             raise InputError(f"--set {setting!r}: {key} has no fields of its own.")
         node = child
     try:
-        node[keys[-1]] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
+        node[keys[-1]] = _load_yaml(value)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"--set {setting!r}: {value!r} is not a YAML value.") from error
 
 

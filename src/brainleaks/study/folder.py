@@ -14,6 +14,8 @@
 """
 
 import hashlib
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from torch import Tensor, nn
 from brainleaks import atomic
 from brainleaks.errors import InputError
 from brainleaks.evaluation import Judgement
+from brainleaks.results import read_results
 from brainleaks.study.config import Study, parse_study
 from brainleaks.study.runner import Outcome, Trained
 
@@ -39,31 +42,74 @@ def prepare(folder: Path) -> None:
         raise InputError(
             f"--out: {folder} holds files that are not a run of brainleaks; choose another folder."
         )
-    probe = folder / ".writable"
-    existed = folder.exists()
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--out: {folder} is a file; choose a folder.")
+    probe = _unfinished(folder) / "probe"
     atomic.write_bytes(probe, b"")
-    probe.unlink()
-    if not existed:
-        folder.rmdir()
+    shutil.rmtree(probe.parent)
 
 
-def write(outcome: Outcome, folder: Path) -> dict[str, Any]:
-    """Write the run folder, all but its report; returns the content of ``results.json``."""
+def write(
+    outcome: Outcome, folder: Path, report: Callable[[Path], object] | None = None
+) -> dict[str, Any]:
+    """Write the run folder beside its place and move it there, instead of what was there.
+
+    Args:
+        outcome: of a run.
+        folder: the run folder.
+        report: what adds the report to the folder it is given.
+
+    Returns:
+        The content of ``results.json``.
+
+    Raises:
+        InputError: if it cannot be written; what was there before stays.
+    """
+    scratch = _unfinished(folder)
+    shutil.rmtree(scratch, ignore_errors=True)
+    try:
+        results = _write_into(scratch, outcome, folder)
+        if report is not None:
+            report(scratch)
+        _replace(folder, scratch)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return results
+
+
+def _write_into(scratch: Path, outcome: Outcome, folder: Path) -> dict[str, Any]:
     results = summary(outcome, folder)
-    atomic.write_tensors(folder / "target.safetensors", outcome.target.network.state_dict())
+    atomic.write_tensors(scratch / "target.safetensors", outcome.target.network.state_dict())
     for trained in outcome.evaluators:
-        path = folder / "evaluators" / f"{trained.name}.safetensors"
+        path = scratch / "evaluators" / f"{trained.name}.safetensors"
         atomic.write_tensors(path, trained.network.state_dict())
     for item in outcome.reconstructions:
-        path = folder / "reconstructions" / f"{item.name}.safetensors"
+        path = scratch / "reconstructions" / f"{item.name}.safetensors"
         atomic.write_tensors(path, {"reconstruction": to_release(item.values)})
-    atomic.write_tensors(folder / "truth.safetensors", {"images": _one_a_class(outcome)})
+    atomic.write_tensors(scratch / "truth.safetensors", {"images": _one_a_class(outcome)})
     weights = {t.name: _weights_digest(t) for t in (outcome.target, *outcome.evaluators)}
-    atomic.write_json(folder / "provenance.json", outcome.provenance | {"weights": weights})
-    atomic.write_json(folder / "results.json", results)
+    atomic.write_json(scratch / "provenance.json", outcome.provenance | {"weights": weights})
+    atomic.write_json(scratch / "results.json", results)
     plain = outcome.study.model_dump(mode="json")
-    atomic.write_text(folder / "study.yaml", yaml.safe_dump(plain, sort_keys=False))
+    atomic.write_text(scratch / "study.yaml", yaml.safe_dump(plain, sort_keys=False))
     return results
+
+
+def _unfinished(folder: Path) -> Path:
+    """Where a run folder is put together; a killed run may leave it, the next one removes it."""
+    return folder.absolute().with_name(f".{folder.absolute().name}.unfinished")
+
+
+def _replace(folder: Path, scratch: Path) -> None:
+    old = scratch.with_name(f".{folder.absolute().name}.replaced")
+    try:
+        shutil.rmtree(old, ignore_errors=True)
+        if folder.exists():
+            folder.rename(old)
+        scratch.rename(folder)
+    except OSError as error:
+        raise InputError(f"cannot write {folder}: {error.strerror or error}.") from error
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def summary(outcome: Outcome, folder: Path) -> dict[str, Any]:
@@ -72,6 +118,7 @@ def summary(outcome: Outcome, folder: Path) -> dict[str, Any]:
     return {
         "run_dir": str(folder),
         "preset": study.name,
+        "description": study.description,
         "seed": outcome.seed,
         "dataset": {
             "name": dataset.name,
@@ -102,23 +149,6 @@ def attack_entry(name: str, evaluator: str, judgement: Judgement) -> dict[str, A
     return entry | {"matrix": judgement.matrix.double().cpu().tolist()}
 
 
-def read_results(folder: Path) -> dict[str, Any]:
-    """The content of a run's ``results.json``.
-
-    Raises:
-        InputError: if ``folder`` is not a finished run.
-    """
-    if not (folder / "results.json").is_file():
-        raise InputError(
-            f"{folder} is not a finished run: it has no results.json. Name the folder that "
-            "'brainleaks run' printed."
-        )
-    results = atomic.read_json(folder / "results.json")
-    if not isinstance(results, dict) or not {"dataset", "target", "attacks"} <= results.keys():
-        raise InputError(f"{folder / 'results.json'} is not the results of a run.")
-    return results
-
-
 def read_study(folder: Path) -> Study:
     """The study of a run folder.
 
@@ -130,7 +160,7 @@ def read_study(folder: Path) -> Study:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise InputError(f"{path} is not valid YAML.") from error
     return parse_study(str(path), content)
 

@@ -12,8 +12,14 @@ from torch import Tensor
 from brainleaks import atomic
 from brainleaks.errors import InputError
 from brainleaks.randomness import stream
+from brainleaks.results import read_results
 from brainleaks.study import folder
 from brainleaks.study.runner import judge
+
+_READABLE = {
+    torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64,
+    torch.float16, torch.bfloat16, torch.float32, torch.float64,
+}  # fmt: skip
 
 
 def evaluate_file(path: Path, run_dir: Path, *, device: str) -> dict[str, Any]:
@@ -27,12 +33,12 @@ def evaluate_file(path: Path, run_dir: Path, *, device: str) -> dict[str, Any]:
     Raises:
         InputError: if the file cannot be read without unpickling, or does not fit the run.
     """
-    results, study = folder.read_results(run_dir), folder.read_study(run_dir)
+    results, study = read_results(run_dir), folder.read_study(run_dir)
     data = results["dataset"]
     released = read_reconstruction(path)
     check(path, released, data["classes"], tuple(data["input_shape"]), study.spiking)
     evaluators = folder.load_evaluators(run_dir, device)
-    values = folder.from_release(released.float(), tuple(data["input_shape"])).to(device)
+    values = folder.from_release(released, tuple(data["input_shape"])).to(device)
     if study.encoding is not None and values.ndim == 4:
         values = values.expand(study.encoding.steps, *values.shape)
     entries = []
@@ -46,21 +52,20 @@ def evaluate_file(path: Path, run_dir: Path, *, device: str) -> dict[str, Any]:
 
 
 def read_reconstruction(path: Path) -> Tensor:
-    """The one tensor in a safetensors file, or in a file written by ``torch.save``.
+    """The one tensor in a safetensors file, or in a file written by ``torch.save``, as float32.
 
     Raises:
         InputError: if it holds anything else; nothing is unpickled.
     """
     if not path.is_file():
         raise InputError(f"no such file: {path}.")
-    if zipfile.is_zipfile(path):
-        return _read_torch(path)
-    tensors = atomic.read_tensors(path)
-    if len(tensors) != 1:
+    value = _read_torch(path) if zipfile.is_zipfile(path) else _read_safetensors(path)
+    if value.layout != torch.strided or value.dtype not in _READABLE:
         raise InputError(
-            f"{path} holds {len(tensors)} tensors ({', '.join(sorted(tensors)[:5])}); expected one."
+            f"{path} holds a {value.layout} tensor of {value.dtype}; expected a dense one of "
+            "numbers: torch.float32, or spikes as torch.bool or torch.uint8."
         )
-    return next(iter(tensors.values()))
+    return value.float()
 
 
 def check(
@@ -81,11 +86,20 @@ def check(
         raise InputError(
             f"{path} has shape {shape}; expected {spikes}({classes}, 1, {size}) images."
         )
-    if values.is_complex() or (values.dtype.is_floating_point and not values.isfinite().all()):
-        raise InputError(f"{path} holds values that are not finite real numbers (NaN or infinity).")
+    if not values.isfinite().all():
+        raise InputError(f"{path} holds values that are not finite numbers (NaN or infinity).")
     low, high = float(values.min()), float(values.max())
     if spiking and not (low >= 0 and high <= 1):
         raise InputError(f"{path} holds values from {low:g} to {high:g}; expected 0 to 1.")
+
+
+def _read_safetensors(path: Path) -> Tensor:
+    tensors = atomic.read_tensors(path)
+    if len(tensors) != 1:
+        raise InputError(
+            f"{path} holds {len(tensors)} tensors ({', '.join(sorted(tensors)[:5])}); expected one."
+        )
+    return next(iter(tensors.values()))
 
 
 def _read_torch(path: Path) -> Tensor:

@@ -1,7 +1,6 @@
 """Where a result comes from."""
 
 import platform
-import sys
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -12,14 +11,14 @@ import torch
 _PACKAGES = ("brainleaks", "torch", "numpy", "numba", "safetensors", "scikit-learn")
 
 
-def provenance(study_digest: str, seed: int, fingerprint: str, device: str) -> dict[str, Any]:
+def provenance(*, study: str, seed: int, data: str, device: str, command: str) -> dict[str, Any]:
     """Versions, seed, hashes and machine, as JSON."""
     return {
-        "study": study_digest,
+        "study": study,
         "seed": seed,
-        "data": fingerprint,
+        "data": data,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": ["brainleaks", *sys.argv[1:]],
+        "command": command,
         "versions": {"python": platform.python_version()} | _versions(),
         "machine": machine(device),
     }

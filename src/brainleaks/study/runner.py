@@ -11,12 +11,13 @@ from brainleaks.attacks import Attack
 from brainleaks.data import DATASETS, Dataset
 from brainleaks.data.encoding import as_images
 from brainleaks.data.files import data_folder
+from brainleaks.errors import InputError
 from brainleaks.evaluation import Judgement, judge_images, judge_spikes
 from brainleaks.monitor import Monitor
 from brainleaks.randomness import stream
 from brainleaks.study.config import Model, Study
 from brainleaks.study.provenance import provenance
-from brainleaks.study.store import Artefact, Store, digest, environment
+from brainleaks.study.store import Artefact, Recorder, Store, digest, environment
 from brainleaks.target import Target
 from brainleaks.training import accuracy, fit
 
@@ -60,6 +61,7 @@ def run_study(
     data_dir: Path | None = None,
     device: str = "cpu",
     store: Store | None = None,
+    command: str | None = None,
 ) -> Outcome:
     """Train, attack and judge; what is in the store already is not made again.
 
@@ -69,11 +71,14 @@ def run_study(
         data_dir: folder to find data in; see :func:`brainleaks.data.files.data_folder`.
         device: ``"cpu"`` or ``"cuda"``.
         store: where stages are kept.
+        command: what to type to run this again; by default the run folder's study file.
 
     Raises:
-        InputError: if the data cannot be had, or a result cannot be written.
+        InputError: if the data cannot be had or is too small for a network, training diverges, or
+            a result cannot be written.
     """
     dataset = DATASETS[study.dataset].load(data_folder(data_dir))
+    _check_networks(study, dataset)
     road = _Road(study, seed, dataset, device, store or Store())
     target = road.train("target", study.target)
     evaluators = [road.train(name, model) for name, model in study.evaluators.items()]
@@ -86,8 +91,26 @@ def run_study(
         reconstructions=[
             road.attack(name, attack, target, evaluators) for name, attack in study.attacks.items()
         ],
-        provenance=provenance(digest(study.model_dump()), seed, dataset.fingerprint, device),
+        provenance=provenance(
+            study=digest(study.model_dump(mode="json")),
+            seed=seed,
+            data=dataset.fingerprint,
+            device=device,
+            command=command or f"brainleaks run study.yaml --seed {seed}",
+        ),
     )
+
+
+def _check_networks(study: Study, dataset: Dataset) -> None:
+    """Build every network without memory, so that what does not fit is said before the work."""
+    models = {"target": study.target}
+    models |= {f"evaluators.{name}": model for name, model in study.evaluators.items()}
+    for field, model in models.items():
+        try:
+            with torch.device("meta"):
+                model.network.build(dataset.input_shape, len(dataset.class_names))
+        except ValueError as error:
+            raise InputError(f"{field}.network: {error}") from error
 
 
 def judge(
@@ -149,9 +172,10 @@ class _Road:
             "target": self._training_key("target", self.study.target),
         }
 
-        def make(monitor: Monitor) -> Artefact:
+        def make(monitor: Recorder) -> Artefact:
             shape = self.dataset.input_shape
             view = Target(target.network, input_shape=shape, classes=self.classes)
+            monitor.count_queries(view)
             labels = torch.arange(self.classes)
             generator = stream(self.seed, name, "attack")
             values = attack(view, labels, generator=generator, monitor=monitor)

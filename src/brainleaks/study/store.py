@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from importlib import resources
+from importlib import metadata, resources
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from tqdm import tqdm
 import brainleaks
 from brainleaks import atomic
 from brainleaks.monitor import Monitor, State
+from brainleaks.target import Target
 
 _SHARE_OF_TIME_SAVING = 0.05
 
@@ -72,12 +73,17 @@ class Recorder(Monitor):
         self._checkpoint, self._label = checkpoint, label
         self._started = time.perf_counter()
         self._spent_before = 0.0
+        self._target: Target | None = None
         self._saved_at, self._saving_took = self._started, 0.0
 
     @property
     def seconds(self) -> float:
         """Time spent on the stage, in all its attempts."""
         return self._spent_before + time.perf_counter() - self._started
+
+    def count_queries(self, target: Target) -> None:
+        """Keep the target's number of queries with the checkpoint."""
+        self._target = target
 
     def resume(self, start: State) -> State:
         if not self._checkpoint.exists():
@@ -86,6 +92,8 @@ class Recorder(Monitor):
         saved = atomic.read_tensors(self._checkpoint)
         record = json.loads(saved.pop("record").numpy().tobytes())
         self.curve, self._spent_before = record["curve"], record["seconds"]
+        if self._target is not None:
+            self._target.queries += record["queries"]
         return {name: tensor.to(device) for name, tensor in saved.items()}
 
     def remaining(self, iterations: int) -> Iterator[int]:
@@ -109,8 +117,9 @@ class Recorder(Monitor):
         self._checkpoint.unlink(missing_ok=True)
 
     def _save(self, state: State) -> None:
-        record = json.dumps({"curve": self.curve, "seconds": self.seconds}).encode()
-        packed = torch.frombuffer(bytearray(record), dtype=torch.uint8)
+        queries = self._target.queries if self._target is not None else 0
+        record = {"curve": self.curve, "seconds": self.seconds, "queries": queries}
+        packed = torch.frombuffer(bytearray(json.dumps(record).encode()), dtype=torch.uint8)
         atomic.write_tensors(self._checkpoint, {**state, "record": packed})
 
 
@@ -125,7 +134,8 @@ def environment(device: str) -> dict[str, Any]:
         "brainleaks": brainleaks.__version__,
         "code": _code_digest(),
         "torch": torch.__version__,
-        "device": device,
+        "numba": metadata.version("numba"),
+        "device": torch.cuda.get_device_name() if device == "cuda" else device,
         "threads": torch.get_num_threads(),
     }
 
