@@ -212,7 +212,7 @@ def test_run_refuses(tmp_path, monkeypatch):
     assert "No such command" in refused("fly")
     (tmp_path / "file").touch()
     assert "cannot write" in refused("run", "demo", "--out", tmp_path / "file" / "run")
-    assert "cannot write" in refused("run", "demo", "--out", tmp_path / "file")
+    assert "is a file" in refused("run", "demo", "--out", tmp_path / "file")
 
 
 def test_run_refuses_broken_data(tmp_path):

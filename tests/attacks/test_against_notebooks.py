@@ -78,36 +78,41 @@ def test_v2(small_snn, notebook_network, settings, notebook):
         )
 
 
-@pytest.mark.parametrize("clamp", [False, True])
 @pytest.mark.parametrize(
-    ("rate", "threshold", "patience", "reason"),
-    [(5.0, 0.01, 100, "iterations"), (5.0, 0.75, 100, "threshold"), (400.0, 0.0, 3, "patience")],
+    ("clamp", "scale", "rate", "threshold", "patience", "reasons"),
+    [
+        (False, 2, 5.0, 0.01, 100, {"iterations"}),
+        (True, 2, 5.0, 0.01, 100, {"iterations"}),
+        (False, 2, 5.0, 0.75, 100, {"threshold"}),
+        (False, 15, 1.0, 0.0, 3, {"patience", "iterations"}),
+    ],
 )
-def test_fredrikson(clamp, rate, threshold, patience, reason):
-    """Every way of stopping is taken by some class; overshooting wears patience out."""
+def test_fredrikson(clamp, scale, rate, threshold, patience, reasons):
+    """Every way of stopping is taken; steep weights overshoot and wear patience out."""
     torch.manual_seed(0)
     network = MLP((1, 4, 5), 6, hidden=30)
     with torch.no_grad():
-        network.fc2.weight.mul_(4)
+        network.fc1.weight.mul_(scale)
+        network.fc2.weight.mul_(scale)
     target = Target(network, input_shape=(1, 4, 5), classes=6)
     attack = Fredrikson(
-        iterations=60, learning_rate=rate, clamp=clamp, threshold=threshold, patience=patience
+        iterations=20, learning_rate=rate, clamp=clamp, threshold=threshold, patience=patience
     )
-    found, reasons = attack(target, LABELS), set()
+    found, stopped_by = attack(target, LABELS), set()
     for label in LABELS.tolist():
         x, last, waited = torch.zeros(1, 1, 4, 5), float("inf"), 0
-        for _ in range(60):
+        for _ in range(20):
             x = x.requires_grad_()
             cost = 1 - network(x).softmax(-1)[0, label]
             (gradient,) = torch.autograd.grad(cost, x)
             waited = 0 if cost.item() < last else waited + 1
             last = cost.item()
             if last <= threshold or waited >= patience:
-                reasons.add("threshold" if last <= threshold else "patience")
+                stopped_by.add("threshold" if last <= threshold else "patience")
                 break
             x = (x - rate * gradient).detach()
             x = x.clamp(0, 1) if clamp else x
         else:
-            reasons.add("iterations")
-        torch.testing.assert_close(found[label], x[0].detach(), rtol=1e-3, atol=1e-4)
-    assert reason in reasons
+            stopped_by.add("iterations")
+        torch.testing.assert_close(found[label], x[0].detach(), rtol=1e-3, atol=1e-3)
+    assert stopped_by == reasons

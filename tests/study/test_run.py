@@ -203,9 +203,9 @@ def test_a_run_replaces_the_one_before_whole(tmp_path):
 
 def test_a_network_that_does_not_fit_is_refused_before_training(tmp_path, monkeypatch):
     monkeypatch.setattr("brainleaks.study.runner.fit", pytest.fail)
-    with pytest.raises(InputError, match="evaluators.snn-conv.network: .* too small for two 5x5"):
-        kernel = "evaluators.snn-conv.network.kernel=5"
-        run(tmp_path / "a", tmp_path / "s", (kernel, "evaluators.snn-conv.network.padding=0"))
+    field = "evaluators.snn-conv.network"
+    with pytest.raises(InputError, match=f"{field}: .* too small for two 5x5"):
+        run(tmp_path / "a", tmp_path / "s", (f"{field}.kernel=5", f"{field}.padding=0"))
 
 
 def test_diverged_training_is_named(tmp_path):
