@@ -1,12 +1,14 @@
+import copy
+
 import pytest
 import torch
 from torch.nn import functional
 
 from brainleaks.data.dataset import Samples
 from brainleaks.data.encoding import RateCode, as_images, bernoulli
-from brainleaks.monitor import Monitor
 from brainleaks.networks import MLP, Response
 from brainleaks.training import Recipe, accuracy, fit, summed_cross_entropy
+from cut_off import CutOff
 
 
 @pytest.fixture
@@ -68,32 +70,13 @@ def test_loss_is_summed_over_time():
     torch.testing.assert_close(summed_cross_entropy(Response(None, membrane), labels), expected)
 
 
-class _CutOff(Monitor):
-    def __init__(self, stop_after=None, saved=None, done=0):
-        self.stop_after, self.saved, self.done = stop_after, saved, done
-
-    def resume(self, start):
-        return self.saved or start
-
-    def remaining(self, iterations):
-        yield from range(self.done, iterations)
-
-    def advance(self, iteration, state, **headline):
-        self.saved = {name: tensor.clone() for name, tensor in state.items()}
-        self.done = iteration + 1
-        if self.done == self.stop_after:
-            raise KeyboardInterrupt
-
-
 def test_goes_on_where_it_was_cut_off(small_snn, samples):
-    import copy
-
     other = copy.deepcopy(small_snn)
     whole = train(small_snn, samples)
-    cut = _CutOff(stop_after=3)
+    cut = CutOff(stop_after=3)
     with pytest.raises(KeyboardInterrupt):
         train(copy.deepcopy(other), samples, monitor=cut)
-    resumed = train(other, samples, monitor=_CutOff(saved=cut.saved, done=cut.done))
+    resumed = train(other, samples, monitor=CutOff(saved=cut.saved, done=cut.done))
     assert whole.keys() == resumed.keys()
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 

@@ -6,8 +6,8 @@ from pydantic import ValidationError
 
 from brainleaks import AccessError, BrainLeaksV1, BrainLeaksV2, Target
 from brainleaks.attacks import ATTACKS, Fredrikson
-from brainleaks.monitor import Monitor
 from brainleaks.networks import MLP
+from cut_off import CutOff
 
 ATTACKS_SMALL = [
     BrainLeaksV1(iterations=4, time_steps=9),
@@ -65,32 +65,12 @@ def test_the_same_seed_gives_the_same_bytes(attack, small_snn):
     assert torch.equal(launch(attack, target, labels), launch(attack, target, labels))
 
 
-class _CutOff(Monitor):
-    """Remembers each state, and stops the attack after some iterations."""
-
-    def __init__(self, stop_after, saved=None, done=0):
-        self.stop_after, self.saved, self.done = stop_after, saved, done
-
-    def resume(self, start):
-        return self.saved or start
-
-    def remaining(self, iterations):
-        yield from range(self.done, iterations)
-
-    def advance(self, iteration, state, **headline):
-        assert all(isinstance(value, float) for value in headline.values())
-        self.saved = {name: tensor.clone() for name, tensor in state.items()}
-        self.done = iteration + 1
-        if self.done == self.stop_after:
-            raise KeyboardInterrupt
-
-
 def test_goes_on_where_it_was_cut_off(attack, small_snn):
     target, labels = target_for(attack, small_snn), torch.arange(6)
-    first = _CutOff(stop_after=2)
+    first = CutOff(stop_after=2)
     with pytest.raises(KeyboardInterrupt):
         launch(attack, target, labels, first)
-    resumed = launch(attack, target, labels, _CutOff(None, first.saved, first.done))
+    resumed = launch(attack, target, labels, CutOff(saved=first.saved, done=first.done))
     assert torch.equal(resumed, launch(attack, target, labels))
 
 
