@@ -145,5 +145,6 @@ def test_no_network(tmp_path, monkeypatch, error, message):
 
     monkeypatch.setattr(requests, "get", get)
     with pytest.raises(InputError, match=message):
-        FACES.load(tmp_path)
-    assert not any(p.is_file() for p in tmp_path.rglob("*"))
+        FACES.load(tmp_path / "data")
+    assert not any(tmp_path.rglob("*.zip"))
+    assert not (tmp_path / "data" / "att_faces").exists()

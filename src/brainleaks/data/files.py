@@ -52,6 +52,9 @@ def download(url: str, destination: Path) -> None:
         ) from error
     except OSError as error:
         raise InputError(f"cannot write {destination}: {error.strerror or error}.") from error
+    finally:
+        if destination.parent.is_dir() and not any(destination.parent.iterdir()):
+            destination.parent.rmdir()
 
 
 def _cause(error: requests.RequestException) -> str:
