@@ -8,7 +8,7 @@ is measured by ``make bench``, and both ways give the same sums up to rounding.
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 try:
@@ -41,13 +41,6 @@ def event_driven_linear(spikes: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """As :func:`spike_linear`, event-driven whatever the share of non-zero inputs; CPU only."""
     currents: Tensor = _EventDriven.apply(spikes, weight, bias)  # type: ignore[no-untyped-call]
     return currents
-
-
-class SpikeLinear(nn.Linear):
-    """``nn.Linear`` (same parameters, same values) computed by :func:`spike_linear`."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        return spike_linear(input, self.weight, self.bias)
 
 
 def _is_sparse(spikes: Tensor) -> bool:

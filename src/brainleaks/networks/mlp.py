@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from brainleaks.networks.response import Response
 from brainleaks.neuron import LIF, Surrogate
-from brainleaks.synapse import SpikeLinear, spike_linear
+from brainleaks.synapse import spike_linear
 
 
 class MLP(nn.Module):
@@ -50,7 +50,7 @@ class SpikingMLP(nn.Module):
     ) -> None:
         super().__init__()
         self.input_shape = input_shape
-        self.fc1 = SpikeLinear(prod(input_shape), hidden)
+        self.fc1 = nn.Linear(prod(input_shape), hidden)
         self.lif1 = LIF(beta=beta, surrogate=surrogate)
         self.fc2 = nn.Linear(hidden, classes)
         self.lif2 = LIF(beta=beta, surrogate=surrogate)
