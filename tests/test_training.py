@@ -56,7 +56,7 @@ def test_one_step_is_adam_on_the_clipped_gradient():
     adam = torch.optim.Adam(twin.parameters(), 0.05, betas=(0.9, 0.999))
     for _ in range(2):
         adam.zero_grad()
-        functional.cross_entropy(twin(samples.images), samples.labels).backward()
+        functional.cross_entropy(twin(samples.inputs), samples.labels).backward()
         torch.nn.utils.clip_grad_norm_(twin.parameters(), 0.01)
         adam.step()
     for a, b in zip(network.parameters(), twin.parameters(), strict=True):

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Annotated
 
 import torch
 from annotated_types import Ge, Gt
@@ -14,14 +14,13 @@ from torch.nn import functional
 from brainleaks.data.dataset import Samples
 from brainleaks.errors import InputError
 from brainleaks.monitor import Monitor, State
-from brainleaks.networks import Response, respond, respond_in_pieces
+from brainleaks.networks import Readout, Response, respond, respond_in_pieces
 from brainleaks.randomness import draw_seed, stream
 
 #: Turns images ``(B, C, H, W)`` into what the network takes, drawing from the generator.
 Encode = Callable[[Tensor, torch.Generator], Tensor]
-Readout = Literal["membrane", "spikes"]
 
-_EVALUATION_BATCH = 200
+_EVALUATION_BATCH = 50
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
@@ -69,7 +68,7 @@ def fit(
         noise = stream(seed, "encoding", epoch, device=device)
         losses = []
         for batch in order.split(recipe.batch_size):
-            inputs = encode(samples.images[batch].to(device), noise)
+            inputs = encode(samples.inputs[batch].to(device), noise)
             labels = samples.labels[batch].to(device)
             losses.append(_step(network, optimiser, recipe, inputs, labels) * len(batch))
         loss = float(torch.stack(losses).sum()) / len(order)
@@ -96,7 +95,7 @@ def accuracy(
     noise = stream(draw_seed(generator), "encoding", device=device)
     correct = 0
     for batch in torch.arange(len(samples.labels)).split(_EVALUATION_BATCH):
-        inputs = encode(samples.images[batch].to(device), noise)
+        inputs = encode(samples.inputs[batch].to(device), noise)
         response = respond_in_pieces(network, inputs)
         correct += int((_prediction(response, readout).cpu() == samples.labels[batch]).sum())
     return correct / len(samples.labels)

@@ -52,9 +52,9 @@ def test_split_is_name_sorted_and_folder_equals_archive(real_data, tmp_path):
     def image(path):
         return np.asarray(Image.open(tmp_path / "att_faces" / path), dtype=np.float32) / 255
 
-    assert np.array_equal(dataset.train.images[9, 0], image("s10/10.pgm"))
-    assert np.array_equal(dataset.test.images[2, 0], image("s10/8.pgm"))
-    assert np.array_equal(dataset.test.images[-1, 0], image("s9/9.pgm"))
+    assert np.array_equal(dataset.train.inputs[9, 0], image("s10/10.pgm"))
+    assert np.array_equal(dataset.test.inputs[2, 0], image("s10/8.pgm"))
+    assert np.array_equal(dataset.test.inputs[-1, 0], image("s9/9.pgm"))
 
 
 @pytest.mark.parametrize(

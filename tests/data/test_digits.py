@@ -10,7 +10,7 @@ def test_digits():
     assert dataset.input_shape == (1, 8, 8)
     assert len(dataset.train.labels) == 1438
     assert len(dataset.test.labels) == 359
-    assert dataset.train.images.min() == 0
-    assert dataset.train.images.max() == 1
+    assert dataset.train.inputs.min() == 0
+    assert dataset.train.inputs.max() == 1
     assert torch.equal(dataset.test.labels.unique(), torch.arange(10))
     assert dataset.fingerprint == DATASETS["digits"].load(Path()).fingerprint

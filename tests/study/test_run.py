@@ -93,15 +93,15 @@ def test_resolved_study_runs_again_to_the_same_bytes(tmp_path):
 
 def test_nothing_is_made_twice(tmp_path, monkeypatch):
     first = run(tmp_path / "a", tmp_path / "store")
-    monkeypatch.setattr("brainleaks.study.runner.fit", pytest.fail)
-    monkeypatch.setattr("brainleaks.study.runner.judge", pytest.fail)
+    monkeypatch.setattr("brainleaks.study.stages.training.fit", pytest.fail)
+    monkeypatch.setattr("brainleaks.study.stages.judgement.judge", pytest.fail)
     second = run(tmp_path / "b", tmp_path / "store")
     assert second | {"run_dir": first["run_dir"]} == first
 
 
 def test_only_what_changed_is_made_anew(tmp_path, monkeypatch):
     run(tmp_path / "a", tmp_path / "store")
-    monkeypatch.setattr("brainleaks.study.runner.fit", pytest.fail)
+    monkeypatch.setattr("brainleaks.study.stages.training.fit", pytest.fail)
     changed = run(
         tmp_path / "b", tmp_path / "store", (*QUICK, "attacks.brainleaks-v1.iterations=3")
     )
@@ -202,7 +202,7 @@ def test_a_run_replaces_the_one_before_whole(tmp_path):
 
 
 def test_a_network_that_does_not_fit_is_refused_before_training(tmp_path, monkeypatch):
-    monkeypatch.setattr("brainleaks.study.runner.fit", pytest.fail)
+    monkeypatch.setattr("brainleaks.study.stages.training.fit", pytest.fail)
     field = "evaluators.snn-conv.network"
     with pytest.raises(InputError, match=f"{field}: .* too small for two 5x5"):
         run(tmp_path / "a", tmp_path / "s", (f"{field}.kernel=5", f"{field}.padding=0"))

@@ -1,3 +1,5 @@
+import ast
+
 import pytest
 import torch
 
@@ -85,5 +87,5 @@ def test_damaged_checkpoint_is_named(tmp_path):
 
 def test_prose_does_not_count():
     one = 'def f():\n    """Say."""\n    return 1  # why\n'
-    assert _without_prose(one) == _without_prose("def f():\n    return 1")
-    assert _without_prose(one) != _without_prose("def f():\n    return 2")
+    assert _without_prose(ast.parse(one)) == _without_prose(ast.parse("def f():\n    return 1"))
+    assert _without_prose(ast.parse(one)) != _without_prose(ast.parse("def f():\n    return 2"))

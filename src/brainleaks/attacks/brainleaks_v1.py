@@ -8,9 +8,9 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from brainleaks.attacks.objectives import Readout, confidence
+from brainleaks.attacks.objectives import confidence
 from brainleaks.monitor import Monitor
-from brainleaks.networks import Response
+from brainleaks.networks import Readout, Response
 from brainleaks.randomness import class_uniform, draw_seed
 from brainleaks.target import Access, Target
 

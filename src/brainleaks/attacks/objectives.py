@@ -1,12 +1,8 @@
 """What attacks maximise or minimise: one value a sample, from a network's response."""
 
-from typing import Literal
-
 from torch import Tensor
 
-from brainleaks.networks import Response
-
-Readout = Literal["membrane", "spikes"]
+from brainleaks.networks import Readout, Response
 
 
 def confidence(response: Response, labels: Tensor, readout: Readout = "membrane") -> Tensor:

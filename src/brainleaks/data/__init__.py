@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Protocol
 
-from brainleaks.data import att_faces, digits
+from brainleaks.data import att_faces, digits, mnist
 from brainleaks.data.dataset import Dataset, Samples
 
 
@@ -20,6 +20,6 @@ class Source(Protocol):
         """Read it, downloading it first where it is absent."""
 
 
-DATASETS: dict[str, Source] = {"digits": digits, "att-faces": att_faces}
+DATASETS: dict[str, Source] = {"digits": digits, "att-faces": att_faces, "mnist": mnist}
 
 __all__ = ["DATASETS", "Dataset", "Samples", "Source"]

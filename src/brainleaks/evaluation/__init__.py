@@ -1,12 +1,20 @@
 """How reconstructions are judged."""
 
-from brainleaks.evaluation.judge import Draws, Judgement, judge_images, judge_spikes, scale_each
+from brainleaks.evaluation.judge import (
+    Draws,
+    Judgement,
+    judge,
+    judge_images,
+    judge_spikes,
+    scale_each,
+)
 from brainleaks.evaluation.metrics import Metrics, metrics
 
 __all__ = [
     "Draws",
     "Judgement",
     "Metrics",
+    "judge",
     "judge_images",
     "judge_spikes",
     "metrics",

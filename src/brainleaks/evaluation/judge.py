@@ -1,6 +1,6 @@
 """An evaluator judges reconstructions (PROTOCOL, Metrics)."""
 
-from typing import NamedTuple, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +32,22 @@ class Judgement(NamedTuple):
     metrics: Metrics
     matrix: Tensor
     draws: Draws | None
+
+
+def judge(
+    evaluator: Any,
+    reconstruction: Tensor,
+    *,
+    draws: int,
+    generator: torch.Generator,
+    monitor: Monitor | None = None,
+) -> Judgement:
+    """Judge one reconstruction a class by a spiking or an ordinary evaluator."""
+    if not evaluator.spiking:
+        return judge_images(evaluator, reconstruction)
+    return judge_spikes(
+        evaluator, reconstruction, draws=draws, generator=generator, monitor=monitor
+    )
 
 
 def judge_images(evaluator: nn.Module, images: Tensor) -> Judgement:

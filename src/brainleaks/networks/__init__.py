@@ -2,11 +2,12 @@
 
 from brainleaks.networks.conv import ConvNet, SpikingConvNet
 from brainleaks.networks.mlp import MLP, SpikingMLP
-from brainleaks.networks.response import Response, respond, respond_in_pieces
+from brainleaks.networks.response import Readout, Response, respond, respond_in_pieces
 
 __all__ = [
     "MLP",
     "ConvNet",
+    "Readout",
     "Response",
     "SpikingConvNet",
     "SpikingMLP",

@@ -1,9 +1,12 @@
 """What a network answers."""
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+#: Which output trace is read: the membrane potential or the spikes.
+Readout = Literal["membrane", "spikes"]
 
 _PIECE_BYTES = 1 << 30
 

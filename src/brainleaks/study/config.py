@@ -5,110 +5,31 @@ import json
 import re
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from torch import nn
+from pydantic import Field, ValidationError, model_validator
 
 from brainleaks.attacks import Attack
 from brainleaks.data.encoding import RateCode
 from brainleaks.errors import InputError
-from brainleaks.networks import MLP, ConvNet, SpikingConvNet, SpikingMLP
-from brainleaks.neuron import ArcTan, FastSigmoid
-from brainleaks.training import Readout, Recipe
+from brainleaks.networks.config import NetworkConfig, Strict
+from brainleaks.training import Recipe
 
 _LARGEST_FILE = 1 << 20
 
-_Surrogate = Annotated[FastSigmoid | ArcTan, Field(discriminator="surrogate")]
 _Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=60)]
 _Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class _Spiking(_Strict):
-    beta: _Share
-    surrogate: _Surrogate
-    readout: Readout = "membrane"
-    spiking: ClassVar[bool] = True
-
-
-class _Ordinary(_Strict):
-    readout: ClassVar[Readout] = "membrane"
-    spiking: ClassVar[bool] = False
-
-
-class MLPConfig(_Ordinary):
-    """:class:`~brainleaks.networks.MLP`."""
-
-    architecture: Literal["mlp"]
-    hidden: Annotated[int, Field(ge=1)] = 3000
-
-    def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
-        """The network, freshly initialised from torch's global generator."""
-        return MLP(input_shape, classes, hidden=self.hidden)
-
-
-class SpikingMLPConfig(_Spiking):
-    """:class:`~brainleaks.networks.SpikingMLP`."""
-
-    architecture: Literal["spiking-mlp"]
-    hidden: Annotated[int, Field(ge=1)] = 3000
-
-    def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
-        """The network, freshly initialised from torch's global generator."""
-        neuron = {"beta": self.beta, "surrogate": self.surrogate}
-        return SpikingMLP(input_shape, classes, hidden=self.hidden, **neuron)  # type: ignore[arg-type]
-
-
-class ConvNetConfig(_Ordinary):
-    """:class:`~brainleaks.networks.ConvNet`."""
-
-    architecture: Literal["conv"]
-    kernel: Annotated[int, Field(ge=1)] = 5
-    padding: Annotated[int, Field(ge=0)] = 0
-
-    def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
-        """The network, freshly initialised from torch's global generator."""
-        return ConvNet(input_shape, classes, kernel=self.kernel, padding=self.padding)
-
-
-class SpikingConvNetConfig(_Spiking):
-    """:class:`~brainleaks.networks.SpikingConvNet`."""
-
-    architecture: Literal["spiking-conv"]
-    kernel: Annotated[int, Field(ge=1)] = 5
-    padding: Annotated[int, Field(ge=0)] = 0
-
-    def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
-        """The network, freshly initialised from torch's global generator."""
-        return SpikingConvNet(
-            input_shape,
-            classes,
-            kernel=self.kernel,
-            padding=self.padding,
-            beta=self.beta,
-            surrogate=self.surrogate,
-        )
-
-
-NetworkConfig = Annotated[
-    MLPConfig | SpikingMLPConfig | ConvNetConfig | SpikingConvNetConfig,
-    Field(discriminator="architecture"),
-]
-
-
-class Model(_Strict):
+class Model(Strict):
     """A network and how it is trained."""
 
     network: NetworkConfig
     training: Recipe
 
 
-class PrintedAttack(_Strict):
+class PrintedAttack(Strict):
     """An attack's figures as the paper's release prints them."""
 
     attack_accuracy: _Share
@@ -117,15 +38,15 @@ class PrintedAttack(_Strict):
     daa: _Share
 
 
-class Printed(_Strict):
+class Printed(Strict):
     """The figures that the paper's release prints for this study (PROTOCOL, Figures printed)."""
 
     target_test_accuracy: _Share | None = None
     evaluator_test_accuracy: _Share | None = None
-    attacks: dict[_Label, PrintedAttack] = {}
+    attacks: dict[_Label, PrintedAttack] = Field(default_factory=dict)
 
 
-class Study(_Strict):
+class Study(Strict):
     """One experiment: a data set, a target, its evaluators, and the attacks on it.
 
     ``draws`` is the number of Bernoulli draws that spike probabilities are judged on; ``printed``
@@ -134,7 +55,7 @@ class Study(_Strict):
 
     name: _Label
     description: str = ""
-    dataset: Literal["digits", "att-faces"]
+    dataset: Literal["digits", "att-faces", "mnist"]
     encoding: RateCode | None = None
     target: Model
     evaluators: Annotated[dict[_Label, Model], Field(min_length=1)]

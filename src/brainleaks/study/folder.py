@@ -214,9 +214,9 @@ def from_release(values: Tensor, input_shape: tuple[int, ...]) -> Tensor:
 
 def _one_a_class(outcome: Outcome) -> Tensor:
     """The first training image of each class."""
-    images, labels = outcome.dataset.train
+    inputs, labels = outcome.dataset.train
     first = [int((labels == c).nonzero()[0]) for c in range(len(outcome.dataset.class_names))]
-    return images[torch.tensor(first)]
+    return inputs[torch.tensor(first)]
 
 
 def _weights_digest(trained: Trained) -> str:

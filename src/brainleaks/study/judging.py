@@ -11,10 +11,9 @@ from torch import Tensor
 
 from brainleaks import atomic
 from brainleaks.errors import InputError
-from brainleaks.randomness import stream
 from brainleaks.results import read_results
 from brainleaks.study import folder
-from brainleaks.study.runner import judge
+from brainleaks.study.stages import judge_all
 
 _READABLE = {
     torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64,
@@ -43,9 +42,8 @@ def evaluate_file(path: Path, run_dir: Path, *, device: str) -> dict[str, Any]:
         values = values.expand(study.encoding.steps, *values.shape)
     entries = []
     for name, evaluator in evaluators.items():
-        generator = stream(results["seed"], name, "judgement")
         started = time.perf_counter()
-        judgement = judge(evaluator, values, draws=study.draws, generator=generator)
+        judgement = judge_all(evaluator, values, draws=study.draws, name=name, seed=results["seed"])
         seconds = round(time.perf_counter() - started, 3)
         entries.append(folder.attack_entry(path.stem, name, judgement) | {"seconds": seconds})
     return {"file": str(path), "run_dir": str(run_dir), "attacks": entries}

@@ -1,5 +1,6 @@
 """The road from a study to its results, each stage stored."""
 
+import inspect
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,13 @@ from brainleaks.data import DATASETS, Dataset
 from brainleaks.data.encoding import as_images
 from brainleaks.data.files import data_folder
 from brainleaks.errors import InputError
-from brainleaks.evaluation import Judgement, judge_images, judge_spikes
+from brainleaks.evaluation import Judgement
 from brainleaks.monitor import Monitor
-from brainleaks.randomness import stream
+from brainleaks.study import stages
 from brainleaks.study.config import Model, Study
 from brainleaks.study.provenance import provenance
 from brainleaks.study.store import Artefact, Recorder, Store, digest, environment
 from brainleaks.target import Target
-from brainleaks.training import accuracy, fit
 
 
 @dataclass
@@ -113,22 +113,6 @@ def _check_networks(study: Study, dataset: Dataset) -> None:
             raise InputError(f"{field}.network: {error}") from error
 
 
-def judge(
-    evaluator: nn.Module,
-    reconstruction: Tensor,
-    *,
-    draws: int,
-    generator: torch.Generator,
-    monitor: Monitor | None = None,
-) -> Judgement:
-    """Judge one reconstruction a class by a spiking or an ordinary evaluator."""
-    if not evaluator.spiking:
-        return judge_images(evaluator, reconstruction)
-    return judge_spikes(
-        evaluator, reconstruction, draws=draws, generator=generator, monitor=monitor
-    )
-
-
 class _Road:
     """The stages of one study, each under the hash of what determines it."""
 
@@ -138,27 +122,20 @@ class _Road:
         self.study, self.seed, self.dataset = study, seed, dataset
         self.device, self.store = device, store
         self.encode = study.encoding or as_images
-        self.classes = len(dataset.class_names)
 
     def train(self, name: str, model: Model) -> Trained:
         """Train one network, or load it."""
-        key = self._training_key(name, model)
+        network = self._new(name, model)
+        config = model.network
 
         def make(monitor: Monitor) -> Artefact:
-            network = self._new(model, name)
-            generator = stream(self.seed, name, "training")
-            fit(
-                network,
-                self.dataset.train,
-                model.training,
-                encode=self.encode,
-                generator=generator,
-                monitor=monitor,
-            )
-            return Artefact(dict(network.state_dict()), self._accuracies(network, name, model))
+            common: Any = {"encode": self.encode, "name": name, "seed": self.seed}
+            samples = self.dataset.train
+            stages.train(network, model.training, samples, **common, monitor=monitor)
+            facts = stages.measure(network, config, self.dataset, **common)
+            return Artefact(dict(network.state_dict()), facts)
 
-        artefact = self.store.get_or_make(f"train:{name}", key, make)
-        network = self._new(model, name)
+        artefact = self.store.get_or_make(f"train:{name}", self._training_key(name, model), make)
         network.load_state_dict(artefact.tensors)
         return Trained(name, network.eval(), artefact.facts)
 
@@ -167,18 +144,17 @@ class _Road:
     ) -> Reconstruction:
         """Attack every class, and have each evaluator judge the result."""
         key = {
-            "attack": _plain(attack),
+            "attack": asdict(attack),
             "name": name,
             "target": self._training_key("target", self.study.target),
+            "environment": self._environment(stages.attack_all, attack),
         }
 
         def make(monitor: Recorder) -> Artefact:
-            shape = self.dataset.input_shape
-            view = Target(target.network, input_shape=shape, classes=self.classes)
+            shape, classes = self.dataset.input_shape, len(self.dataset.class_names)
+            view = Target(target.network, input_shape=shape, classes=classes)
             monitor.count_queries(view)
-            labels = torch.arange(self.classes)
-            generator = stream(self.seed, name, "attack")
-            values = attack(view, labels, generator=generator, monitor=monitor)
+            values = stages.attack_all(attack, view, name=name, seed=self.seed, monitor=monitor)
             return Artefact({"reconstruction": values}, {"queries": view.queries})
 
         artefact = self.store.get_or_make(f"attack:{name}", key, make)
@@ -187,60 +163,42 @@ class _Road:
         return Reconstruction(name, values, artefact.facts, judgements)
 
     def _judge(self, attack_key: dict[str, Any], values: Tensor, evaluator: Trained) -> Judgement:
-        model = self.study.evaluators[evaluator.name]
+        name, draws = evaluator.name, self.study.draws
         key = {
             "attack": attack_key,
-            "evaluator": self._training_key(evaluator.name, model),
-            "draws": self.study.draws,
+            "evaluator": self._training_key(name, self.study.evaluators[name]),
+            "draws": draws,
+            "environment": self._environment(stages.judge_all),
         }
 
         def make(monitor: Monitor) -> Artefact:
-            generator = stream(self.seed, evaluator.name, "judgement")
-            judgement = judge(
-                evaluator.network,
-                values,
-                draws=self.study.draws,
-                generator=generator,
-                monitor=monitor,
+            judgement = stages.judge_all(
+                evaluator.network, values, draws=draws, name=name, seed=self.seed, monitor=monitor
             )
             facts = {"metrics": judgement.metrics, "draws": judgement.draws}
             return Artefact({"matrix": judgement.matrix}, facts)
 
-        artefact = self.store.get_or_make(f"judge:{evaluator.name}", key, make)
+        artefact = self.store.get_or_make(f"judge:{name}", key, make)
         facts = artefact.facts
         return Judgement(facts["metrics"], artefact.tensors["matrix"], facts["draws"])
 
     def _training_key(self, name: str, model: Model) -> dict[str, Any]:
+        encoding = self.study.encoding
         return {
             "model": model.model_dump(mode="json"),
             "name": name,
-            "encoding": _plain(self.study.encoding),
+            "encoding": asdict(encoding) if encoding else None,
             "data": self.dataset.fingerprint,
             "seed": self.seed,
-            "environment": environment(self.device),
+            "environment": self._environment(stages.train, self.encode),
         }
 
-    def _new(self, model: Model, name: str) -> nn.Module:
-        seed = stream(self.seed, name, "initial weights").initial_seed()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            network = model.network.build(self.dataset.input_shape, self.classes)
-        return network.to(self.device)
+    def _environment(self, *code: object) -> dict[str, Any]:
+        """The environment of a stage that these functions or objects compute."""
+        owners = [item if inspect.isfunction(item) else type(item) for item in code]
+        return environment(self.device, *(owner.__module__ for owner in owners))
 
-    def _accuracies(self, network: nn.Module, name: str, model: Model) -> dict[str, float]:
-        parts = {"train": self.dataset.train, "test": self.dataset.test}
-        return {
-            f"{part}_accuracy": accuracy(
-                network,
-                samples,
-                encode=self.encode,
-                readout=model.network.readout,
-                generator=stream(self.seed, name, part),
-            )
-            for part, samples in parts.items()
-        }
-
-
-def _plain(settings: Any) -> dict[str, Any] | None:
-    """A settings dataclass as JSON; ``None`` stays."""
-    return None if settings is None else asdict(settings)
+    def _new(self, name: str, model: Model) -> nn.Module:
+        return stages.new_network(
+            model.network, self.dataset, name=name, seed=self.seed, device=self.device
+        )

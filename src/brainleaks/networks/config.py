@@ -1,0 +1,92 @@
+"""The networks as a study file names them: typed settings that build themselves."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from torch import nn
+
+from brainleaks.networks.conv import ConvNet, SpikingConvNet
+from brainleaks.networks.mlp import MLP, SpikingMLP
+from brainleaks.networks.response import Readout
+from brainleaks.neuron import ArcTan, FastSigmoid
+
+_Surrogate = Annotated[FastSigmoid | ArcTan, Field(discriminator="surrogate")]
+_Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Strict(BaseModel):
+    """Settings that know their fields, and take no others."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class _Spiking(Strict):
+    beta: _Share
+    surrogate: _Surrogate
+    readout: Readout = "membrane"
+    spiking: ClassVar[bool] = True
+
+
+class _Ordinary(Strict):
+    readout: ClassVar[Readout] = "membrane"
+    spiking: ClassVar[bool] = False
+
+
+class MLPConfig(_Ordinary):
+    """:class:`~brainleaks.networks.MLP`."""
+
+    architecture: Literal["mlp"]
+    hidden: Annotated[int, Field(ge=1)] = 3000
+
+    def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
+        """The network, freshly initialised from torch's global generator."""
+        return MLP(input_shape, classes, hidden=self.hidden)
+
+
+class SpikingMLPConfig(_Spiking):
+    """:class:`~brainleaks.networks.SpikingMLP`."""
+
+    architecture: Literal["spiking-mlp"]
+    hidden: Annotated[int, Field(ge=1)] = 3000
+
+    def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
+        """The network, freshly initialised from torch's global generator."""
+        neuron = {"beta": self.beta, "surrogate": self.surrogate}
+        return SpikingMLP(input_shape, classes, hidden=self.hidden, **neuron)  # type: ignore[arg-type]
+
+
+class ConvNetConfig(_Ordinary):
+    """:class:`~brainleaks.networks.ConvNet`."""
+
+    architecture: Literal["conv"]
+    kernel: Annotated[int, Field(ge=1)] = 5
+    padding: Annotated[int, Field(ge=0)] = 0
+
+    def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
+        """The network, freshly initialised from torch's global generator."""
+        return ConvNet(input_shape, classes, kernel=self.kernel, padding=self.padding)
+
+
+class SpikingConvNetConfig(_Spiking):
+    """:class:`~brainleaks.networks.SpikingConvNet`."""
+
+    architecture: Literal["spiking-conv"]
+    kernel: Annotated[int, Field(ge=1)] = 5
+    padding: Annotated[int, Field(ge=0)] = 0
+
+    def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
+        """The network, freshly initialised from torch's global generator."""
+        return SpikingConvNet(
+            input_shape,
+            classes,
+            kernel=self.kernel,
+            padding=self.padding,
+            beta=self.beta,
+            surrogate=self.surrogate,
+        )
+
+
+NetworkConfig = Annotated[
+    MLPConfig | SpikingMLPConfig | ConvNetConfig | SpikingConvNetConfig,
+    Field(discriminator="architecture"),
+]

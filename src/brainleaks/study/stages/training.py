@@ -1,0 +1,59 @@
+"""Stage: one network, trained and measured."""
+
+import torch
+from torch import nn
+
+from brainleaks.data.dataset import Dataset, Samples
+from brainleaks.monitor import Monitor
+from brainleaks.networks.config import NetworkConfig
+from brainleaks.randomness import stream
+from brainleaks.training import Encode, Recipe, accuracy, fit
+
+
+def new_network(
+    config: NetworkConfig, dataset: Dataset, *, name: str, seed: int, device: str
+) -> nn.Module:
+    """The network before training; its first weights are a function of seed and name."""
+    first = stream(seed, name, "initial weights").initial_seed()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(first)
+        network = config.build(dataset.input_shape, len(dataset.class_names))
+    return network.to(device)
+
+
+def train(
+    network: nn.Module,
+    recipe: Recipe,
+    samples: Samples,
+    *,
+    encode: Encode,
+    name: str,
+    seed: int,
+    monitor: Monitor,
+) -> None:
+    """Train a new network in place."""
+    generator = stream(seed, name, "training")
+    fit(network, samples, recipe, encode=encode, generator=generator, monitor=monitor)
+
+
+def measure(
+    network: nn.Module,
+    config: NetworkConfig,
+    dataset: Dataset,
+    *,
+    encode: Encode,
+    name: str,
+    seed: int,
+) -> dict[str, float]:
+    """Accuracy on both parts of the data, as ``train_accuracy`` and ``test_accuracy``."""
+    parts = {"train": dataset.train, "test": dataset.test}
+    return {
+        f"{part}_accuracy": accuracy(
+            network,
+            samples,
+            encode=encode,
+            readout=config.readout,
+            generator=stream(seed, name, part),
+        )
+        for part, samples in parts.items()
+    }
