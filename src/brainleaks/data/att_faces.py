@@ -25,6 +25,7 @@ URL = "https://www.cl.cam.ac.uk/Research/DTG/attarchive/pub/data/att_faces.zip"
 ARCHIVE = "att_faces.zip"
 PEOPLE, IMAGES, TRAIN = 40, 10, 8
 WIDTH, HEIGHT = 92, 112
+SIZE = (320, 80)
 
 #: SHA-256 of the 400 decoded images, people and images in name-sorted order.
 CHECKSUM = "991457d29a3de5d697ec1ce8f21fd9c8f831157d58dda3ae9463926f8654c52f"

@@ -10,6 +10,8 @@ import torch
 
 from brainleaks.data.dataset import Dataset, Samples
 
+SIZE = (1_438, 359)
+
 
 def present(folder: Path) -> bool:
     """Whether the images can be read without a download: always."""

@@ -29,18 +29,23 @@ def data_folder(given: Path | None) -> Path:
     return named
 
 
-def download(url: str, destination: Path) -> None:
+def download(url: str, destination: Path, checksum: str | None = None) -> None:
     """Download a file; it appears at ``destination`` whole or not at all.
 
+    Args:
+        url: where it is.
+        destination: where it goes.
+        checksum: ``"md5:..."`` or ``"sha256:..."`` of the file, where it is known.
+
     Raises:
-        InputError: if the network, the server or the disk fails.
+        InputError: if the network, the server or the disk fails, or the file is another one.
     """
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
         pooch.get_logger().setLevel("WARNING")
         pooch.retrieve(
             url,
-            known_hash=None,
+            known_hash=checksum,
             fname=destination.name,
             path=destination.parent,
             downloader=pooch.HTTPDownloader(timeout=30, progressbar=sys.stderr.isatty()),
@@ -49,6 +54,10 @@ def download(url: str, destination: Path) -> None:
         raise InputError(
             f"cannot download {url}: {_cause(error)}. Check the network, or put the file at "
             f"{destination} yourself."
+        ) from error
+    except ValueError as error:  # pooch: the checksum does not match
+        raise InputError(
+            f"{url} sent a file with another checksum than the published one; try again later."
         ) from error
     except OSError as error:
         raise InputError(f"cannot write {destination}: {error.strerror or error}.") from error

@@ -23,6 +23,7 @@ MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist",
 )
 SIDE = 28
+SIZE = (60_000, 10_000)
 
 #: The four files, with the shape and the SHA-256 of what they decode to.
 FILES = {

@@ -5,13 +5,15 @@ import json
 import re
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from brainleaks.attacks import Attack
+from brainleaks.data import EVENTS, DatasetName
 from brainleaks.data.encoding import RateCode
+from brainleaks.data.events import Framing
 from brainleaks.errors import InputError
 from brainleaks.networks.config import NetworkConfig, Strict
 from brainleaks.training import Recipe
@@ -46,17 +48,28 @@ class Printed(Strict):
     attacks: dict[_Label, PrintedAttack] = Field(default_factory=dict)
 
 
+class Subset(Strict):
+    """How many training and test samples are used, from the first."""
+
+    train: Annotated[int, Field(ge=1)]
+    test: Annotated[int, Field(ge=1)]
+
+
 class Study(Strict):
     """One experiment: a data set, a target, its evaluators, and the attacks on it.
 
+    Images become spikes by the ``encoding``, if the networks are spiking. Events become binary
+    ``frames``; ordinary networks are given each recording's time-average of them.
     ``draws`` is the number of Bernoulli draws that spike probabilities are judged on; ``printed``
     holds the paper's own figures, shown beside the measured ones.
     """
 
     name: _Label
     description: str = ""
-    dataset: Literal["digits", "att-faces", "mnist"]
+    dataset: DatasetName
+    subset: Subset | None = None
     encoding: RateCode | None = None
+    frames: Framing | None = None
     target: Model
     evaluators: Annotated[dict[_Label, Model], Field(min_length=1)]
     attacks: Annotated[dict[_Label, Attack], Field(min_length=1)]
@@ -64,13 +77,25 @@ class Study(Strict):
     printed: Printed = Printed()
 
     @model_validator(mode="after")
+    def _inputs(self) -> "Study":
+        if self.dataset in EVENTS:
+            if self.frames is None:
+                raise ValueError("frames: missing; events need it, with frame_us at least")
+            if self.encoding is not None:
+                raise ValueError("encoding: events are spikes already; leave encoding out")
+            return self
+        if self.frames is not None:
+            raise ValueError("frames: images are no events; leave frames out")
+        if self.spiking and self.encoding is None:
+            raise ValueError("encoding: missing; a spiking target needs one, such as rate")
+        if not self.spiking and self.encoding is not None:
+            raise ValueError("encoding: an ordinary target takes images; leave encoding out")
+        return self
+
+    @model_validator(mode="after")
     def _one_family(self) -> "Study":
         spiking = self.spiking
         family = "spiking" if spiking else "ordinary"
-        if spiking and self.encoding is None:
-            raise ValueError("encoding: missing; a spiking target needs one, such as rate")
-        if not spiking and self.encoding is not None:
-            raise ValueError("encoding: an ordinary target takes images; leave encoding out")
         if "target" in self.evaluators:
             raise ValueError("evaluators.target: the target does not judge itself; rename it")
         for label, model in self.evaluators.items():

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from brainleaks.attacks import Attack
-from brainleaks.data import DATASETS, Dataset
+from brainleaks.data import Dataset
 from brainleaks.data.encoding import as_images
 from brainleaks.data.files import data_folder
 from brainleaks.errors import InputError
@@ -17,6 +17,7 @@ from brainleaks.evaluation import Judgement
 from brainleaks.monitor import Monitor
 from brainleaks.study import stages
 from brainleaks.study.config import Model, Study
+from brainleaks.study.loading import load_dataset
 from brainleaks.study.provenance import provenance
 from brainleaks.study.store import Artefact, Recorder, Store, digest, environment
 from brainleaks.target import Target
@@ -77,9 +78,10 @@ def run_study(
         InputError: if the data cannot be had or is too small for a network, training diverges, or
             a result cannot be written.
     """
-    dataset = DATASETS[study.dataset].load(data_folder(data_dir))
+    store = store or Store()
+    dataset = load_dataset(study, data_folder(data_dir), store)
     _check_networks(study, dataset)
-    road = _Road(study, seed, dataset, device, store or Store())
+    road = _Road(study, seed, dataset, device, store)
     target = road.train("target", study.target)
     evaluators = [road.train(name, model) for name, model in study.evaluators.items()]
     return Outcome(

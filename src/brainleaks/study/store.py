@@ -137,7 +137,7 @@ def environment(device: str, *modules: str) -> dict[str, Any]:
     """
     return {
         "brainleaks": brainleaks.__version__,
-        "code": _code_digest(modules),
+        "code": code_digest(*modules),
         "torch": torch.__version__,
         "numba": metadata.version("numba"),
         "device": torch.cuda.get_device_name() if device == "cuda" else device,
@@ -146,7 +146,7 @@ def environment(device: str, *modules: str) -> dict[str, Any]:
 
 
 @functools.cache
-def _code_digest(modules: tuple[str, ...]) -> str:
+def code_digest(*modules: str) -> str:
     """Hash of the source of these modules and of all that they import from this package."""
     joined = hashlib.sha256()
     for name, tree in sorted(_closure(modules).items()):

@@ -1,0 +1,276 @@
+"""Events of a neuromorphic sensor: reading recordings, denoising them, cutting them into frames.
+
+The results are those of Tonic 1.7.0's ``read_mnist_file``, ``read_dvs_ibm``, ``Denoise`` and
+``ToFrame``, bit for bit, in compiled loops; recordings that are malformed are named instead of
+being read as something else.
+"""
+
+import struct
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from annotated_types import Ge
+from numpy.typing import NDArray
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
+
+from brainleaks.data._denoise import connected
+from brainleaks.data.dataset import Dataset, Samples, SpikeTrains
+from brainleaks.errors import InputError
+
+#: ``y`` of the entries that carry no event but say that N-MNIST's clock overflowed ...
+_OVERFLOW_Y = 240
+#: ... by this many microseconds.
+_OVERFLOW_STEP = 1 << 13
+
+_AEDAT_PACKET = struct.Struct("<hhiiiiii")
+_AEDAT_POLARITY, _AEDAT_EVENT_BYTES = 1, 8
+
+
+class Events(NamedTuple):
+    """One recording, in the order of time; all arrays have one entry an event.
+
+    ``x`` and ``y`` are uint16, from the left and from the top; ``t`` is int64, in microseconds;
+    ``p`` is uint8: 1 where the light grew brighter, 0 where it grew darker.
+    """
+
+    x: NDArray[np.uint16]
+    y: NDArray[np.uint16]
+    t: NDArray[np.int64]
+    p: NDArray[np.uint8]
+
+    def where(self, which: NDArray[np.bool_] | slice) -> "Events":
+        """The events that a mask or a slice selects."""
+        return Events(self.x[which], self.y[which], self.t[which], self.p[which])
+
+    def between(self, start: int, stop: int) -> "Events":
+        """The events with ``start <= t < stop``."""
+        first, last = np.searchsorted(self.t, (start, stop))
+        return self.where(slice(first, last))
+
+
+class Recording(NamedTuple):
+    """One sample of an event data set; ``name`` tells it from the others of its part."""
+
+    part: Literal["train", "test"]
+    name: str
+    label: int
+    events: Events
+
+
+class Frames(NamedTuple):
+    """One recording as binary frames: the flat index of each pixel that fires, frame by frame.
+
+    ``pixels`` has one entry for each pixel of each frame that fires; ``counts`` (int64) says how
+    many of them belong to each frame.
+    """
+
+    pixels: NDArray[Any]
+    counts: NDArray[np.int64]
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class Framing:
+    """How a recording becomes binary frames (PROTOCOL, Data).
+
+    Args:
+        frame_us: length of a frame in microseconds; frames start at the first event that is left
+            after denoising, and the rest after the last whole frame is dropped.
+        denoise_us: an event is dropped if none of its four neighbours fired within so many
+            microseconds before it; ``None`` keeps all.
+        polarity: ``"first"`` keeps only events of polarity 0, those of falling light, in the
+            frames; ``"merged"`` keeps all and forgets their polarity.
+    """
+
+    frame_us: Annotated[int, Ge(1)]
+    denoise_us: Annotated[int, Ge(1)] | None = None
+    polarity: Literal["first", "merged"] = "merged"
+
+
+def read_five_byte(where: str, content: bytes, sensor: tuple[int, int]) -> Events:
+    """Decode N-MNIST's format: ``x``, ``y``, then a bit of polarity and 23 bits of time.
+
+    Args:
+        where: what to call the recording in errors.
+        content: the whole file.
+        sensor: ``(height, width)``.
+
+    Raises:
+        InputError: if the recording is empty or not a multiple of 5 bytes long, if an event lies
+            off the sensor, or if time runs backwards.
+    """
+    if len(content) % 5:
+        raise InputError(
+            f"{where} is {len(content)} bytes long; expected a multiple of 5, the size of an event."
+        )
+    raw = np.frombuffer(content, np.uint8).reshape(-1, 5).astype(np.int64)
+    overflow = raw[:, 1] == _OVERFLOW_Y
+    time = (raw[:, 2] & 127) << 16 | raw[:, 3] << 8 | raw[:, 4]
+    time += np.cumsum(overflow) * _OVERFLOW_STEP
+    events = Events(
+        raw[:, 0].astype(np.uint16),
+        raw[:, 1].astype(np.uint16),
+        time,
+        (raw[:, 2] >> 7).astype(np.uint8),
+    )
+    return checked(where, events.where(~overflow), sensor)
+
+
+def read_aedat3(where: str, content: bytes, sensor: tuple[int, int]) -> Events:
+    """Decode the polarity events of an AEDAT 3.1 file; other kinds of events are passed over.
+
+    Format: https://docs.inivation.com/software/software-advanced-usage/file-formats/aedat-3.1.html
+
+    Raises:
+        InputError: as :func:`read_five_byte`, and if the file is not AEDAT 3 or is cut short.
+    """
+    if not content.startswith(b"#!AER-DAT3"):
+        raise InputError(
+            f"{where} begins with {content[:10]!r}; expected #!AER-DAT3.1, an AEDAT 3.1 recording."
+        )
+    position = _end_of_header(content)
+    parts = []
+    while position < len(content):
+        packet = content[position : position + _AEDAT_PACKET.size]
+        if len(packet) < _AEDAT_PACKET.size:
+            raise InputError(f"{where} is cut short: its last packet has no whole header.")
+        kind, _, size, _, overflows, _, number, _ = _AEDAT_PACKET.unpack(packet)
+        position += _AEDAT_PACKET.size
+        if size < 1 or number < 0 or position + size * number > len(content):
+            raise InputError(
+                f"{where} is cut short or damaged: a packet announces {number} events of {size} "
+                f"bytes, and {len(content) - position} bytes follow."
+            )
+        if kind == _AEDAT_POLARITY and size == _AEDAT_EVENT_BYTES:
+            words = np.frombuffer(content, "<u4", 2 * number, position).reshape(-1, 2)
+            parts.append(_polarity_events(words.astype(np.int64), overflows))
+        position += size * number
+    if not parts:
+        raise InputError(f"{where} is empty: it holds no events.")
+    fields: list[Any] = [np.concatenate(field) for field in zip(*parts, strict=True)]
+    return checked(where, Events(*fields), sensor)
+
+
+def _end_of_header(content: bytes) -> int:
+    """Where the first line that is no comment begins."""
+    position = 0
+    while content[position : position + 1] == b"#":
+        position = content.find(b"\n", position) + 1 or len(content)
+    return position
+
+
+def _polarity_events(words: NDArray[np.int64], overflows: int) -> Events:
+    """AEDAT's pairs of address and time; those marked invalid are dropped."""
+    address, time = words[:, 0], words[:, 1] + (overflows << 31)
+    valid = (address & 1).astype(bool)
+    return Events(
+        (address >> 17 & 0x7FFF).astype(np.uint16)[valid],
+        (address >> 2 & 0x7FFF).astype(np.uint16)[valid],
+        time[valid],
+        (address >> 1 & 1).astype(np.uint8)[valid],
+    )
+
+
+def checked(where: str, events: Events, sensor: tuple[int, int]) -> Events:
+    """The events, if they are some, on the sensor, and in the order of time.
+
+    Raises:
+        InputError: if they are not, naming the first that is wrong.
+    """
+    if not len(events.t):
+        raise InputError(f"{where} is empty: it holds no events.")
+    height, width = sensor
+    off = (events.x >= width) | (events.y >= height)
+    if off.any():
+        i = int(off.argmax())
+        raise InputError(
+            f"{where}: event {i} lies at x = {events.x[i]}, y = {events.y[i]}, off the sensor of "
+            f"{width} x {height} pixels."
+        )
+    back = np.diff(events.t) < 0
+    if back.any():
+        i = int(back.argmax())
+        raise InputError(
+            f"{where}: time runs backwards from {events.t[i]} to {events.t[i + 1]} microseconds at "
+            f"event {i + 1}."
+        )
+    return events
+
+
+def denoise(events: Events, filter_us: int) -> Events:
+    """Drop the events none of whose four neighbours fired within ``filter_us`` before them.
+
+    As in Tonic 1.7.0, a pixel that has not fired yet counts as having fired at time 0, and no
+    pixel is looked at beyond the rightmost and the lowest that fire in the recording.
+    """
+    return events.where(connected(events.x, events.y, events.t, filter_us))
+
+
+def frames(where: str, events: Events, framing: Framing, sensor: tuple[int, int]) -> Frames:
+    """Cut one recording into binary frames.
+
+    Raises:
+        InputError: if denoising leaves no event.
+    """
+    if framing.denoise_us is not None:
+        events = denoise(events, framing.denoise_us)
+    if not len(events.t):
+        raise InputError(
+            f"{where}: denoising with {framing.denoise_us} microseconds leaves no event."
+        )
+    elapsed = events.t - events.t[0]
+    count = max(1, int(elapsed[-1]) // framing.frame_us)
+    step = elapsed // framing.frame_us
+    kept = step < count
+    if framing.polarity == "first":
+        kept &= events.p == 0
+    height, width = sensor
+    pixel = events.y[kept].astype(np.int64) * width + events.x[kept]
+    step, pixel = np.divmod(np.unique(step[kept] * (height * width) + pixel), height * width)
+    small = height * width <= 1 << 16
+    return Frames(
+        pixel.astype(np.uint16 if small else np.uint32), np.bincount(step, minlength=count)
+    )
+
+
+def spike_trains(recordings: list[Frames], sensor: tuple[int, int]) -> SpikeTrains:
+    """Put recordings behind one another."""
+    counts = np.concatenate([recording.counts for recording in recordings])
+    lengths = [len(recording.counts) for recording in recordings]
+    return SpikeTrains(
+        np.concatenate([recording.pixels for recording in recordings]),
+        np.concatenate([[0], np.cumsum(counts)]),
+        np.concatenate([[0], np.cumsum(lengths)]),
+        (1, *sensor),
+    )
+
+
+def framed(
+    name: str,
+    recordings: Iterable[Recording],
+    framing: Framing,
+    *,
+    sensor: tuple[int, int],
+    class_names: tuple[str, ...],
+) -> Dataset:
+    """A whole event data set as binary frames, each part in the order of its recordings' names.
+
+    One recording is held at a time; what is kept of it is two bytes a pixel that fires.
+
+    Raises:
+        InputError: naming a recording without events after denoising, or a part without any.
+    """
+    found: dict[str, list[tuple[str, int, Frames]]] = {"train": [], "test": []}
+    for part, recording, label, events in recordings:
+        where = f"{name}: {part} recording {recording}"
+        found[part].append((recording, label, frames(where, events, framing, sensor)))
+    parts: dict[str, Samples] = {}
+    for kind, rows in found.items():
+        if not rows:
+            raise InputError(f"{name}: no {kind} recordings were found.")
+        rows.sort(key=lambda row: row[0])
+        labels = torch.tensor([label for _, label, _ in rows])
+        parts[kind] = Samples(spike_trains([row[2] for row in rows], sensor), labels)
+    return Dataset(name, parts["train"], parts["test"], class_names)

@@ -1,0 +1,22 @@
+"""N-MNIST's first 1,000 training and first 100 test recordings: a subset to work with.
+
+Read from ``nmnist_1k.tar.gz`` or from the whole of N-MNIST; see :mod:`brainleaks.data.nmnist`.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from brainleaks.data import nmnist
+from brainleaks.data.events import Recording
+from brainleaks.data.nmnist import CLASS_NAMES, SENSOR, fetch, identity, present
+
+SIZE = (1_000, 100)
+
+
+def recordings(folder: Path) -> Iterator[Recording]:
+    """As :func:`brainleaks.data.nmnist.recordings`, those of MNIST's first images."""
+    last = dict(zip(("train", "test"), SIZE, strict=True))
+    return (r for r in nmnist.recordings(folder) if int(r.name) <= last[r.part])
+
+
+__all__ = ["CLASS_NAMES", "SENSOR", "SIZE", "fetch", "identity", "present", "recordings"]

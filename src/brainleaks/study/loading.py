@@ -1,0 +1,89 @@
+"""A study's data set, ready for its networks."""
+
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from brainleaks.data import EVENTS, IMAGES, Dataset, EventSource, Samples, SpikeTrains
+from brainleaks.data import events as event_frames
+from brainleaks.monitor import Monitor
+from brainleaks.study.config import Study
+from brainleaks.study.store import Artefact, Store, code_digest
+
+_FIELDS = ("pixels", "frames", "recordings")
+
+
+def load_dataset(study: Study, folder: Path, store: Store) -> Dataset:
+    """Read a study's data from ``folder``, downloading it where it is absent.
+
+    Events are cut into frames once and then kept in the store; a spiking study sees the frames, an
+    ordinary one their average over time.
+
+    Raises:
+        InputError: if the data cannot be had or is damaged.
+    """
+    if study.dataset in IMAGES:
+        dataset = IMAGES[study.dataset].load(folder)
+    else:
+        dataset = _load_frames(study, EVENTS[study.dataset], folder, store)
+    if study.subset is not None:
+        first = (dataset.train.first(study.subset.train), dataset.test.first(study.subset.test))
+        dataset = replace(dataset, train=first[0], test=first[1])
+    if not study.spiking:
+        dataset = replace(dataset, train=_averaged(dataset.train), test=_averaged(dataset.test))
+    return dataset
+
+
+def _load_frames(study: Study, source: EventSource, folder: Path, store: Store) -> Dataset:
+    name, framing = study.dataset, study.frames
+    if framing is None:
+        raise ValueError("a study of events has frames; its validation sees to that.")
+    source.fetch(folder)
+    key = {
+        "dataset": name,
+        "files": source.identity(folder),
+        "frames": asdict(framing),
+        "code": code_digest(getattr(source, "__name__", ""), event_frames.__name__),
+    }
+
+    def make(monitor: Monitor) -> Artefact:
+        files = source.recordings(folder)
+        recordings = tqdm(files, desc=name, unit=" recordings", disable=None, file=sys.stderr)
+        return Artefact(
+            _tensors(
+                event_frames.framed(
+                    name, recordings, framing, sensor=source.SENSOR, class_names=source.CLASS_NAMES
+                )
+            )
+        )
+
+    tensors = store.get_or_make(f"frames:{name}", key, make).tensors
+    train, test = (_samples(tensors, part, source.SENSOR) for part in ("train", "test"))
+    return Dataset(name, train, test, source.CLASS_NAMES)
+
+
+def _tensors(dataset: Dataset) -> dict[str, Tensor]:
+    """A framed data set as the store keeps it."""
+    tensors = {}
+    for part, (inputs, labels) in (("train", dataset.train), ("test", dataset.test)):
+        if isinstance(inputs, SpikeTrains):
+            for field in _FIELDS:
+                tensors[f"{part}.{field}"] = torch.from_numpy(getattr(inputs, field))
+        tensors[f"{part}.labels"] = labels
+    return tensors
+
+
+def _samples(tensors: dict[str, Tensor], part: str, sensor: tuple[int, int]) -> Samples:
+    arrays = {field: tensors[f"{part}.{field}"].numpy() for field in _FIELDS}
+    return Samples(SpikeTrains(**arrays, shape=(1, *sensor)), tensors[f"{part}.labels"])
+
+
+def _averaged(samples: Samples) -> Samples:
+    inputs = samples.inputs
+    return (
+        Samples(inputs.averages(), samples.labels) if isinstance(inputs, SpikeTrains) else samples
+    )
