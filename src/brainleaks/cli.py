@@ -75,10 +75,10 @@ def list_command(as_json: bool) -> None:
     for title in ("presets", "datasets"):
         click.echo(f"{title}")
         for name, text in listing[title].items():
-            click.echo(f"  {name:<15} {text}")
+            click.echo(f"  {name:<19} {text}")
     click.echo("attacks (access that each needs, networks that it attacks)")
     for name, facts in listing["attacks"].items():
-        click.echo(f"  {name:<15} {facts['access']}, {facts['networks']}: {facts['description']}")
+        click.echo(f"  {name:<19} {facts['access']}, {facts['networks']}: {facts['description']}")
 
 
 @cli.command()
