@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint bench results clean
+.PHONY: demo test lint bench simulator results clean
 
 demo: .venv/run
 	$(BIN)/brainleaks run demo
@@ -17,6 +17,9 @@ lint: .venv/dev
 
 bench: .venv/dev
 	$(BIN)/python benchmarks/bench.py
+
+simulator: .venv/dev
+	$(BIN)/python benchmarks/simulator.py
 
 results: .venv/run
 	$(BIN)/python benchmarks/results.py

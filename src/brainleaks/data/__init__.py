@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 from brainleaks.data import (
     att_faces,
     digits,
+    digits_events,
     dvsgesture,
     dvsgesture_clips,
     mnist,
@@ -17,7 +18,14 @@ from brainleaks.data.dataset import Dataset, Samples, SpikeTrains
 from brainleaks.data.events import Recording
 
 DatasetName = Literal[
-    "digits", "att-faces", "mnist", "nmnist", "nmnist-1k", "dvsgesture", "dvsgesture-clips"
+    "digits",
+    "att-faces",
+    "mnist",
+    "digits-events",
+    "nmnist",
+    "nmnist-1k",
+    "dvsgesture",
+    "dvsgesture-clips",
 ]
 
 
@@ -62,6 +70,7 @@ class EventSource(Source, Protocol):
 
 IMAGES: dict[str, ImageSource] = {"digits": digits, "att-faces": att_faces, "mnist": mnist}
 EVENTS: dict[str, EventSource] = {
+    "digits-events": digits_events,
     "nmnist": nmnist,
     "nmnist-1k": nmnist_1k,
     "dvsgesture": dvsgesture,
