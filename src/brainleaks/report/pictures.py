@@ -1,10 +1,12 @@
-"""Reconstructions as pictures."""
+"""Reconstructions as pictures, and the figures made of them."""
 
 import base64
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -43,41 +45,104 @@ def data_uri(picture: Picture) -> str:
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def write_grid(rows: dict[str, list[Picture]], names: list[str], path: Path) -> None:
-    """The figure: one row a kind of picture, one column a class, at most ten columns a band.
-
-    Raises:
-        InputError: if ``path`` cannot be written.
-    """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
+def grid(rows: dict[str, list[Picture]], names: list[str], *, dpi: int = 100) -> bytes:
+    """A PNG: one row a kind of picture, one column a class, at most ten columns a band."""
     columns = min(10, len(names))
     bands = -(-len(names) // columns)
     height, width = next(iter(rows.values()))[0].shape
-    figure, axes = plt.subplots(
-        bands * len(rows),
-        columns,
-        figsize=(columns * 1.05 + 1.2, bands * len(rows) * 1.05 * height / width + 0.3 * bands),
-        squeeze=False,
-        layout="constrained",
+    figure, axes = _figure(
+        (bands * len(rows), columns),
+        (columns * 1.05 + 1.2, bands * len(rows) * 1.05 * height / width + 0.3 * bands),
     )
     for axis in axes.flat:
         axis.set_axis_off()
+    smoothing = "nearest" if width < dpi / 2 else "antialiased"  # large ones are made smaller
     for index, name in enumerate(names):
         band, column = divmod(index, columns)
         for offset, (label, row) in enumerate(rows.items()):
             axis = axes[band * len(rows) + offset][column]
-            axis.imshow(row[index], cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+            axis.imshow(row[index], cmap="gray", vmin=0, vmax=255, interpolation=smoothing)
             if offset == 0:
                 axis.set_title(name, fontsize=8, pad=2)
             if column == 0:
                 axis.text(
                     -0.08, 0.5, label, transform=axis.transAxes, ha="right", va="center", fontsize=8
                 )
+    return _grey(_png(figure, dpi))
+
+
+def write_grid(rows: dict[str, list[Picture]], names: list[str], path: Path) -> None:
+    """Write :func:`grid` to a file.
+
+    Raises:
+        InputError: if ``path`` cannot be written.
+    """
+    atomic.write_bytes(path, grid(rows, names, dpi=150))
+
+
+def matrices(named: dict[str, NDArray[np.float32]], classes: list[str]) -> bytes:
+    """A PNG: confidence matrices side by side, their scale from 0 to 1.
+
+    Args:
+        named: ``(C, C)`` each, by title; row ``i`` is the reconstruction made for class ``i``.
+        classes: the names of the ``C`` classes.
+    """
+    count = len(classes)
+    side = 3.6 if count <= 10 else 5.2
+    figure, axes = _figure((1, len(named)), (side * len(named) + 0.6, side))
+    for axis, (title, matrix) in zip(axes[0], named.items(), strict=True):
+        image = axis.imshow(matrix, cmap="Blues", vmin=0, vmax=1)
+        axis.set_title(title, fontsize=10)
+        size = 8 if count <= 10 else 5
+        axis.set_xticks(range(count), classes, rotation=90, fontsize=size)
+        axis.set_yticks(range(count), classes, fontsize=size)
+        axis.set_xlabel("the evaluator's confidence in class", fontsize=8)
+        axis.tick_params(length=0)
+        axis.spines[:].set_visible(False)
+    axes[0][0].set_ylabel("reconstruction made for class", fontsize=8)
+    bar = figure.colorbar(image, ax=axes[0].tolist(), shrink=0.8, pad=0.02)
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(labelsize=8, length=0)
+    return _png(figure)
+
+
+def curves(named: dict[str, list[dict[str, float]]], *, steps: str) -> bytes:
+    """A PNG: how jobs fared, one small plot each.
+
+    Args:
+        named: by title, one entry a step, such as ``{"loss": 0.3}``.
+        steps: what a step is called, such as ``"epoch"``.
+    """
+    figure, axes = _figure((1, len(named)), (3.6 * len(named), 2.4))
+    for axis, (title, curve) in zip(axes[0], named.items(), strict=True):
+        marker = "o" if len(curve) <= 50 else ""
+        for key in curve[0]:
+            values = [entry[key] for entry in curve]
+            axis.plot(range(1, len(values) + 1), values, marker=marker, markersize=3, linewidth=1.5)
+            axis.set_ylabel(key, fontsize=9)
+        axis.set_title(title, fontsize=10)
+        axis.set_xlabel(steps, fontsize=9)
+        axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.tick_params(labelsize=8, length=2)
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.grid(alpha=0.25)
+    return _png(figure)
+
+
+def _figure(shape: tuple[int, int], inches: tuple[float, float]) -> tuple[Figure, Any]:
+    """A figure and its ``shape`` of axes; without pyplot, whose backend is the caller's choice."""
+    figure = Figure(figsize=inches, layout="constrained")
+    return figure, figure.subplots(*shape, squeeze=False)
+
+
+def _png(figure: Figure, dpi: int = 100) -> bytes:
     buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=150, metadata={"Software": None})
-    plt.close(figure)
-    atomic.write_bytes(path, buffer.getvalue())
+    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _grey(png: bytes) -> bytes:
+    """The same picture without its equal colours, in half the bytes."""
+    buffer = io.BytesIO()
+    Image.open(io.BytesIO(png)).convert("L").save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
