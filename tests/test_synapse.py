@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch.nn import functional
@@ -37,3 +41,18 @@ def test_without_compiler_every_product_is_dense(monkeypatch):
     bias = torch.rand(3)
     found = spike_linear(torch.zeros(2, 5, 8), torch.rand(3, 8), bias)
     assert torch.equal(found, bias.expand(2, 5, 3))
+
+
+def test_compiled_kernels_leave_torchs_threads_alone():
+    """Numba's threads start with the first kernel; OpenMP's number is shared with torch."""
+    code = (
+        "import torch\n"
+        "from brainleaks.synapse import event_driven_linear\n"
+        "before = torch.get_num_threads()\n"
+        "spikes = torch.zeros(40, 30)\n"
+        "spikes[::3, ::7] = 1\n"
+        "event_driven_linear(spikes, torch.rand(20, 30), torch.rand(20))\n"
+        "assert torch.get_num_threads() == before == 1\n"
+    )
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment, timeout=120)

@@ -6,4 +6,8 @@ import torch
 
 def match_torch_threads() -> None:
     """Let the compiled kernels use as many threads as torch does."""
-    numba.set_num_threads(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))
+    threads = torch.get_num_threads()
+    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+    # the first call starts numba's threads, which may tell OpenMP, and with it torch, their number
+    if torch.get_num_threads() != threads:
+        torch.set_num_threads(threads)

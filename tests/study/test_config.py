@@ -1,10 +1,12 @@
 import pytest
 import yaml
+from protocol import AT_LEAST, PRESETS, TWINS
 from pydantic import ValidationError
 
 from brainleaks import BrainLeaksV2, InputError
 from brainleaks.study import load_study, preset_names
-from brainleaks.study.config import parse_study
+from brainleaks.study.config import Printed, parse_study
+from brainleaks.study.paper import paper
 from brainleaks.training import Recipe
 
 
@@ -23,63 +25,39 @@ def test_round_trip():
     assert parse_study("again", yaml.safe_load(text)) == study
 
 
-#: Transcribed from the protocol: MNIST SNN's hyper-parameters, which the lost AT&T SNN study takes.
-FACES_SNN = {
-    "encoding.steps": 25,
-    "target.network.hidden": 3000,
-    "target.network.beta": 0.7,
-    "target.network.surrogate.slope": 40,
-    "target.training.learning_rate": 5e-5,
-    "target.training.gradient_clip": 1.0,
-    "evaluators.snn-conv.network.kernel": 5,
-    "evaluators.snn-conv.network.beta": 0.7,
-    "target.training.batch_size": 8,  # AT&T ANN's, and so are the evaluator's two
-    "evaluators.snn-conv.training.batch_size": 8,
-    "evaluators.snn-conv.training.learning_rate": 1e-3,
-    "attacks.brainleaks-v1.iterations": 10,
-    "attacks.brainleaks-v1.readout": "membrane",
-    "attacks.brainleaks-v2.population": 7,
-    "attacks.brainleaks-v2.iterations": 10,
-    "attacks.brainleaks-v2.learning_rate": 1,
-    "attacks.brainleaks-v2.alpha": 0.1,
-    "attacks.brainleaks-v2.epsilon": 1e-10,
-    "attacks.brainleaks-v2.cost": "confidence",
-    "attacks.brainleaks-v2.sparsity": 0.01,
-    "attacks.brainleaks-v2.momentum": 0.9,
-    "attacks.brainleaks-v2.accumulator": "adds",
-    "attacks.brainleaks-v2.time_steps": 25,
-}
-FACES_ANN = {
-    "target.network.hidden": 3000,
-    "target.training.learning_rate": 5e-5,
-    "target.training.batch_size": 8,
-    "target.training.epochs": 70,
-    "target.training.gradient_clip": None,
-    "evaluators.ann-conv.training.learning_rate": 1e-3,
-    "evaluators.ann-conv.training.batch_size": 8,
-    "evaluators.ann-conv.training.epochs": 40,
-    "attacks.fredrikson.iterations": 5000,
-    "attacks.fredrikson.learning_rate": 0.1,
-    "attacks.fredrikson.patience": 100,
-    "attacks.fredrikson.threshold": 0.01,
-    "attacks.fredrikson.clamp": False,
-    "printed.attacks.fredrikson.attack_accuracy": 0.875,
-    "printed.attacks.fredrikson.top3_accuracy": 0.975,
-    "printed.attacks.fredrikson.confidence": 0.855,
-    "printed.attacks.fredrikson.daa": 0.95,
-    "printed.target_test_accuracy": 0.95,
-    "printed.evaluator_test_accuracy": 0.9625,
-}
+def at(study, path):
+    value = study.model_dump(mode="json")
+    for key in path.split("."):
+        value = value[key]
+    return value
 
 
-@pytest.mark.parametrize(("preset", "table"), [("faces-snn", FACES_SNN), ("faces-ann", FACES_ANN)])
-def test_presets_agree_with_the_protocol(preset, table):
-    content = load_study(preset).model_dump(mode="json")
-    for path, expected in table.items():
-        value = content
-        for key in path.split("."):
-            value = value[key]
-        assert value == expected, path
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_agree_with_the_protocol(preset):
+    study = load_study(preset)
+    for path, expected in PRESETS[preset].items():
+        assert at(study, path) == expected, path
+    for model, epochs in AT_LEAST.get(preset, {}).items():
+        assert at(study, f"{model}.training.epochs") >= epochs
+
+
+@pytest.mark.parametrize("twin", TWINS)
+def test_twins_are_their_models(twin):
+    study = load_study(twin)
+    spiking, ordinary = map(load_study, TWINS[twin])
+    assert (study.dataset, study.frames) == (spiking.dataset, spiking.frames)
+    assert study.attacks == ordinary.attacks
+    assert study.printed == Printed()
+    batch = study.target.training.batch_size  # nmnist-1k-ann's is its own
+    for name in ("target", "evaluators"):
+        expected = getattr(ordinary, name).__repr__()
+        expected = expected.replace("batch_size=1000", f"batch_size={batch}")
+        assert getattr(study, name).__repr__() == expected
+
+
+def test_every_preset_of_the_paper_is_in_its_table():
+    """And every one is a cell of the paper's study."""
+    assert {cell.preset for cell in paper().cells} == {*PRESETS, *TWINS}
 
 
 def test_defaults_of_the_attacks_are_mnists():
@@ -181,7 +159,7 @@ def test_binary_file(tmp_path):
     ("name", "message"),
     [
         ("faces-sn", "Did you mean faces-snn"),
-        ("zzzz", "The presets are demo, faces-ann, faces-snn"),
+        ("zzzz", r"The presets are demo, .*faces-ann, faces-snn"),
         ("nowhere/s.yaml", "cannot read nowhere/s.yaml: No such file"),
     ],
 )

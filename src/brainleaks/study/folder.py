@@ -8,28 +8,28 @@
 ``evaluators/NAME.safetensors``         weights
 ``reconstructions/NAME.safetensors``    ``reconstruction``: ``(classes, T, 1, D)`` spikes or spike
                                         probabilities, ``(classes, 1, D)`` images
-``truth.safetensors``                   ``images``: one training image a class
+``truth.safetensors``                   ``inputs``: each class's first training sample, likewise
 ``figures/``, ``report.html``           see :mod:`brainleaks.report`
 ======================================  ==========================================================
 """
 
-import hashlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import torch
 import yaml
 from torch import Tensor, nn
 
 from brainleaks import atomic
+from brainleaks.data import SpikeTrains
 from brainleaks.errors import InputError
 from brainleaks.evaluation import Judgement
 from brainleaks.results import read_results
-from brainleaks.study.config import Study, parse_study
-from brainleaks.study.runner import Outcome, Trained
+from brainleaks.study.config import Model, Study, parse_study
+from brainleaks.study.runner import Outcome
+from brainleaks.study.tensors import load_weights, weights_digest
 
 
 def prepare(folder: Path) -> None:
@@ -86,8 +86,8 @@ def _write_into(scratch: Path, outcome: Outcome, folder: Path) -> dict[str, Any]
     for item in outcome.reconstructions:
         path = scratch / "reconstructions" / f"{item.name}.safetensors"
         atomic.write_tensors(path, {"reconstruction": to_release(item.values)})
-    atomic.write_tensors(scratch / "truth.safetensors", {"images": _one_a_class(outcome)})
-    weights = {t.name: _weights_digest(t) for t in (outcome.target, *outcome.evaluators)}
+    atomic.write_tensors(scratch / "truth.safetensors", {"inputs": _one_a_class(outcome)})
+    weights = {t.name: weights_digest(t.network) for t in (outcome.target, *outcome.evaluators)}
     atomic.write_json(scratch / "provenance.json", outcome.provenance | {"weights": weights})
     atomic.write_json(scratch / "results.json", results)
     plain = outcome.study.model_dump(mode="json")
@@ -165,36 +165,34 @@ def read_study(folder: Path) -> Study:
     return parse_study(str(path), content)
 
 
+def load_target(folder: Path) -> nn.Module:
+    """A run's target, with the weights in its folder.
+
+    Raises:
+        InputError: as :func:`load_evaluators`.
+    """
+    return _load(read_study(folder).target, folder / "target.safetensors", read_results(folder))
+
+
 def load_evaluators(folder: Path, device: str) -> dict[str, nn.Module]:
     """A run's evaluators, with the weights in its folder.
 
     Raises:
         InputError: if the weights are missing, or those of another architecture.
     """
-    study, data = read_study(folder), read_results(folder)["dataset"]
-    evaluators = {}
-    for name, model in study.evaluators.items():
-        network = model.network.build(tuple(data["input_shape"]), data["classes"])
-        load_weights(network, folder / "evaluators" / f"{name}.safetensors")
-        evaluators[name] = network.to(device).eval()
-    return evaluators
+    study, results = read_study(folder), read_results(folder)
+    files = {name: folder / "evaluators" / f"{name}.safetensors" for name in study.evaluators}
+    return {
+        name: _load(model, files[name], results).to(device)
+        for name, model in study.evaluators.items()
+    }
 
 
-def load_weights(network: nn.Module, path: Path) -> None:
-    """Load a safetensors file into a network of the same architecture.
-
-    Raises:
-        InputError: naming the first weight that does not fit.
-    """
-    found = {name: tuple(t.shape) for name, t in atomic.read_tensors(path).items()}
-    expected = {name: tuple(t.shape) for name, t in network.state_dict().items()}
-    for name in (*expected, *found):
-        if found.get(name) != expected.get(name):
-            raise InputError(
-                f"{path} holds the weights of another architecture: {name} is "
-                f"{found.get(name, 'absent')}, expected {expected.get(name, 'absent')}."
-            )
-    network.load_state_dict(atomic.read_tensors(path))
+def _load(model: Model, path: Path, results: dict[str, Any]) -> nn.Module:
+    data = results["dataset"]
+    network = model.network.build(tuple(data["input_shape"]), data["classes"])
+    load_weights(network, path, atomic.read_tensors(path))
+    return network.eval()
 
 
 def to_release(values: Tensor) -> Tensor:
@@ -213,12 +211,8 @@ def from_release(values: Tensor, input_shape: tuple[int, ...]) -> Tensor:
 
 
 def _one_a_class(outcome: Outcome) -> Tensor:
-    """The first training image of each class."""
+    """The first training sample of each class, in the layout of the release; spikes as bytes."""
     inputs, labels = outcome.dataset.train
     first = [int((labels == c).nonzero()[0]) for c in range(len(outcome.dataset.class_names))]
-    return inputs[torch.tensor(first)]
-
-
-def _weights_digest(trained: Trained) -> str:
-    tensors = {k: v.detach().cpu().contiguous() for k, v in trained.network.state_dict().items()}
-    return hashlib.sha256(safetensors.torch.save(tensors)).hexdigest()
+    samples = to_release(inputs[torch.tensor(first)])
+    return samples.byte() if isinstance(inputs, SpikeTrains) else samples

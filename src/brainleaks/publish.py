@@ -1,0 +1,114 @@
+"""Studies run over several seeds, and their table: how a result is published."""
+
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+from brainleaks.errors import InputError
+from brainleaks.report import write_report
+from brainleaks.report.summary import write_figure, write_summary
+from brainleaks.study import Store, Study, folder, load_study, run_study
+from brainleaks.study.paper import Paper, left_out, paper
+
+#: Stands for all presets of the paper's study.
+PAPER = "paper"
+
+
+def publish(
+    name: str,
+    seeds: range,
+    *,
+    settings: tuple[str, ...] = (),
+    data_dir: Path | None = None,
+    out: Path | None = None,
+    runs: Path = Path("runs"),
+    device: str = "cpu",
+    command: str,
+    say: Callable[[str], object],
+) -> Path:
+    """Run a study, or every cell of the paper's whose data is at hand, with several seeds.
+
+    All studies are run with one seed before the next. The table is written anew after each run, so
+    that what was finished when the work was cut off is there to read.
+
+    Args:
+        name: a preset, a study file, or ``"paper"``.
+        seeds: with which seeds.
+        settings: changes of the study, as ``path.to.field=value``; the paper's takes none.
+        data_dir: folder to find data in.
+        out: where ``results.md``, ``results.json`` and ``images/`` go; by default ``docs`` for the
+            paper, else ``runs/NAME``.
+        runs: where the run folders go, each as ``NAME-seedN``.
+        device: ``"cpu"`` or ``"cuda"``.
+        command: what was typed, for the table.
+        say: is told which cells were left out and why, and which run is finished.
+
+    Returns:
+        The path of ``results.md``.
+
+    Raises:
+        InputError: as :func:`brainleaks.study.run_study`, or if no cell's data is at hand.
+    """
+    whole = paper()
+    missing: dict[str, str] = {}
+    if name == PAPER:
+        if settings:
+            raise InputError("--set: the paper's study has no fields of its own; set a preset's.")
+        studies, missing = _at_hand(whole, data_dir)
+        for preset, reason in missing.items():
+            say(f"left out: {preset}: {reason}")
+    else:
+        studies = [load_study(name, settings)]
+    docs = out or (Path("docs") if name == PAPER else runs / studies[0].name)
+    finished: dict[str, list[Path]] = {}
+    for seed in seeds:
+        for study in studies:
+            place = runs / f"{study.name}-seed{seed}"
+            folder.prepare(place)
+            outcome = run_study(
+                study,
+                seed=seed,
+                data_dir=data_dir,
+                device=device,
+                command=_again(study.name if name == PAPER else name, settings, seed),
+            )
+            folder.write(outcome, place, write_report)
+            finished.setdefault(study.name, []).append(place)
+            say(f"finished: {place}")
+            _write(finished, whole, missing, docs, command, figure=name == PAPER)
+    return docs / "results.md"
+
+
+def _at_hand(whole: Paper, data_dir: Path | None) -> tuple[list[Study], dict[str, str]]:
+    """The studies whose data is at hand, and why the others are left out."""
+    store = Store()
+    reasons = {cell.preset: left_out(cell.preset, data_dir, store) for cell in whole.cells}
+    studies = [load_study(preset) for preset, reason in reasons.items() if reason is None]
+    if not studies:
+        raise InputError(
+            "no data set of the paper is at hand; 'brainleaks data fetch mnist' gets one."
+        )
+    return studies, {preset: reason for preset, reason in reasons.items() if reason is not None}
+
+
+def _again(name: str, settings: tuple[str, ...], seed: int) -> str:
+    """What to type to run one of the studies again."""
+    options = [option for setting in settings for option in ("--set", setting)]
+    return shlex.join(["brainleaks", "run", name, *options, "--seed", str(seed)])
+
+
+def _write(
+    finished: dict[str, list[Path]],
+    whole: Paper,
+    missing: dict[str, str],
+    docs: Path,
+    command: str,
+    *,
+    figure: bool,
+) -> None:
+    why = {cell.preset: cell.why for cell in whole.cells}
+    write_summary(finished, why, missing, docs=docs, command=command)
+    shown = [next((preset for preset in row if preset in finished), None) for row in whole.figure]
+    if figure and any(shown):
+        first_runs = [finished[preset][0] for preset in shown if preset is not None]
+        write_figure(first_runs, docs / "images" / "paper.png")

@@ -1,0 +1,206 @@
+"""Several seeds of several presets as one table: mean and interval beside the paper's figures."""
+
+import io
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypedDict
+
+import jinja2
+from PIL import Image
+from scipy import stats
+
+from brainleaks import atomic
+from brainleaks.report.page import METRICS, picture_rows
+from brainleaks.report.pictures import grid
+from brainleaks.results import read_results
+
+CONFIDENCE = 0.95
+#: The paper's release prints three digits.
+_PRINTED_TO = 0.0005
+_SHOWN, _IN_FIGURE = 10, 8
+
+
+class Interval(TypedDict):
+    """Over seeds: the mean, and where its ``CONFIDENCE`` interval begins and ends.
+
+    ``low`` and ``high`` are ``None`` for a single seed; ``printed`` is the paper's figure, or
+    ``None``.
+    """
+
+    mean: float
+    low: float | None
+    high: float | None
+    values: list[float]
+    printed: float | None
+
+
+def interval(values: list[float], printed: float | None = None) -> Interval:
+    """Student's t interval of a mean over seeds, cut to the shares that there are, [0, 1]."""
+    mean = sum(values) / len(values)
+    low = high = None
+    if len(values) > 1:
+        spread = stats.sem(values)
+        half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * spread)
+        low, high = max(0.0, mean - half), min(1.0, mean + half)
+    return Interval(mean=mean, low=low, high=high, values=values, printed=printed)
+
+
+def excludes(entry: Interval) -> bool:
+    """Whether an interval excludes the printed figure, beyond its rounding."""
+    if entry["printed"] is None or entry["low"] is None or entry["high"] is None:
+        return False
+    return not (entry["low"] - _PRINTED_TO <= entry["printed"] <= entry["high"] + _PRINTED_TO)
+
+
+def summarise(runs: list[Path]) -> dict[str, Any]:
+    """One preset's runs, with different seeds, as JSON.
+
+    Raises:
+        InputError: if a folder is not a finished run.
+    """
+    each = [read_results(run) for run in runs]
+    first, provenance = each[0], atomic.read_json(runs[0] / "provenance.json")
+    printed = first["printed"]
+    return {
+        "preset": first["preset"],
+        "description": first["description"],
+        "seeds": [results["seed"] for results in each],
+        "study": provenance["study"],
+        "machine": provenance["machine"],
+        "torch": provenance["versions"]["torch"],
+        "dataset": {key: first["dataset"][key] for key in ("name", "classes", "train", "test")},
+        "target": _network(
+            [results["target"] for results in each], printed["target_test_accuracy"]
+        ),
+        "evaluators": {
+            entry["name"]: _network(
+                [results["evaluators"][i] for results in each], printed["evaluator_test_accuracy"]
+            )
+            for i, entry in enumerate(first["evaluators"])
+        },
+        "attacks": [
+            _attack([results["attacks"][i] for results in each], printed["attacks"])
+            for i in range(len(first["attacks"]))
+        ],
+    }
+
+
+def _network(facts: list[dict[str, Any]], printed: float | None) -> dict[str, Any]:
+    return {
+        "train_accuracy": interval([f["train_accuracy"] for f in facts]),
+        "test_accuracy": interval([f["test_accuracy"] for f in facts], printed),
+        "seconds": _mean([f["seconds"] for f in facts]),
+    }
+
+
+def _attack(entries: list[dict[str, Any]], printed: dict[str, Any]) -> dict[str, Any]:
+    name = entries[0]["name"]
+    paper = printed.get(name, {})
+    summary = {
+        "name": name,
+        "evaluator": entries[0]["evaluator"],
+        "metrics": {key: interval([e[key] for e in entries], paper.get(key)) for key in METRICS},
+        "seconds": _mean([e["seconds"] for e in entries]),
+    }
+    if all("draws" in entry for entry in entries):
+        summary["draws"] = {
+            "n": entries[0]["draws"]["n"],
+            "metrics": {
+                key: interval([e["draws"]["mean"][key] for e in entries], paper.get(key))
+                for key in METRICS
+            },
+        }
+    return summary
+
+
+def _mean(values: list[float]) -> float:
+    return round(sum(values) / len(values), 1)
+
+
+def write_summary(
+    runs: dict[str, list[Path]],
+    why: dict[str, str],
+    left_out: dict[str, str],
+    *,
+    docs: Path,
+    command: str,
+) -> None:
+    """Write ``results.md``, ``results.json`` and a picture of each preset's first run.
+
+    Args:
+        runs: the finished runs of each preset.
+        why: what explains a preset's departures from the printed figures.
+        left_out: the presets that were not run, and why.
+        docs: the folder to write to.
+        command: what was typed.
+
+    Raises:
+        InputError: if a folder is not a finished run, or cannot be written.
+    """
+    cells = [summarise(folders) for folders in runs.values()]
+    for cell in cells:
+        cell |= {"departures": departures(cell), "why": why.get(cell["preset"], "")}
+        picture = _grid(runs[cell["preset"]][0], _SHOWN)
+        atomic.write_bytes(docs / "images" / f"{cell['preset']}.png", picture)
+    content = {
+        "command": command,
+        "confidence": CONFIDENCE,
+        "cells": cells,
+        "left_out": left_out,
+    }
+    atomic.write_json(docs / "results.json", content)
+    atomic.write_text(docs / "results.md", _template().render(content, metrics=METRICS))
+
+
+def write_figure(runs: list[Path], path: Path) -> None:
+    """The paper's central figure: ground truth and each attack's pictures, one run below another.
+
+    Raises:
+        InputError: if a folder is not a finished run, or ``path`` cannot be written.
+    """
+    bands = [Image.open(io.BytesIO(_grid(run, _IN_FIGURE))).convert("L") for run in runs]
+    width = max(band.width for band in bands)
+    figure = Image.new("L", (width, sum(band.height for band in bands)), "white")
+    top = 0
+    for band in bands:
+        figure.paste(band, (width - band.width, top))
+        top += band.height
+    buffer = io.BytesIO()
+    figure.save(buffer, "PNG", optimize=True)
+    atomic.write_bytes(path, buffer.getvalue())
+
+
+def departures(cell: dict[str, Any]) -> list[str]:
+    """The figures of a cell whose interval excludes what the paper's release prints."""
+    networks = {"target": cell["target"], **cell["evaluators"]}
+    found = {f"test accuracy of {name}": facts["test_accuracy"] for name, facts in networks.items()}
+    for attack in cell["attacks"]:
+        for key, label in METRICS.items():
+            found[f"{label} of {attack['name']}"] = attack["metrics"][key]
+    return [name for name, entry in found.items() if excludes(entry)]
+
+
+def _grid(run: Path, classes: int) -> bytes:
+    """A PNG of the first classes of a run."""
+    results = read_results(run)
+    rows = {label: row[:classes] for label, row in picture_rows(run, results).items()}
+    return grid(rows, results["dataset"]["class_names"][:classes], dpi=150)
+
+
+def _template() -> jinja2.Template:
+    source = (resources.files("brainleaks.report") / "results.md.j2").read_text(encoding="utf-8")
+    environment = jinja2.Environment(  # noqa: S701 (Markdown, of our own words and numbers)
+        trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    environment.filters["beside_paper"] = _beside_paper
+    return environment.from_string(source)
+
+
+def _beside_paper(entry: Interval) -> str:
+    """Mean, interval, and the printed figure where there is one."""
+    text = f"{entry['mean']:.3f}"
+    if entry["low"] is not None:
+        text += f" [{entry['low']:.3f}, {entry['high']:.3f}]"
+    if excludes(entry):
+        text = f"**{text}**"
+    return text if entry["printed"] is None else f"{text} *{entry['printed']:.3f}*"

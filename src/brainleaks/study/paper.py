@@ -1,0 +1,55 @@
+"""The paper as one study: every preset that belongs to it, over several seeds."""
+
+from importlib import resources
+from pathlib import Path
+from typing import NamedTuple
+
+import yaml
+
+from brainleaks.data import DATASETS
+from brainleaks.data.files import data_folder
+from brainleaks.study.config import load_study
+from brainleaks.study.loading import load_dataset
+from brainleaks.study.store import Store
+
+
+class Cell(NamedTuple):
+    """A preset of the paper's study; ``why`` explains where it departs from the printed figures."""
+
+    preset: str
+    why: str = ""
+
+
+class Paper(NamedTuple):
+    """The paper's study: its cells, and whose pictures make its central figure.
+
+    Of each row of ``figure``, the first preset that was run is shown.
+    """
+
+    cells: list[Cell]
+    figure: list[list[str]]
+
+
+def paper() -> Paper:
+    """The paper's study, as ``paper.yaml`` has it."""
+    source = resources.files("brainleaks.study") / "paper.yaml"
+    content = yaml.safe_load(source.read_text(encoding="utf-8"))
+    return Paper([Cell(**cell) for cell in content["cells"]], content["figure"])
+
+
+def left_out(preset: str, data_dir: Path | None, store: Store) -> str | None:
+    """Why a preset cannot be run on the whole of its data, or ``None`` if it can.
+
+    Raises:
+        InputError: if the data is there and damaged.
+    """
+    study, base = load_study(preset), data_folder(data_dir)
+    source = DATASETS[study.dataset]
+    if not source.present(base):
+        return f"{study.dataset} is not in the data folder (brainleaks data fetch {study.dataset})"
+    dataset = load_dataset(study, base, store)
+    found = (len(dataset.train.labels), len(dataset.test.labels))
+    if source.SIZE is not None and found != source.SIZE:
+        whole = " + ".join(f"{n:,}" for n in source.SIZE)
+        return f"only {found[0]:,} + {found[1]:,} of {study.dataset}'s {whole} samples are there"
+    return None

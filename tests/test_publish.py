@@ -1,0 +1,94 @@
+"""Several seeds of a study, and of the paper's: run, resumed, and put into a table."""
+
+import json
+
+import pytest
+
+from brainleaks import InputError
+from brainleaks.publish import publish
+from brainleaks.report.summary import interval
+from brainleaks.study import Store, load_study
+from brainleaks.study.paper import Cell, Paper, left_out
+
+QUICK = (
+    "target.network.hidden=60",
+    "target.training.epochs=2",
+    "evaluators.snn-conv.training.epochs=1",
+    "draws=5",
+    "subset={train: 300, test: 60}",
+    "printed.attacks.brainleaks-v1={attack_accuracy: 0.123, top3_accuracy: 1, confidence: 1, daa: 1}",
+)
+
+
+@pytest.fixture
+def runs(tmp_path):
+    return {"runs": tmp_path / "runs", "command": "brainleaks run demo", "say": lambda text: None}
+
+
+def test_table_of_two_seeds(runs, tmp_path, monkeypatch):
+    """Every number of the runs where it belongs; and again, from what was stored."""
+    table = publish("demo", range(2), settings=QUICK, **runs)
+    assert table == tmp_path / "runs" / "demo" / "results.md"
+    each = [
+        json.loads((tmp_path / "runs" / f"demo-seed{seed}" / "results.json").read_text())
+        for seed in (0, 1)
+    ]
+    (found,) = json.loads(table.with_suffix(".json").read_text())["cells"]
+    assert found["seeds"] == [0, 1]
+    assert found["target"]["test_accuracy"]["values"] == [
+        r["target"]["test_accuracy"] for r in each
+    ]
+    for i, attack in enumerate(found["attacks"]):
+        for key, entry in attack["metrics"].items():
+            assert entry["values"] == [r["attacks"][i][key] for r in each]
+    assert found["attacks"][0]["metrics"]["attack_accuracy"]["printed"] == 0.123
+    text = table.read_text()
+    accuracy = interval([r["target"]["test_accuracy"] for r in each])
+    assert f"{accuracy['mean']:.3f} [{accuracy['low']:.3f}, {accuracy['high']:.3f}]" in text
+    assert "--seed N`, seeds 0, 1; study" in text
+    assert (table.parent / "images" / "demo.png").stat().st_size > 1000
+    monkeypatch.setattr("brainleaks.study.stages.training.fit", pytest.fail)
+    assert publish("demo", range(2), settings=QUICK, **runs).read_text() == text
+
+
+def test_cells_whose_data_is_absent_are_left_out(runs, tmp_path, monkeypatch):
+    """The central figure takes the first of its presets that was run."""
+    whole = Paper([Cell("demo"), Cell("nmnist-snn"), Cell("mnist-ann")], [["mnist-ann", "demo"]])
+    monkeypatch.setattr("brainleaks.publish.paper", lambda: whole)
+    monkeypatch.setattr(
+        "brainleaks.publish.load_study", lambda name, settings=(): load_study(name, QUICK)
+    )
+    (tmp_path / "data").mkdir()
+    said = []
+    publish(
+        "paper",
+        range(1),
+        data_dir=tmp_path / "data",
+        out=tmp_path / "docs",
+        **(runs | {"say": said.append}),
+    )
+    assert [text.partition(" is ")[0] for text in said[:2]] == [
+        "left out: nmnist-snn: nmnist",
+        "left out: mnist-ann: mnist",
+    ]
+    text = (tmp_path / "docs" / "results.md").read_text()
+    assert "- nmnist-snn: nmnist is not in the data folder" in text
+    assert (tmp_path / "docs" / "images" / "paper.png").stat().st_size > 1000
+
+
+def test_part_of_a_data_set_is_not_the_paper(tmp_path):
+    assert left_out("demo", tmp_path, Store()) is None
+    for name in ("Train/3/00001.bin", "Test/5/00001.bin"):
+        path = tmp_path / "nmnist" / name
+        path.parent.mkdir(parents=True)
+        events = ((x, 9, 0, 0, t) for t, x in enumerate((5, 6, 5, 6)))
+        path.write_bytes(b"".join(map(bytes, events)))
+    reason = left_out("nmnist-snn", tmp_path, Store())
+    assert reason == "only 1 + 1 of nmnist's 60,000 + 10,000 samples are there"
+
+
+def test_what_the_paper_refuses(runs, tmp_path):
+    with pytest.raises(InputError, match="--set: the paper's study has no fields"):
+        publish("paper", range(1), settings=("draws=3",), **runs)
+    with pytest.raises(InputError, match="no data set of the paper is at hand"):
+        publish("paper", range(1), data_dir=tmp_path, **runs)
