@@ -118,6 +118,37 @@ def test_evaluate_own_reconstructions(finished, tmp_path):
         assert json.loads(again.stdout)["attacks"][0]["matrix"] == entry["matrix"]
 
 
+def test_export_and_attack_what_was_exported(finished, tmp_path):
+    done = brainleaks("export", finished, "--format", "release", "--out", tmp_path / "release")
+    files = [Path(line) for line in done.stdout.splitlines()]
+    assert files[0] == tmp_path / "release" / "digits_SNN_Weights_Target"
+    assert all(file.is_file() for file in files)
+    options = ("--target-weights", files[0], "--out", tmp_path / "run")
+    store = str(finished.parent / "store")
+    done = process("run", "demo", *QUICK, *options, BRAINLEAKS_STORE=store)
+    assert done.returncode == 0, done.stderr
+    assert "weights from digits_SNN_Weights_Target" in done.stdout
+    before, after = (
+        json.loads((folder / "results.json").read_text()) for folder in (finished, tmp_path / "run")
+    )
+    assert [e["matrix"] for e in before["attacks"]] == [e["matrix"] for e in after["attacks"]]
+
+
+def test_target_weights_are_refused(finished, tmp_path):
+    name, out = "--target-weights", tmp_path / "run"
+    assert "no such file" in refused("run", "demo", name, tmp_path / "none", "--out", out)
+    target = finished / "target.safetensors"
+    message = refused("run", "demo", *QUICK, name, target, "--out", finished)
+    assert "which this run replaces" in message
+    message = refused("run", "demo", name, target, "--out", out)
+    assert "fc1.weight is (60, 64), expected (3000, 64)" in message
+
+
+def test_export_refuses(finished, tmp_path):
+    assert "not a finished run" in refused("export", tmp_path, "--format", "release")
+    assert "is not 'release'" in refused("export", finished, "--format", "nir")
+
+
 def test_evaluate_images(finished, tmp_path):
     truth = safetensors.torch.load_file(finished / "truth.safetensors")["images"]
     torch.save(truth.flatten(1).unsqueeze(1), tmp_path / "truth")

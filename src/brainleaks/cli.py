@@ -93,6 +93,14 @@ def list_command(as_json: bool) -> None:
     metavar="FIELD=VALUE",
     help="Change a field of the study, by its path: target.training.epochs=5.",
 )
+@click.option(
+    "--target-weights",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Attack a target with the weights in FILE instead of training one: a state dict, in "
+    "safetensors or written by torch.save, such as the paper's release. What snnTorch keeps of its "
+    "neurons may be in it, and must agree with the study's.",
+)
 @_DEVICE
 @_JSON
 def run(
@@ -101,6 +109,7 @@ def run(
     data_dir: Path | None,
     out: Path | None,
     settings: tuple[str, ...],
+    target_weights: Path | None,
     device: str,
     as_json: bool,
 ) -> None:
@@ -110,10 +119,20 @@ def run(
 
     resolved = load_study(study, settings)
     place = out or Path("runs") / f"{resolved.name}-seed{seed}"
+    if target_weights and place.resolve() in target_weights.resolve().parents:
+        raise InputError(
+            f"--target-weights: {target_weights} lies in {place}, which this run replaces; choose "
+            "another --out."
+        )
     folder.prepare(place)
     command = shlex.join(["brainleaks", *sys.argv[1:]])
     outcome = run_study(
-        resolved, seed=seed, data_dir=data_dir, device=_device(device), command=command
+        resolved,
+        seed=seed,
+        data_dir=data_dir,
+        device=_device(device),
+        command=command,
+        target_weights=target_weights,
     )
     results = folder.write(outcome, place, write_report)
     if as_json:
@@ -147,6 +166,26 @@ def evaluate(file: Path, run_dir: Path, device: str, as_json: bool) -> None:
         _print_json(results)
     else:
         _print_attacks(results["attacks"])
+
+
+@cli.command()
+@click.argument("run_dir", metavar="DIR", type=click.Path(path_type=Path))
+@click.option(
+    "--format", "layout", type=click.Choice(["release"]), default="release", show_default=True
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Folder to write to; DIR/release.")
+def export(run_dir: Path, layout: str, out: Path | None) -> None:
+    """Write a run's weights and reconstructions in another format, and list the files.
+
+    The release is the paper's: state dicts DATASET_SNN_Weights_Target and DATASET_SNN_Weights_Eval
+    (the study's first evaluator; further ones add their name), and reconstructions
+    DATASET_ANN_Inverted, DATASET_SNN_Inverted_BL1 and DATASET_SNN_Inverted_BL2 (the study's first
+    of each attack; further ones are DATASET_SNN_Inverted_NAME), all written by torch.save.
+    """
+    from brainleaks.study.release import export as export_release
+
+    for path in export_release(run_dir, out):
+        click.echo(path)
 
 
 @cli.command()
@@ -224,7 +263,8 @@ def _print_json(content: Any) -> None:
 
 def _print_results(results: dict[str, Any]) -> None:
     target = results["target"]
-    click.echo(f"target ({target['family']}): test accuracy {target['test_accuracy']:.4f}")
+    origin = f", weights from {target['weights']['file']}" if "weights" in target else ""
+    click.echo(f"target ({target['family']}): test accuracy {target['test_accuracy']:.4f}{origin}")
     for evaluator in results["evaluators"]:
         click.echo(f"evaluator {evaluator['name']}: test accuracy {evaluator['test_accuracy']:.4f}")
     _print_attacks(results["attacks"])

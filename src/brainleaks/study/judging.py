@@ -1,6 +1,5 @@
 """Judging reconstructions from a file by the evaluators of a run."""
 
-import pickle
 import time
 import zipfile
 from pathlib import Path
@@ -14,6 +13,7 @@ from brainleaks.errors import InputError
 from brainleaks.results import read_results
 from brainleaks.study import folder
 from brainleaks.study.stages import judge_all
+from brainleaks.study.tensors import is_dense, read_torch
 
 _READABLE = {
     torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64,
@@ -58,7 +58,7 @@ def read_reconstruction(path: Path) -> Tensor:
     if not path.is_file():
         raise InputError(f"no such file: {path}.")
     value = _read_torch(path) if zipfile.is_zipfile(path) else _read_safetensors(path)
-    if value.layout != torch.strided or value.dtype not in _READABLE:
+    if not is_dense(value) or value.dtype not in _READABLE:
         raise InputError(
             f"{path} holds a {value.layout} tensor of {value.dtype}; expected a dense one of "
             "numbers: torch.float32, or spikes as torch.bool or torch.uint8."
@@ -101,15 +101,7 @@ def _read_safetensors(path: Path) -> Tensor:
 
 
 def _read_torch(path: Path) -> Tensor:
-    try:
-        value = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise InputError(
-            f"{path} holds more than a tensor and would have to be unpickled, which can run "
-            "anyone's code. Save the plain tensor with torch.save, or use safetensors."
-        ) from error
-    except (RuntimeError, ValueError, EOFError, KeyError, OSError) as error:
-        raise InputError(f"{path} is not a whole file written by torch.save.") from error
+    value = read_torch(path)
     if not isinstance(value, Tensor):
         raise InputError(f"{path} holds a {type(value).__name__}; expected one plain tensor.")
     return value

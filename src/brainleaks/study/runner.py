@@ -1,6 +1,7 @@
 """The road from a study to its results, each stage stored."""
 
 import inspect
+import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,16 +21,18 @@ from brainleaks.study.config import Model, Study
 from brainleaks.study.loading import load_dataset
 from brainleaks.study.provenance import provenance
 from brainleaks.study.store import Artefact, Recorder, Store, digest, environment
+from brainleaks.study.tensors import Weights, load_weights, read_weights, weights_digest
 from brainleaks.target import Target
 
 
 @dataclass
 class Trained:
-    """A trained network, with what is reported of it."""
+    """A trained network, with what is reported of it and what determines it."""
 
     name: str
     network: nn.Module
     facts: dict[str, Any]
+    key: dict[str, Any]
 
 
 @dataclass
@@ -63,6 +66,7 @@ def run_study(
     device: str = "cpu",
     store: Store | None = None,
     command: str | None = None,
+    target_weights: Path | None = None,
 ) -> Outcome:
     """Train, attack and judge; what is in the store already is not made again.
 
@@ -73,16 +77,19 @@ def run_study(
         device: ``"cpu"`` or ``"cuda"``.
         store: where stages are kept.
         command: what to type to run this again; by default the run folder's study file.
+        target_weights: file with the target's state dict, to attack that instead of training one;
+            see :func:`brainleaks.study.tensors.read_weights`.
 
     Raises:
-        InputError: if the data cannot be had or is too small for a network, training diverges, or
-            a result cannot be written.
+        InputError: if the data cannot be had or is too small for a network, the target's weights
+            are not those of the study's network, training diverges, or a result cannot be written.
     """
+    weights = read_weights(target_weights) if target_weights else None
     store = store or Store()
     dataset = load_dataset(study, data_folder(data_dir), store)
     _check_networks(study, dataset)
     road = _Road(study, seed, dataset, device, store)
-    target = road.train("target", study.target)
+    target = road.load_target(weights) if weights else road.train("target", study.target)
     evaluators = [road.train(name, model) for name, model in study.evaluators.items()]
     return Outcome(
         study=study,
@@ -98,9 +105,15 @@ def run_study(
             seed=seed,
             data=dataset.fingerprint,
             device=device,
-            command=command or f"brainleaks run study.yaml --seed {seed}",
-        ),
+            command=command or _command(seed, target_weights),
+        )
+        | ({"target_weights": weights.origin} if weights else {}),
     )
+
+
+def _command(seed: int, target_weights: Path | None) -> str:
+    words = ["brainleaks", "run", "study.yaml", "--seed", str(seed)]
+    return shlex.join(words + (["--target-weights", str(target_weights)] if target_weights else []))
 
 
 def _check_networks(study: Study, dataset: Dataset) -> None:
@@ -137,9 +150,25 @@ class _Road:
             facts = stages.measure(network, config, self.dataset, **common)
             return Artefact(dict(network.state_dict()), facts)
 
-        artefact = self.store.get_or_make(f"train:{name}", self._training_key(name, model), make)
+        key = self._network_key(name, model=model.model_dump(mode="json"))
+        artefact = self.store.get_or_make(f"train:{name}", key, make)
         network.load_state_dict(artefact.tensors)
-        return Trained(name, network.eval(), artefact.facts)
+        return Trained(name, network.eval(), artefact.facts, key)
+
+    def load_target(self, weights: Weights) -> Trained:
+        """The target with the weights of a file, measured as a trained one is."""
+        name, config = "target", self.study.target.network
+        network = self._new(name, self.study.target).eval()
+        load_weights(network, weights.path, weights.tensors)
+
+        def make(monitor: Monitor) -> Artefact:
+            common: Any = {"encode": self.encode, "name": name, "seed": self.seed}
+            return Artefact({}, stages.measure(network, config, self.dataset, **common))
+
+        made_of = {"network": config.model_dump(mode="json"), "weights": weights_digest(network)}
+        key = self._network_key(name, **made_of)
+        facts = self.store.get_or_make(f"measure:{name}", key, make).facts
+        return Trained(name, network, facts | {"weights": weights.origin}, key)
 
     def attack(
         self, name: str, attack: Attack, target: Trained, evaluators: list[Trained]
@@ -148,7 +177,7 @@ class _Road:
         key = {
             "attack": asdict(attack),
             "name": name,
-            "target": self._training_key("target", self.study.target),
+            "target": target.key,
             "environment": self._environment(stages.attack_all, attack),
         }
 
@@ -168,7 +197,7 @@ class _Road:
         name, draws = evaluator.name, self.study.draws
         key = {
             "attack": attack_key,
-            "evaluator": self._training_key(name, self.study.evaluators[name]),
+            "evaluator": evaluator.key,
             "draws": draws,
             "environment": self._environment(stages.judge_all),
         }
@@ -184,10 +213,11 @@ class _Road:
         facts = artefact.facts
         return Judgement(facts["metrics"], artefact.tensors["matrix"], facts["draws"])
 
-    def _training_key(self, name: str, model: Model) -> dict[str, Any]:
+    def _network_key(self, name: str, **made_of: Any) -> dict[str, Any]:
+        """What determines a network and what is measured of it; ``made_of`` is its own part."""
         encoding = self.study.encoding
         return {
-            "model": model.model_dump(mode="json"),
+            **made_of,
             "name": name,
             "encoding": asdict(encoding) if encoding else None,
             "data": self.dataset.fingerprint,
