@@ -35,8 +35,13 @@ def _sees_change(light, fine, corner, track, x, y, threshold):
     left = int((x - track[:, 0].max() + corner) * fine)
     bottom = int((y - track[:, 1].min() + corner) * fine) + 2
     right = int((x - track[:, 0].min() + corner) * fine) + 2
-    window = light[top:bottom, left:right]
-    return window.max() - window.min() >= threshold
+    lowest = highest = light[top, left]
+    for row in range(top, bottom):
+        for sample in light[row, left:right]:
+            lowest, highest = min(lowest, sample), max(highest, sample)
+        if highest - lowest >= threshold:
+            return True
+    return False
 
 
 @numba.njit(cache=True)
