@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint bench simulator results clean
+.PHONY: demo test lint bench simulator results notebooks clean
 
 demo: .venv/run
 	$(BIN)/brainleaks run demo
@@ -23,6 +23,9 @@ simulator: .venv/dev
 
 results: .venv/run
 	$(BIN)/python benchmarks/results.py
+
+notebooks: .venv/dev
+	$(BIN)/python notebooks/render.py
 
 # torch first and by its exact version, so that nothing else picks another build
 .venv/run: pyproject.toml constraints.txt

@@ -32,6 +32,8 @@ SEED = 0
 SETTINGS = ()  # changes to the preset, such as ("attacks.brainleaks-v1.iterations=10",)
 
 # %%
+from textwrap import fill
+
 from IPython.display import Image, Markdown
 
 from brainleaks import BrainLeaksV1, BrainLeaksV2
@@ -50,7 +52,7 @@ from brainleaks.study import load_study, run_study
 study = load_study(PRESET, SETTINGS)
 run = run_study(study, seed=SEED)
 names = list(run.dataset.class_names)
-titles = [name.replace(" ", "\n", 1) for name in names]
+titles = [fill(name, 10) for name in names]
 recordings = one_a_class(run.dataset)
 
 # %% [markdown]

@@ -87,19 +87,21 @@ def matrices(named: dict[str, NDArray[np.float32]], classes: list[str]) -> bytes
         named: ``(C, C)`` each, by title; row ``i`` is the reconstruction made for class ``i``.
         classes: the names of the ``C`` classes.
     """
-    count = len(classes)
-    side = 3.6 if count <= 10 else 5.2
-    figure, axes = _figure((1, len(named)), (side * len(named) + 0.6, side))
+    few = len(classes) <= 10
+    side, size = (3.2, 8) if few else (5.6, 5.5)
+    labels = max(map(len, classes)) * size / 120  # inches: about 0.6 of its size a letter
+    figure, axes = _figure((1, len(named)), (side * len(named) + labels + 0.8, side + labels))
     for axis, (title, matrix) in zip(axes[0], named.items(), strict=True):
         image = axis.imshow(matrix, cmap="Blues", vmin=0, vmax=1)
         axis.set_title(title, fontsize=10)
-        size = 8 if count <= 10 else 5
-        axis.set_xticks(range(count), classes, rotation=90, fontsize=size)
-        axis.set_yticks(range(count), classes, fontsize=size)
-        axis.set_xlabel("the evaluator's confidence in class", fontsize=8)
+        axis.set_xticks(range(len(classes)), classes, fontsize=size)
+        axis.tick_params("x", rotation=90 if labels > 0.2 else 0)
+        axis.set_yticks([])
+        axis.set_xlabel("confidence that it is class", fontsize=8)
         axis.tick_params(length=0)
         axis.spines[:].set_visible(False)
-    axes[0][0].set_ylabel("reconstruction made for class", fontsize=8)
+    axes[0][0].set_yticks(range(len(classes)), classes, fontsize=size)
+    axes[0][0].set_ylabel("should be class", fontsize=8)
     bar = figure.colorbar(image, ax=axes[0].tolist(), shrink=0.8, pad=0.02)
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=8, length=0)

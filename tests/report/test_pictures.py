@@ -1,0 +1,78 @@
+"""The figures and the animation: what is drawn is what was given."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image, ImageSequence
+
+from brainleaks.report.animation import animate
+from brainleaks.report.pictures import curves, grid, matrices
+
+
+def opened(content: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(content))
+
+
+def frames(content: bytes) -> list[np.ndarray]:
+    return [np.asarray(f.convert("L")) for f in ImageSequence.Iterator(opened(content))]
+
+
+def noise(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).random(shape).round().astype(np.float32)
+
+
+def test_a_spike_lights_up_its_pixels_in_its_frame_alone():
+    spikes = np.zeros((3, 2, 1, 5, 6), np.float32)
+    spikes[1, 1, 0, 4, 0] = 1  # second frame, second class, bottom left
+    dark, lit, after = frames(animate({"kind": spikes}, ["a", "b"]))
+    assert (dark == after).all()
+    rows, columns = np.nonzero(lit != dark)
+    zoom = (800 - 4) // 2 // (6 + 4)
+    assert len(rows) == zoom * zoom
+    assert (rows.min(), columns.min()) == (32 + 4 * zoom, 4 + 6 * zoom + 4)
+    assert (lit[rows, columns] == 255).all()
+    assert (dark[rows, columns] == 0).all()
+
+
+def test_a_short_recording_starts_again():
+    long, short = np.zeros((4, 1, 1, 5, 5), np.float32), np.zeros((2, 1, 1, 5, 5), np.float32)
+    short[0] = 1
+    first, second, third, fourth = frames(animate({"long": long, "short": short}, ["a"]))
+    assert (first == third).all()
+    assert (second == fourth).all()
+    assert (first != second).any()
+
+
+def test_an_animation_is_bounded_in_frames_and_bytes():
+    assert len(frames(animate({"quiet": noise(60, 1, 1, 8, 8)}, ["a"]))) == 40
+    content = animate({str(i): noise(40, 4, 1, 128, 128) for i in range(3)}, list("abcd"))
+    assert 300_000 < len(content) < 600_000
+
+
+def test_an_animation_needs_a_name_a_class():
+    with pytest.raises(ValueError, match="there are 1 names"):
+        animate({"kind": noise(2, 2, 1, 5, 5)}, ["a"])
+
+
+def test_a_grid_wraps_after_ten_classes():
+    pictures = [np.full((8, 8), 200, np.uint8)] * 12
+    names = [str(i) for i in range(12)]
+    wide = opened(grid({"kind": pictures}, names))
+    one_band = opened(grid({"kind": pictures[:10]}, names[:10]))
+    assert wide.width == one_band.width
+    assert wide.height > 1.8 * one_band.height
+
+
+def test_a_matrix_is_as_dark_as_it_is_confident():
+    names = [str(i) for i in range(10)]
+    sure, unsure = np.eye(10, dtype=np.float32), np.full((10, 10), 0.1, np.float32)
+    picture = np.asarray(opened(matrices({"sure": sure, "unsure": unsure}, names)).convert("L"))
+    left, right = np.array_split(picture[:, : int(picture.shape[1] * 0.88)], 2, axis=1)
+    assert (left < 80).sum() > 3 * (right < 80).sum()
+
+
+def test_each_curve_has_its_own_plot():
+    one = opened(curves({"target": [{"loss": 1.0}, {"loss": 0.5}]}, steps="epoch"))
+    two = opened(curves({"target": [{"loss": 1.0}], "attack": [{"cost": 1.0}]}, steps="epoch"))
+    assert two.width == 2 * one.width

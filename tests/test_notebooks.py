@@ -1,0 +1,92 @@
+"""The notebooks run, at a reduced size, and show what they promise."""
+
+import base64
+import io
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+FOLDER = Path(__file__).parent.parent / "notebooks"
+#: How many pictures each shows, and which of them moves.
+PICTURES = {
+    "MNIST_ANN_Attack_and_Evaluation": (5, None),
+    "MNIST_SNN_Attack": (5, None),
+    "MNIST_SNN_Evaluation": (3, None),
+    "Face_ANN_Attack_and_Evaluation": (4, None),
+    "Face_SNN_Attack_and_Evaluation": (4, None),
+    "NMNIST_SNN_Attack_and_Evaluation": (6, 4),
+    "DVSGesture_SNN_Attack_and_Evaluation": (6, 4),
+}
+STREAMS = (
+    ("MNIST_ANN_Attack_and_Evaluation", "Face_ANN_Attack_and_Evaluation",
+     "NMNIST_SNN_Attack_and_Evaluation"),
+    ("Face_SNN_Attack_and_Evaluation", "DVSGesture_SNN_Attack_and_Evaluation"),
+)  # fmt: skip
+
+
+def render(out: Path, store: Path, *names: str) -> list[Path]:
+    """Execute notebooks as ``make notebooks`` does, and list what is in the store then."""
+    env = os.environ | {"BRAINLEAKS_STORE": str(store), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, FOLDER / "render.py", "--quick", "--out", out, *names]
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return sorted(store.rglob("*"))
+
+
+@pytest.fixture(scope="module")
+def rendered(real_data, tmp_path_factory):
+    """The folder of the executed notebooks, and the store after the two of MNIST's SNN."""
+    base = tmp_path_factory.mktemp("notebooks")
+    out = base / "out"
+
+    def mnist_snn():
+        names = ("MNIST_SNN_Attack", "MNIST_SNN_Evaluation")
+        stores = [render(out, base / "store", name) for name in names]
+        render(out, base / "store", *STREAMS[0])
+        return stores
+
+    with ThreadPoolExecutor() as pool:
+        stores = pool.submit(mnist_snn)
+        pool.submit(render, out, base / "other", *STREAMS[1]).result()
+    return out, stores.result()
+
+
+def test_all_seven_are_there():
+    assert {path.stem for path in FOLDER.glob("*_*.py")} == set(PICTURES)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("name", PICTURES)
+def test_runs_and_shows_its_pictures(rendered, name):
+    cells = json.loads((rendered[0] / f"{name}.ipynb").read_text())["cells"]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in code] == list(range(1, len(code) + 1))
+    outputs = [output for cell in code for output in cell["outputs"]]
+    assert not [o for o in outputs if o["output_type"] == "error" or o.get("name") == "stderr"]
+
+    shown = [o["data"] for o in outputs if "data" in o]
+    pictures = [Image.open(io.BytesIO(base64.b64decode(d["image/png"])))
+                for d in shown if "image/png" in d]  # fmt: skip
+    count, moving = PICTURES[name]
+    assert len(pictures) == count
+    assert [i for i, p in enumerate(pictures) if getattr(p, "n_frames", 1) > 1] == (
+        [] if moving is None else [moving]
+    )
+    assert all(p.convert("L").getextrema()[0] < p.convert("L").getextrema()[1] for p in pictures)
+
+    texts = ["".join(d["text/markdown"]) for d in shown if "text/markdown" in d]
+    assert any(text.startswith("```python\n") for text in texts)
+    assert any(text.startswith("| attack |") for text in texts) == ("Evaluation" in name)
+
+
+@pytest.mark.data
+def test_the_evaluation_of_mnist_makes_nothing_that_its_attack_did_not(rendered):
+    after_attack, after_evaluation = rendered[1]
+    assert len(after_attack) > 4
+    assert after_evaluation == after_attack
