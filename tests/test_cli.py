@@ -150,8 +150,8 @@ def test_export_refuses(finished, tmp_path):
 
 
 def test_evaluate_images(finished, tmp_path):
-    truth = safetensors.torch.load_file(finished / "truth.safetensors")["images"]
-    torch.save(truth.flatten(1).unsqueeze(1), tmp_path / "truth")
+    truth = safetensors.torch.load_file(finished / "truth.safetensors")["inputs"]
+    torch.save(truth, tmp_path / "truth")
     done = brainleaks("evaluate", tmp_path / "truth", "--run", finished)
     assert done.returncode == 0, done.stderr
     assert "truth" in done.stdout
@@ -161,7 +161,7 @@ def test_data_commands():
     for command in ("fetch", "check"):
         done = brainleaks("data", command, "digits")
         assert done.returncode == 0
-        assert "1438 training" in done.stdout
+        assert "1,438 training" in done.stdout
 
 
 class _Harmful:

@@ -84,8 +84,19 @@ def list_command(as_json: bool) -> None:
 @cli.command()
 @click.argument("study", metavar="PRESET_OR_FILE")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True)
+@click.option(
+    "--seeds",
+    type=click.IntRange(1, 1000),
+    metavar="N",
+    help="Run N seeds, from --seed on, and write means and intervals over them.",
+)
 @_DATA_DIR
-@click.option("--out", type=click.Path(path_type=Path), help="Run folder; default runs/NAME-seedN.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Run folder; default runs/NAME-seedN. With several seeds the folder of the table; default "
+    "runs/NAME, and docs for paper.",
+)
 @click.option(
     "--set",
     "settings",
@@ -106,6 +117,7 @@ def list_command(as_json: bool) -> None:
 def run(
     study: str,
     seed: int,
+    seeds: int | None,
     data_dir: Path | None,
     out: Path | None,
     settings: tuple[str, ...],
@@ -113,10 +125,30 @@ def run(
     device: str,
     as_json: bool,
 ) -> None:
-    """Train, attack, judge and report; what was done before is not done again."""
+    """Train, attack, judge and report; what was done before is not done again.
+
+    The preset "paper" stands for all presets of the paper's study whose data is at hand.
+    """
+    from brainleaks.publish import PAPER, publish
     from brainleaks.report import write_report
     from brainleaks.study import folder, load_study, run_study
 
+    command = shlex.join(["brainleaks", *sys.argv[1:]])
+    if seeds is not None or study == PAPER:
+        if target_weights is not None:
+            raise InputError("--target-weights: one target has no seeds; leave --seeds out.")
+        table = publish(
+            study,
+            range(seed, seed + (seeds or 1)),
+            settings=settings,
+            data_dir=data_dir,
+            out=out,
+            device=_device(device),
+            command=command,
+            say=lambda text: click.echo(text, err=True),
+        )
+        click.echo(table.with_suffix(".json").read_text("utf-8") if as_json else table)
+        return
     resolved = load_study(study, settings)
     place = out or Path("runs") / f"{resolved.name}-seed{seed}"
     if target_weights and place.resolve() in target_weights.resolve().parents:
@@ -125,7 +157,6 @@ def run(
             "another --out."
         )
     folder.prepare(place)
-    command = shlex.join(["brainleaks", *sys.argv[1:]])
     outcome = run_study(
         resolved,
         seed=seed,
@@ -211,20 +242,22 @@ def fetch(name: str, data_dir: Path | None) -> None:
 
     source, folder = _source(name), data_folder(data_dir)
     source.fetch(folder)
-    _describe(source.load(folder))
+    _describe(name, source, folder)
 
 
 @data.command()
 @click.argument("name")
 @_DATA_DIR
 def check(name: str, data_dir: Path | None) -> None:
-    """Read the data set NAME, which must be there, and verify its checksum."""
+    """Read the data set NAME, which must be there, and verify it."""
     from brainleaks.data.files import data_folder
 
     source, folder = _source(name), data_folder(data_dir)
     if not source.present(folder):
-        raise InputError(f"{name} is not in {folder}; 'brainleaks data fetch {name}' downloads it.")
-    _describe(source.load(folder))
+        raise InputError(
+            f"{name} is not in {folder}; 'brainleaks data fetch {name}' gets it or says where from."
+        )
+    _describe(name, source, folder)
 
 
 def _source(name: str) -> Any:
@@ -239,12 +272,30 @@ def _source(name: str) -> Any:
     return DATASETS[name]
 
 
-def _describe(dataset: Any) -> None:
-    shape = " x ".join(map(str, dataset.input_shape))
-    click.echo(
-        f"{dataset.name}: {len(dataset.class_names)} classes, {len(dataset.train.labels)} training "
-        f"and {len(dataset.test.labels)} test images of {shape}; fingerprint {dataset.fingerprint}"
-    )
+def _describe(name: str, source: Any, folder: Path) -> None:
+    """Read a whole data set, and say what it holds."""
+    from brainleaks.data import EVENTS
+
+    kind, verified = "images", ""
+    if name in EVENTS:
+        parts = {"train": 0, "test": 0}
+        events = 0
+        for recording in source.recordings(folder):
+            parts[recording.part] += 1
+            events += len(recording.events.t)
+        counts, classes, shape = tuple(parts.values()), len(source.CLASS_NAMES), source.SENSOR
+        kind, verified = "recordings", f"; {events:,} events, all well-formed"
+    else:
+        dataset = source.load(folder)
+        counts = (len(dataset.train.labels), len(dataset.test.labels))
+        classes, shape = len(dataset.class_names), dataset.input_shape
+        verified = f"; fingerprint {dataset.fingerprint}"
+    size = " x ".join(map(str, shape))
+    whole = ""
+    if source.SIZE not in (None, counts):
+        whole = " (of {:,} and {:,})".format(*source.SIZE)
+    found = f"{counts[0]:,} training and {counts[1]:,} test {kind}{whole}"
+    click.echo(f"{name}: {classes} classes, {found} of {size}{verified}")
 
 
 def _device(name: str) -> str:

@@ -47,7 +47,7 @@ def run(tmp_path_factory):
 def test_every_class_has_its_pictures_with_a_text_for_those_who_do_not_see_them(run):
     page = _Page((run / "report.html").read_text())
     texts = [attrs["alt"] for tag, attrs in page.tags if tag == "img"]
-    kinds = ("training image", "brainleaks-v1", "brainleaks-v2")
+    kinds = ("training sample", "brainleaks-v1", "brainleaks-v2")
     assert texts == [f"{kind} for class {c}" for c in range(10) for kind in kinds]
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
-from brainleaks.data._denoise import connected
+from brainleaks.data._events import connected, firing
 from brainleaks.data.dataset import Dataset, Samples, SpikeTrains
 from brainleaks.errors import InputError
 
@@ -220,19 +220,12 @@ def frames(where: str, events: Events, framing: Framing, sensor: tuple[int, int]
         raise InputError(
             f"{where}: denoising with {framing.denoise_us} microseconds leaves no event."
         )
-    elapsed = events.t - events.t[0]
-    count = max(1, int(elapsed[-1]) // framing.frame_us)
-    step = elapsed // framing.frame_us
-    kept = step < count
-    if framing.polarity == "first":
-        kept &= events.p == 0
     height, width = sensor
-    pixel = events.y[kept].astype(np.int64) * width + events.x[kept]
-    step, pixel = np.divmod(np.unique(step[kept] * (height * width) + pixel), height * width)
+    count = max(1, int(events.t[-1] - events.t[0]) // framing.frame_us)
+    dark_only = framing.polarity == "first"
+    pixels, counts = firing(*events, dark_only, framing.frame_us, count, height, width)
     small = height * width <= 1 << 16
-    return Frames(
-        pixel.astype(np.uint16 if small else np.uint32), np.bincount(step, minlength=count)
-    )
+    return Frames(pixels.astype(np.uint16) if small else pixels, counts)
 
 
 def spike_trains(recordings: list[Frames], sensor: tuple[int, int]) -> SpikeTrains:

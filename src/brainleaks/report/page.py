@@ -18,7 +18,7 @@ METRICS = {
     "confidence": "Confidence",
     "daa": "DAA",
 }
-_TRUTH = "training image"
+_TRUTH = "training sample"
 
 
 def write_report(folder: Path) -> Path:
@@ -49,10 +49,10 @@ def write_report(folder: Path) -> Path:
 
 
 def picture_rows(folder: Path, results: dict[str, Any]) -> dict[str, list[Picture]]:
-    """The training images and each attack's reconstructions, by label."""
+    """One training sample a class and each attack's reconstructions, by label."""
     shape = tuple(results["dataset"]["input_shape"])
-    truth = atomic.read_tensors(folder / "truth.safetensors")["images"]
-    rows = {_TRUTH: pictures(truth.flatten(1).unsqueeze(1).numpy(), shape)}
+    truth = atomic.read_tensors(folder / "truth.safetensors")["inputs"]
+    rows = {_TRUTH: pictures(truth.numpy().astype(np.float32), shape)}
     for name in dict.fromkeys(entry["name"] for entry in results["attacks"]):
         stored = atomic.read_tensors(folder / "reconstructions" / f"{name}.safetensors")
         rows[name] = pictures(stored["reconstruction"].numpy().astype(np.float32), shape)
