@@ -82,10 +82,10 @@ def _full_size(pipe: object) -> None:
     framed = time.perf_counter() - started
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "frames.safetensors"
-        atomic.write_tensors(path, loading.tensors(dataset))
+        atomic.write_tensors(path, loading.pack(dataset))
         del dataset
         size = path.stat().st_size
-        samples = loading.samples(atomic.read_tensors(path), "train", SENSOR)
+        samples = loading.unpack(atomic.read_tensors(path), "train", SENSOR)
     which = torch.randint(len(samples.labels), (STEPS, BATCH))
     batch = statistics.median(_seconds(lambda w=w: samples.inputs[w]) for w in which)
     network = SpikingMLP((1, *SENSOR), 10, beta=0.7, surrogate=FastSigmoid(40))

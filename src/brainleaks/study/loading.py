@@ -54,7 +54,7 @@ def _load_frames(study: Study, source: EventSource, folder: Path, store: Store) 
         files = source.recordings(folder)
         recordings = tqdm(files, desc=name, unit=" recordings", disable=None, file=sys.stderr)
         return Artefact(
-            tensors(
+            pack(
                 event_frames.framed(
                     name, recordings, framing, sensor=source.SENSOR, class_names=source.CLASS_NAMES
                 )
@@ -62,11 +62,11 @@ def _load_frames(study: Study, source: EventSource, folder: Path, store: Store) 
         )
 
     tensors = store.get_or_make(f"frames:{name}", key, make).tensors
-    train, test = (samples(tensors, part, source.SENSOR) for part in ("train", "test"))
+    train, test = (unpack(tensors, part, source.SENSOR) for part in ("train", "test"))
     return Dataset(name, train, test, source.CLASS_NAMES)
 
 
-def tensors(dataset: Dataset) -> dict[str, Tensor]:
+def pack(dataset: Dataset) -> dict[str, Tensor]:
     """A framed data set as the store keeps it."""
     tensors = {}
     for part, (inputs, labels) in (("train", dataset.train), ("test", dataset.test)):
@@ -77,7 +77,7 @@ def tensors(dataset: Dataset) -> dict[str, Tensor]:
     return tensors
 
 
-def samples(tensors: dict[str, Tensor], part: str, sensor: tuple[int, int]) -> Samples:
+def unpack(tensors: dict[str, Tensor], part: str, sensor: tuple[int, int]) -> Samples:
     """One part of a framed data set, from how the store keeps it."""
     arrays = {field: tensors[f"{part}.{field}"].numpy() for field in _FIELDS}
     return Samples(SpikeTrains(**arrays, shape=(1, *sensor)), tensors[f"{part}.labels"])

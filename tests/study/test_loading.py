@@ -1,0 +1,114 @@
+"""A study's data: recordings cut once, kept, and given to each family as it takes them."""
+
+import numpy as np
+import pytest
+import torch
+
+from brainleaks import InputError
+from brainleaks.data import SpikeTrains, nmnist
+from brainleaks.study import Store, load_study, run_study
+from brainleaks.study.loading import load_dataset
+
+FRAMES = "frames={frame_us: 1000, denoise_us: 40000, polarity: first}"
+SMALL = (
+    "dataset=nmnist",
+    FRAMES,
+    "target.network.hidden=20",
+    "target.training.epochs=1",
+)
+
+
+def recording(seed, events=400):
+    """N-MNIST's five bytes an event, at random."""
+    rng = np.random.default_rng(seed)
+    t = np.sort(rng.integers(0, 9_000, events))
+    columns = [rng.integers(0, 34, events), rng.integers(0, 34, events)]
+    columns += [rng.integers(0, 2, events) << 7 | t >> 16, t >> 8 & 255, t & 255]
+    return np.stack(columns, 1).astype(np.uint8).tobytes()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two recordings of every digit to train, one to test."""
+    for part, each in (("Train", 2), ("Test", 1)):
+        for i in range(10 * each):
+            path = tmp_path / "nmnist" / part / str(i % 10) / f"{i + 1:05d}.bin"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(recording(i))
+    return tmp_path
+
+
+def test_frames_are_made_once(folder, tmp_path, monkeypatch):
+    study, store = load_study("nmnist-snn", SMALL), Store(tmp_path / "store")
+    first = load_dataset(study, folder, store)
+    assert isinstance(first.train.inputs, SpikeTrains)
+    assert first.input_shape == (1, 34, 34)
+    assert first.train.labels.tolist() == [*range(10), *range(10)]
+    with monkeypatch.context() as patched:
+        patched.setattr(nmnist, "read_five_byte", pytest.fail)
+        again = load_dataset(study, folder, store)
+    assert again.fingerprint == first.fingerprint
+    # other frames, and other files, are other frames
+    other = load_study("nmnist-snn", (*SMALL, "frames.polarity=merged"))
+    assert load_dataset(other, folder, store).fingerprint != first.fingerprint
+    (folder / "nmnist" / "Train" / "0" / "00001.bin").write_bytes(recording(99))
+    assert load_dataset(study, folder, store).fingerprint != first.fingerprint
+
+
+def test_ordinary_networks_see_averages(folder, tmp_path):
+    store = Store(tmp_path / "store")
+    spikes = load_dataset(load_study("nmnist-snn", SMALL), folder, store).train.inputs
+    images = load_dataset(load_study("nmnist-ann", SMALL), folder, store).train.inputs
+    assert images.shape == (20, 1, 34, 34)
+    for i in (0, 7, 19):
+        counts = spikes[torch.tensor([i])][:, 0].sum(0)
+        assert torch.allclose(images[i], counts / counts.max())
+
+
+def test_subset(folder, tmp_path):
+    settings = (*SMALL, "subset={train: 12, test: 3}")
+    for preset in ("nmnist-snn", "nmnist-ann"):
+        dataset = load_dataset(load_study(preset, settings), folder, Store(tmp_path / "store"))
+        assert dataset.train.labels.tolist() == [*range(10), 0, 1]
+        assert len(dataset.train.inputs) == 12
+        assert len(dataset.test.inputs) == len(dataset.test.labels) == 3
+
+
+@pytest.mark.parametrize("preset", ["nmnist-snn", "nmnist-ann"])
+def test_the_whole_road_on_events(folder, tmp_path, preset):
+    quick = {
+        "nmnist-snn": (
+            "evaluators.snn-conv.training.epochs=1",
+            "attacks.brainleaks-v1.time_steps=7",
+            "attacks.brainleaks-v2.time_steps=7",
+            "draws=2",
+        ),
+        "nmnist-ann": (
+            "evaluators.ann-conv.training.epochs=1",
+            "attacks.fredrikson.iterations=9",
+        ),
+    }
+    study = load_study(preset, (*SMALL, *quick[preset]))
+    outcome = run_study(study, data_dir=folder, store=Store(tmp_path / "store"))
+    steps = (7,) if study.spiking else ()
+    for item in outcome.reconstructions:
+        assert item.values.shape == (*steps, 10, 1, 34, 34)
+        assert item.values.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("preset", "setting", "message"),
+    [
+        ("nmnist-snn", "frames=null", "frames: missing; events need it"),
+        ("nmnist-snn", "encoding={encoding: rate}", "encoding: events are spikes already"),
+        ("mnist-snn", FRAMES, "frames: images are no events"),
+        ("mnist-snn", "encoding=null", "encoding: missing; a spiking target needs one"),
+        ("mnist-ann", "encoding={encoding: rate}", "encoding: an ordinary target takes images"),
+        ("nmnist-snn", "frames.frame_us=0", "frames.frame_us: found 0, .* greater than or equal"),
+        ("nmnist-snn", "frames.polarity=on", "frames.polarity: "),
+        ("nmnist-snn", "subset={train: 5}", "subset.test: missing"),
+    ],
+)
+def test_settings_that_make_no_sense(preset, setting, message):
+    with pytest.raises(InputError, match=message):
+        load_study(preset, (setting,))
