@@ -113,7 +113,7 @@ Image(grid(outcome_rows(run), titles))
 
 # %% [markdown]
 # And in time, for some of the gestures. The training sample, which is short, starts again when it
-# is over; probabilities are shown as grey.
+# is over; probabilities are shown as grey, the largest as white.
 
 # %%
 SHOWN = [1, 2, 3, 7]

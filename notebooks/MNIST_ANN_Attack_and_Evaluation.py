@@ -81,7 +81,7 @@ attack = study.attacks["fredrikson"]
 DIGIT = 3
 steps = [n for n in (1, 10, 100, 1000) if n < attack.iterations] + [attack.iterations]
 path = [replace(attack, iterations=n)(target, torch.tensor([DIGIT])) for n in steps]
-Image(grid({f"class {DIGIT}": as_pictures(torch.cat(path))}, [f"{n:,} steps" for n in steps]))
+Image(grid({f"class {DIGIT}": as_pictures(torch.cat(path))}, [f"step {n:,}" for n in steps]))
 
 # %% [markdown]
 # ## The reconstructions
@@ -93,8 +93,8 @@ Image(grid({f"class {DIGIT}": as_pictures(torch.cat(path))}, [f"{n:,} steps" for
 Image(grid(outcome_rows(run), names))
 
 # %% [markdown]
-# The cost falls fast, and that is the attack's weakness: many small changes to many pixels
-# convince a network of this kind long before the image looks like a digit.
+# The cost, averaged over the classes. It measures what the network believes, not what the image
+# looks like: a few strong strokes in the right places can be enough for it.
 
 # %%
 Image(curves({item.name: item.facts["curve"] for item in run.reconstructions}, steps="step"))

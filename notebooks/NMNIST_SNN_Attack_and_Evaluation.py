@@ -63,10 +63,12 @@ recordings = one_a_class(run.dataset)
 Markdown(source(frames))
 
 # %% [markdown]
-# One recording a class, in time (its rate over all frames, then moments of it):
+# The camera makes three small movements. One recording a class: its rate over all frames, and a
+# frame from the middle of each movement.
 
 # %%
-moments = {f"frame {t}": recordings[t] for t in (0, len(recordings) // 4, len(recordings) // 2)}
+middles = [len(recordings) * sixths // 6 for sixths in (1, 3, 5)]
+moments = {f"frame {t}": recordings[t] for t in middles}
 Image(grid({k: as_pictures(v) for k, v in {"rate": recordings, **moments}.items()}, names))
 
 # %% [markdown]
@@ -115,7 +117,8 @@ Image(curves({item.name: item.facts["curve"] for item in run.reconstructions}, s
 Image(grid(outcome_rows(run), names))
 
 # %% [markdown]
-# And in time, slowed down about 25 times. Probabilities are shown as grey.
+# And in time, slowed down about 25 times. Probabilities are shown as grey, the
+# largest as white.
 
 # %%
 trains = {"training recording": recordings} | {i.name: i.values for i in run.reconstructions}

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 _MOST_FRAMES = 40
-_MOST_BYTES = 500_000
+_MOST_BYTES = 350_000
 _FRAME_MS = 80
 _WIDTH = 800
 _GAP, _LINE = 4, 16
@@ -19,8 +19,8 @@ def animate(rows: dict[str, NDArray[np.float32]], names: list[str]) -> bytes:
     """An animated GIF: under its label, each kind of spike trains, one column a class.
 
     Pixels are enlarged as far as 800 pixels of width allow. Shown are the first 40 frames of the
-    longest row, or fewer if they would exceed about half a megabyte; a shorter row starts again
-    when it is over.
+    longest row, or fewer if they would exceed 350 kB; a shorter row starts again
+    when it is over. The largest entry of a row is white, as probabilities may all be small.
 
     Args:
         rows: by label, spikes or their probabilities, ``(T, B, C, H, W)`` in [0, 1], all of one
@@ -36,10 +36,11 @@ def animate(rows: dict[str, NDArray[np.float32]], names: list[str]) -> bytes:
     zoom = max(1, (_WIDTH - _GAP) // len(names) // (width + _GAP))
     cell = (height * zoom, width * zoom)
     base = _base(list(rows), names, cell)
+    bright = [row / (row.max() or 1) for row in rows.values()]
     frames = []
-    for t in range(min(_MOST_FRAMES, max(len(row) for row in rows.values()))):
+    for t in range(min(_MOST_FRAMES, max(map(len, bright)))):
         frame = base.copy()
-        for top, row in zip(_tops(len(rows), cell), rows.values(), strict=True):
+        for top, row in zip(_tops(len(rows), cell), bright, strict=True):
             for i, picture in enumerate(_enlarged(row[t % len(row)], zoom)):
                 frame.paste(picture, (_left(i, cell), top + _LINE))
         frames.append(frame)

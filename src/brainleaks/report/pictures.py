@@ -90,12 +90,14 @@ def matrices(named: dict[str, NDArray[np.float32]], classes: list[str]) -> bytes
     few = len(classes) <= 10
     side, size = (3.2, 8) if few else (5.6, 5.5)
     labels = max(map(len, classes)) * size / 120  # inches: about 0.6 of its size a letter
-    figure, axes = _figure((1, len(named)), (side * len(named) + labels + 0.8, side + labels))
+    upright = labels > 0.9 * side / len(classes)
+    inches = (side * len(named) + labels + 0.8, side + labels + 0.7)
+    figure, axes = _figure((1, len(named)), inches)
     for axis, (title, matrix) in zip(axes[0], named.items(), strict=True):
         image = axis.imshow(matrix, cmap="Blues", vmin=0, vmax=1)
         axis.set_title(title, fontsize=10)
         axis.set_xticks(range(len(classes)), classes, fontsize=size)
-        axis.tick_params("x", rotation=90 if labels > 0.2 else 0)
+        axis.tick_params("x", rotation=90 if upright else 0)
         axis.set_yticks([])
         axis.set_xlabel("confidence that it is class", fontsize=8)
         axis.tick_params(length=0)
