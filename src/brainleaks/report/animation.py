@@ -19,8 +19,8 @@ def animate(rows: dict[str, NDArray[np.float32]], names: list[str]) -> bytes:
     """An animated GIF: under its label, each kind of spike trains, one column a class.
 
     Pixels are enlarged as far as 800 pixels of width allow. Shown are the first 40 frames of the
-    longest row, or fewer if they would exceed 350 kB; a shorter row starts again
-    when it is over. The largest entry of a row is white, as probabilities may all be small.
+    longest row, or fewer if they would exceed 350 kB; a shorter row starts again when it is over.
+    The largest entry of a row is white, as probabilities may all be small.
 
     Args:
         rows: by label, spikes or their probabilities, ``(T, B, C, H, W)`` in [0, 1], all of one
