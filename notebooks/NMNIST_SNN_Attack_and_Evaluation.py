@@ -40,12 +40,12 @@ from brainleaks.report.animation import animate
 from brainleaks.report.notebook import (
     as_pictures,
     metrics_table,
-    one_a_class,
     outcome_rows,
     source,
 )
 from brainleaks.report.pictures import curves, grid, matrices
 from brainleaks.study import load_study, run_study
+from brainleaks.study.loading import one_a_class
 
 # %%
 study = load_study(PRESET, SETTINGS)

@@ -4,21 +4,13 @@ import inspect
 from textwrap import dedent
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from brainleaks.data import Dataset
 from brainleaks.report.page import METRICS
 from brainleaks.report.pictures import Picture, pictures
 from brainleaks.study import Outcome
 from brainleaks.study.folder import to_release
-
-
-def one_a_class(dataset: Dataset) -> Tensor:
-    """The first training sample of each class: ``(C, channels, H, W)``, or with time first."""
-    inputs, labels = dataset.train
-    first = [int((labels == c).nonzero()[0]) for c in range(len(dataset.class_names))]
-    return inputs[torch.tensor(first)]
+from brainleaks.study.loading import one_a_class
 
 
 def outcome_rows(outcome: Outcome) -> dict[str, list[Picture]]:

@@ -18,16 +18,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 from torch import Tensor, nn
 
 from brainleaks import atomic
-from brainleaks.data import SpikeTrains
+from brainleaks.data import Dataset, SpikeTrains
 from brainleaks.errors import InputError
 from brainleaks.evaluation import Judgement
 from brainleaks.results import read_results
 from brainleaks.study.config import Model, Study, parse_study
+from brainleaks.study.loading import one_a_class
 from brainleaks.study.runner import Outcome
 from brainleaks.study.tensors import load_weights, weights_digest
 
@@ -86,7 +86,7 @@ def _write_into(scratch: Path, outcome: Outcome, folder: Path) -> dict[str, Any]
     for item in outcome.reconstructions:
         path = scratch / "reconstructions" / f"{item.name}.safetensors"
         atomic.write_tensors(path, {"reconstruction": to_release(item.values)})
-    atomic.write_tensors(scratch / "truth.safetensors", {"inputs": _one_a_class(outcome)})
+    atomic.write_tensors(scratch / "truth.safetensors", {"inputs": _truth(outcome.dataset)})
     weights = {t.name: weights_digest(t.network) for t in (outcome.target, *outcome.evaluators)}
     atomic.write_json(scratch / "provenance.json", outcome.provenance | {"weights": weights})
     atomic.write_json(scratch / "results.json", results)
@@ -210,9 +210,7 @@ def from_release(values: Tensor, input_shape: tuple[int, ...]) -> Tensor:
     return shaped
 
 
-def _one_a_class(outcome: Outcome) -> Tensor:
-    """The first training sample of each class, in the layout of the release; spikes as bytes."""
-    inputs, labels = outcome.dataset.train
-    first = [int((labels == c).nonzero()[0]) for c in range(len(outcome.dataset.class_names))]
-    samples = to_release(inputs[torch.tensor(first)])
-    return samples.byte() if isinstance(inputs, SpikeTrains) else samples
+def _truth(dataset: Dataset) -> Tensor:
+    """One training sample a class in the layout of the release; spikes as bytes."""
+    samples = to_release(one_a_class(dataset))
+    return samples.byte() if isinstance(dataset.train.inputs, SpikeTrains) else samples

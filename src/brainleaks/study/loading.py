@@ -38,6 +38,13 @@ def load_dataset(study: Study, folder: Path, store: Store) -> Dataset:
     return dataset
 
 
+def one_a_class(dataset: Dataset) -> Tensor:
+    """The first training sample of each class: ``(C, channels, H, W)``, or with time first."""
+    inputs, labels = dataset.train
+    first = [int((labels == c).nonzero()[0]) for c in range(len(dataset.class_names))]
+    return inputs[torch.tensor(first)]
+
+
 def _load_frames(study: Study, source: EventSource, folder: Path, store: Store) -> Dataset:
     name, framing = study.dataset, study.frames
     if framing is None:
