@@ -340,7 +340,8 @@ def _page(
         f"images {first:,} to {first + arguments.images - 1:,}, and judged on all {real:,} real "
         "recordings, whose images they have not seen; on simulated recordings of the same images; "
         f"and on the {nmnist_1k.SIZE[1]} real test recordings, beside the same network trained on "
-        f"the {nmnist_1k.SIZE[0]:,} real training recordings. Frames are the protocol's: "
+        f"the {nmnist_1k.SIZE[0]:,} real training recordings, in as many epochs. Frames are the "
+        "protocol's: "
         f"{FRAMING.frame_us:,} us, denoised, polarity 0. Shares from 0 to 1.",
         "",
         *_table(
