@@ -1,6 +1,7 @@
 # Each target does its own set-up: a virtual environment in .venv, made once.
 PYTHON ?= python3
 BIN := .venv/bin
+SEEDS := 5
 
 .PHONY: demo test lint bench simulator results notebooks clean
 
@@ -22,7 +23,7 @@ simulator: .venv/dev
 	$(BIN)/python benchmarks/simulator.py
 
 results: .venv/run
-	$(BIN)/python benchmarks/results.py
+	$(BIN)/brainleaks run paper --seeds $(SEEDS)
 
 notebooks: .venv/dev
 	$(BIN)/python notebooks/render.py

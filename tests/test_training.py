@@ -1,12 +1,14 @@
 import copy
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
-from brainleaks.data.dataset import Samples
+from brainleaks import FastSigmoid
+from brainleaks.data.dataset import Samples, SpikeTrains
 from brainleaks.data.encoding import RateCode, as_images, bernoulli
-from brainleaks.networks import MLP, Response
+from brainleaks.networks import MLP, Response, SpikingMLP, respond
 from brainleaks.training import Recipe, accuracy, fit, summed_cross_entropy
 from cut_off import CutOff
 
@@ -100,3 +102,35 @@ def test_bernoulli_follows_its_generator():
     draws = [bernoulli(rates, torch.Generator().manual_seed(s)) for s in (1, 1, 2)]
     assert torch.equal(draws[0], draws[1])
     assert not torch.equal(draws[0], draws[2])
+
+
+def test_recordings_are_measured_in_batches_as_they_were_trained():
+    """One recording is long, the others are padded with silence, which their membrane counts."""
+    torch.manual_seed(0)
+    lengths, shape = [3, 40, 5, 6], (1, 4, 5)
+    pixels = [torch.randint(20, (length,)) for length in lengths]  # one pixel a frame
+    trains = SpikeTrains(
+        torch.cat(pixels).numpy(),
+        np.arange(sum(lengths) + 1),
+        np.cumsum([0, *lengths]),
+        shape,
+    )
+    network = SpikingMLP(shape, 4, hidden=30, beta=0.9, surrogate=FastSigmoid(25))
+    network.fc2.weight.data *= 4
+
+    def predicted(batch):
+        return respond(network, trains[batch]).membrane.sum(0).argmax(1)
+
+    together = predicted(torch.arange(4))
+    apart = torch.cat([predicted(one) for one in torch.arange(4).split(1)])
+    assert not torch.equal(together, apart)
+    for size, labels in ((4, together), (1, apart)):
+        found = accuracy(
+            network,
+            Samples(trains, labels),
+            encode=as_images,
+            readout="membrane",
+            generator=torch.Generator(),
+            batch_size=size,
+        )
+        assert found == 1

@@ -20,8 +20,6 @@ from brainleaks.randomness import draw_seed, stream
 #: Turns images ``(B, C, H, W)`` into what the network takes, drawing from the generator.
 Encode = Callable[[Tensor, torch.Generator], Tensor]
 
-_EVALUATION_BATCH = 50
-
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
 class Recipe:
@@ -89,12 +87,17 @@ def accuracy(
     encode: Encode,
     readout: Readout,
     generator: torch.Generator,
+    batch_size: int = 50,
 ) -> float:
-    """Share of samples whose own class is the argmax of the read-out summed over time."""
+    """Share of samples whose own class is the argmax of the read-out summed over time.
+
+    Recordings are padded with silence to the longest of their batch of ``batch_size``, and the
+    membrane is summed over the silence as well, as in training.
+    """
     device = next(network.parameters()).device
     noise = stream(draw_seed(generator), "encoding", device=device)
     correct = 0
-    for batch in torch.arange(len(samples.labels)).split(_EVALUATION_BATCH):
+    for batch in torch.arange(len(samples.labels)).split(batch_size):
         inputs = encode(samples.inputs[batch].to(device), noise)
         response = respond_in_pieces(network, inputs)
         correct += int((_prediction(response, readout).cpu() == samples.labels[batch]).sum())

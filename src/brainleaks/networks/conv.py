@@ -4,8 +4,8 @@ from math import prod
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from brainleaks.networks.pool import max_pool
 from brainleaks.networks.response import Response
 from brainleaks.neuron import LIF, Surrogate
 
@@ -24,8 +24,8 @@ class ConvNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         images = images.contiguous(memory_format=torch.channels_last)
-        features = functional.max_pool2d(self.conv1(images).relu(), 2)
-        features = functional.max_pool2d(self.conv2(features).relu(), 2)
+        features = max_pool(self.conv1(images).relu())
+        features = max_pool(self.conv2(features).relu())
         logits: Tensor = self.fc1(features.flatten(1))
         return logits
 
@@ -63,7 +63,7 @@ class SpikingConvNet(nn.Module):
         steps, batch = spikes.shape[:2]
         frames = spikes.flatten(0, 1).contiguous(memory_format=torch.channels_last)
         for conv, lif in ((self.conv1, self.lif1), (self.conv2, self.lif2)):
-            current = functional.max_pool2d(conv(frames), 2)
+            current = max_pool(conv(frames))
             frames = _over_time(lif, current, steps)
         return Response(*self.lif3(self.fc1(frames.flatten(1)).unflatten(0, (steps, batch))))
 

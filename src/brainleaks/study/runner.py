@@ -141,13 +141,13 @@ class _Road:
     def train(self, name: str, model: Model) -> Trained:
         """Train one network, or load it."""
         network = self._new(name, model)
-        config = model.network
+        config, recipe = model.network, model.training
 
         def make(monitor: Monitor) -> Artefact:
             common: Any = {"encode": self.encode, "name": name, "seed": self.seed}
             samples = self.dataset.train
-            stages.train(network, model.training, samples, **common, monitor=monitor)
-            facts = stages.measure(network, config, self.dataset, **common)
+            stages.train(network, recipe, samples, **common, monitor=monitor)
+            facts = stages.measure(network, config, recipe, self.dataset, **common)
             return Artefact(dict(network.state_dict()), facts)
 
         key = self._network_key(name, model=model.model_dump(mode="json"))
@@ -157,16 +157,20 @@ class _Road:
 
     def load_target(self, weights: Weights) -> Trained:
         """The target with the weights of a file, measured as a trained one is."""
-        name, config = "target", self.study.target.network
+        name, config, recipe = "target", self.study.target.network, self.study.target.training
         network = self._new(name, self.study.target).eval()
         load_weights(network, weights.path, weights.tensors)
 
         def make(monitor: Monitor) -> Artefact:
             common: Any = {"encode": self.encode, "name": name, "seed": self.seed}
-            return Artefact({}, stages.measure(network, config, self.dataset, **common))
+            return Artefact({}, stages.measure(network, config, recipe, self.dataset, **common))
 
-        made_of = {"network": config.model_dump(mode="json"), "weights": weights_digest(network)}
-        key = self._network_key(name, **made_of)
+        key = self._network_key(
+            name,
+            network=config.model_dump(mode="json"),
+            weights=weights_digest(network),
+            batch_size=recipe.batch_size,
+        )
         facts = self.store.get_or_make(f"measure:{name}", key, make).facts
         return Trained(name, network, facts | {"weights": weights.origin}, key)
 

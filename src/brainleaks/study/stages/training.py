@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from brainleaks.data.dataset import Dataset, Samples
+from brainleaks.data.dataset import Dataset, Samples, SpikeTrains
 from brainleaks.monitor import Monitor
 from brainleaks.networks.config import NetworkConfig
 from brainleaks.randomness import stream
@@ -39,14 +39,21 @@ def train(
 def measure(
     network: nn.Module,
     config: NetworkConfig,
+    recipe: Recipe,
     dataset: Dataset,
     *,
     encode: Encode,
     name: str,
     seed: int,
 ) -> dict[str, float]:
-    """Accuracy on both parts of the data, as ``train_accuracy`` and ``test_accuracy``."""
+    """Accuracy on both parts of the data, as ``train_accuracy`` and ``test_accuracy``.
+
+    Recordings come in batches of the recipe's size: how many share a batch decides how much silence
+    pads them, and so what the network was trained on.
+    """
     parts = {"train": dataset.train, "test": dataset.test}
+    recorded = isinstance(dataset.train.inputs, SpikeTrains)
+    batches = {"batch_size": recipe.batch_size} if recorded else {}
     return {
         f"{part}_accuracy": accuracy(
             network,
@@ -54,6 +61,7 @@ def measure(
             encode=encode,
             readout=config.readout,
             generator=stream(seed, name, part),
+            **batches,
         )
         for part, samples in parts.items()
     }
