@@ -32,9 +32,9 @@ SETTINGS = ()  # changes to the preset, such as ("attacks.fredrikson.iterations=
 from IPython.display import Image, Markdown
 
 from brainleaks import Fredrikson
-from brainleaks.report.notebook import metrics_table, outcome_rows, source
 from brainleaks.report.pictures import curves, grid, matrices
 from brainleaks.study import load_study, run_study
+from shown import metrics_table, outcome_rows, source
 
 # %% [markdown]
 # ## The target

@@ -34,9 +34,9 @@ SETTINGS = ()  # changes to the preset, such as ("attacks.brainleaks-v1.iteratio
 from IPython.display import Image, Markdown
 
 from brainleaks import BrainLeaksV1, BrainLeaksV2
-from brainleaks.report.notebook import metrics_table, outcome_rows, source
 from brainleaks.report.pictures import curves, grid, matrices
 from brainleaks.study import load_study, run_study
+from shown import metrics_table, outcome_rows, source
 
 # %% [markdown]
 # ## The target

@@ -35,9 +35,9 @@ import torch
 from IPython.display import Image, Markdown
 
 from brainleaks import Fredrikson, Target
-from brainleaks.report.notebook import as_pictures, metrics_table, outcome_rows, source
 from brainleaks.report.pictures import curves, grid, matrices
 from brainleaks.study import load_study, run_study
+from shown import as_pictures, metrics_table, outcome_rows, source
 
 # %% [markdown]
 # ## The target

@@ -38,10 +38,10 @@ from IPython.display import Image, Markdown
 from brainleaks import BrainLeaksV1, BrainLeaksV2, Target
 from brainleaks.attacks import brainleaks_v1
 from brainleaks.attacks.objectives import confidence
-from brainleaks.report.notebook import as_pictures, outcome_rows, source
 from brainleaks.report.pictures import curves, grid
 from brainleaks.study import load_study, run_study
 from brainleaks.study.loading import one_a_class
+from shown import as_pictures, outcome_rows, source
 
 # %%
 study = load_study(PRESET, SETTINGS)

@@ -34,10 +34,10 @@ from IPython.display import Image, Markdown
 
 from brainleaks.evaluation.judge import confidences, judge_spikes
 from brainleaks.evaluation.metrics import metrics
-from brainleaks.report.notebook import metrics_table, outcome_rows, source
 from brainleaks.report.pictures import curves, grid, matrices
 from brainleaks.study import load_study, run_study
 from brainleaks.study.loading import one_a_class
+from shown import metrics_table, outcome_rows, source
 
 # %%
 study = load_study(PRESET, SETTINGS)

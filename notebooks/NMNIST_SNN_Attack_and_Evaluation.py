@@ -37,15 +37,15 @@ from brainleaks import BrainLeaksV1, BrainLeaksV2
 from brainleaks.attacks.objectives import negative_log_likelihood
 from brainleaks.data.events import frames
 from brainleaks.report.animation import animate
-from brainleaks.report.notebook import (
+from brainleaks.report.pictures import curves, grid, matrices
+from brainleaks.study import load_study, run_study
+from brainleaks.study.loading import one_a_class
+from shown import (
     as_pictures,
     metrics_table,
     outcome_rows,
     source,
 )
-from brainleaks.report.pictures import curves, grid, matrices
-from brainleaks.study import load_study, run_study
-from brainleaks.study.loading import one_a_class
 
 # %%
 study = load_study(PRESET, SETTINGS)

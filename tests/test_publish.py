@@ -29,7 +29,7 @@ def runs(tmp_path):
 def test_table_of_two_seeds(runs, tmp_path, monkeypatch):
     """Every number of the runs where it belongs; and again, from what was stored."""
     table = publish("demo", range(2), settings=QUICK, **runs)
-    assert table == tmp_path / "runs" / "demo" / "results.md"
+    assert table == tmp_path / "runs" / "demo-seeds" / "results.md"
     each = [
         json.loads((tmp_path / "runs" / f"demo-seed{seed}" / "results.json").read_text())
         for seed in (0, 1)
@@ -46,7 +46,8 @@ def test_table_of_two_seeds(runs, tmp_path, monkeypatch):
     text = table.read_text()
     accuracy = interval([r["target"]["test_accuracy"] for r in each])
     assert f"{accuracy['mean']:.3f} [{accuracy['low']:.3f}, {accuracy['high']:.3f}]" in text
-    assert "--seed N`, seeds 0, 1; study" in text
+    assert "--seed 0`, and with seeds 1; study" in text
+    assert "`brainleaks run demo --set" in text
     assert (table.parent / "images" / "demo.png").stat().st_size > 1000
     monkeypatch.setattr("brainleaks.study.stages.training.fit", pytest.fail)
     assert publish("demo", range(2), settings=QUICK, **runs).read_text() == text
@@ -79,13 +80,33 @@ def test_cells_whose_data_is_absent_are_left_out(runs, tmp_path, monkeypatch):
 
 def test_part_of_a_data_set_is_not_the_paper(tmp_path):
     assert left_out("demo", tmp_path, Store()) is None
-    for name in ("Train/3/00001.bin", "Test/5/00001.bin"):
-        path = tmp_path / "nmnist" / name
+    for i in range(20):
+        path = tmp_path / "nmnist" / ("Train", "Test")[i // 10] / f"{i % 10}" / f"{i + 1:05d}.bin"
         path.parent.mkdir(parents=True)
         events = ((x, 9, 0, 0, t) for t, x in enumerate((5, 6, 5, 6)))
         path.write_bytes(b"".join(map(bytes, events)))
     reason = left_out("nmnist-snn", tmp_path, Store())
-    assert reason == "only 1 + 1 of nmnist's 60,000 + 10,000 samples are there"
+    assert reason == "only 10 + 10 of nmnist's 60,000 + 10,000 samples are there"
+
+
+def test_damaged_data_is_left_out_too(tmp_path):
+    path = tmp_path / "nmnist" / "Train" / "3" / "00001.bin"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"1234567")
+    assert "7 bytes long; expected a multiple of 5" in left_out("nmnist-snn", tmp_path, Store())
+
+
+def test_other_files_are_not_overwritten(runs, tmp_path):
+    """Before any work: the folder of a run, and a file."""
+    one = tmp_path / "run"
+    one.mkdir()
+    (one / "results.json").write_text('{"preset": "demo"}')
+    with pytest.raises(InputError, match=r"results.json is no table of several seeds"):
+        publish("demo", range(1), settings=QUICK, out=one, **runs)
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"file is a file; choose a folder for the table"):
+        publish("demo", range(1), settings=QUICK, out=tmp_path / "file", **runs)
+    assert not (tmp_path / "runs").exists()
 
 
 def test_what_the_paper_refuses(runs, tmp_path):

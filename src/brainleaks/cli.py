@@ -11,6 +11,7 @@ import click
 
 from brainleaks import InputError, __version__, keep_freed_memory
 
+_MOST_SEEDS = 2**31
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, nothing else.")
 _DEVICE = click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
@@ -53,10 +54,13 @@ def list_command(as_json: bool) -> None:
     """Show the presets, data sets and attacks."""
     from brainleaks.attacks import ATTACKS
     from brainleaks.data import DATASETS
+    from brainleaks.publish import PAPER
     from brainleaks.study import load_study, preset_names
 
+    presets = {name: load_study(name).description for name in preset_names()}
+    presets[PAPER] = "Every one of these that is the paper's, as far as its data is at hand."
     listing: dict[str, dict[str, Any]] = {
-        "presets": {name: load_study(name).description for name in preset_names()},
+        "presets": presets,
         "datasets": {
             name: (source.__doc__ or "").partition("\n")[0] for name, source in DATASETS.items()
         },
@@ -83,7 +87,7 @@ def list_command(as_json: bool) -> None:
 
 @cli.command()
 @click.argument("study", metavar="PRESET_OR_FILE")
-@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0, _MOST_SEEDS - 1), default=0, show_default=True)
 @click.option(
     "--seeds",
     type=click.IntRange(1, 1000),
@@ -95,7 +99,7 @@ def list_command(as_json: bool) -> None:
     "--out",
     type=click.Path(path_type=Path),
     help="Run folder; default runs/NAME-seedN. With several seeds the folder of the table; default "
-    "runs/NAME, and docs for paper.",
+    "runs/NAME-seeds, and docs for paper.",
 )
 @click.option(
     "--set",
@@ -137,9 +141,14 @@ def run(
     if seeds is not None or study == PAPER:
         if target_weights is not None:
             raise InputError("--target-weights: one target has no seeds; leave --seeds out.")
+        last = seed + (seeds or 1)
+        if last > _MOST_SEEDS:
+            raise InputError(
+                f"--seeds: {last - 1} is too large a seed; expected up to {_MOST_SEEDS - 1}."
+            )
         table = publish(
             study,
-            range(seed, seed + (seeds or 1)),
+            range(seed, last),
             settings=settings,
             data_dir=data_dir,
             out=out,
@@ -238,11 +247,12 @@ def data() -> None:
 @_DATA_DIR
 def fetch(name: str, data_dir: Path | None) -> None:
     """Download the data set NAME from its publisher unless it is there, and check it."""
+    from brainleaks.data.describe import describe
     from brainleaks.data.files import data_folder
 
     source, folder = _source(name), data_folder(data_dir)
     source.fetch(folder)
-    _describe(name, source, folder)
+    click.echo(describe(name, folder))
 
 
 @data.command()
@@ -250,6 +260,7 @@ def fetch(name: str, data_dir: Path | None) -> None:
 @_DATA_DIR
 def check(name: str, data_dir: Path | None) -> None:
     """Read the data set NAME, which must be there, and verify it."""
+    from brainleaks.data.describe import describe
     from brainleaks.data.files import data_folder
 
     source, folder = _source(name), data_folder(data_dir)
@@ -257,7 +268,7 @@ def check(name: str, data_dir: Path | None) -> None:
         raise InputError(
             f"{name} is not in {folder}; 'brainleaks data fetch {name}' gets it or says where from."
         )
-    _describe(name, source, folder)
+    click.echo(describe(name, folder))
 
 
 def _source(name: str) -> Any:
@@ -270,32 +281,6 @@ def _source(name: str) -> Any:
             f"no data set called {name!r}.{hint} The data sets are {', '.join(DATASETS)}."
         )
     return DATASETS[name]
-
-
-def _describe(name: str, source: Any, folder: Path) -> None:
-    """Read a whole data set, and say what it holds."""
-    from brainleaks.data import EVENTS
-
-    kind, verified = "images", ""
-    if name in EVENTS:
-        parts = {"train": 0, "test": 0}
-        events = 0
-        for recording in source.recordings(folder):
-            parts[recording.part] += 1
-            events += len(recording.events.t)
-        counts, classes, shape = tuple(parts.values()), len(source.CLASS_NAMES), source.SENSOR
-        kind, verified = "recordings", f"; {events:,} events, all well-formed"
-    else:
-        dataset = source.load(folder)
-        counts = (len(dataset.train.labels), len(dataset.test.labels))
-        classes, shape = len(dataset.class_names), dataset.input_shape
-        verified = f"; fingerprint {dataset.fingerprint}"
-    size = " x ".join(map(str, shape))
-    whole = ""
-    if source.SIZE not in (None, counts):
-        whole = " (of {:,} and {:,})".format(*source.SIZE)
-    found = f"{counts[0]:,} training and {counts[1]:,} test {kind}{whole}"
-    click.echo(f"{name}: {classes} classes, {found} of {size}{verified}")
 
 
 def _device(name: str) -> str:

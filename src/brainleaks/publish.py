@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Callable
 from pathlib import Path
 
+from brainleaks import atomic
 from brainleaks.errors import InputError
 from brainleaks.report import write_report
 from brainleaks.report.summary import write_figure, write_summary
@@ -37,7 +38,7 @@ def publish(
         settings: changes of the study, as ``path.to.field=value``; the paper's takes none.
         data_dir: folder to find data in.
         out: where ``results.md``, ``results.json`` and ``images/`` go; by default ``docs`` for the
-            paper, else ``runs/NAME``.
+            paper, else ``runs/NAME-seeds``.
         runs: where the run folders go, each as ``NAME-seedN``.
         device: ``"cpu"`` or ``"cuda"``.
         command: what was typed, for the table.
@@ -47,7 +48,8 @@ def publish(
         The path of ``results.md``.
 
     Raises:
-        InputError: as :func:`brainleaks.study.run_study`, or if no cell's data is at hand.
+        InputError: as :func:`brainleaks.study.run_study`, if no cell's data is at hand, or if the
+            table would overwrite something else.
     """
     whole = paper()
     missing: dict[str, str] = {}
@@ -59,7 +61,8 @@ def publish(
             say(f"left out: {preset}: {reason}")
     else:
         studies = [load_study(name, settings)]
-    docs = out or (Path("docs") if name == PAPER else runs / studies[0].name)
+    docs = out or (Path("docs") if name == PAPER else runs / f"{studies[0].name}-seeds")
+    _prepare(docs)
     finished: dict[str, list[Path]] = {}
     for seed in seeds:
         for study in studies:
@@ -91,6 +94,21 @@ def _at_hand(whole: Paper, data_dir: Path | None) -> tuple[list[Study], dict[str
     return studies, {preset: reason for preset, reason in reasons.items() if reason is not None}
 
 
+def _prepare(docs: Path) -> None:
+    """Make sure, before hours of work, that the table's place is ours to write."""
+    if docs.exists() and not docs.is_dir():
+        raise InputError(f"--out: {docs} is a file; choose a folder for the table.")
+    table = docs / "results.json"
+    if table.exists() and "cells" not in atomic.read_json(table):
+        raise InputError(
+            f"--out: {table} is no table of several seeds, and would be overwritten; choose "
+            "another folder."
+        )
+    probe = docs / ".brainleaks-probe"
+    atomic.write_bytes(probe, b"")
+    probe.unlink()
+
+
 def _again(name: str, settings: tuple[str, ...], seed: int) -> str:
     """What to type to run one of the studies again."""
     options = [option for setting in settings for option in ("--set", setting)]
@@ -107,7 +125,7 @@ def _write(
     figure: bool,
 ) -> None:
     why = {cell.preset: cell.why for cell in whole.cells}
-    write_summary(finished, why, missing, docs=docs, command=command)
+    write_summary(finished, why=why, left_out=missing, docs=docs, command=command)
     shown = [next((preset for preset in row if preset in finished), None) for row in whole.figure]
     if figure and any(shown):
         first_runs = [finished[preset][0] for preset in shown if preset is not None]

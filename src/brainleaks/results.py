@@ -24,6 +24,8 @@ def read_results(folder: Path) -> dict[str, Any]:
         )
     results: dict[str, Any] = atomic.read_json(path)
     is_whole = isinstance(results, dict) and results.keys() >= _FIELDS
-    if not is_whole or not _DATASET_FIELDS.issubset(results["dataset"]):
+    if not (is_whole and isinstance(results["dataset"], dict)) or not _DATASET_FIELDS.issubset(
+        results["dataset"]
+    ):
         raise InputError(f"{path} is not the results of a run; run the study again.")
     return results

@@ -89,7 +89,7 @@ def tonic_folder(base, rows):
 
 
 def test_tonics_folders(tmp_path, monkeypatch):
-    rows = np.array([[1, 2, 0, 5], [127, 3, 1, 7], [0, 0, 1, 7]], dtype=np.float64)
+    rows = np.array([[1, 2, 0, 5], [127, 3, 1, 6.5], [0, 0, 1, 7]], dtype=np.float64)
     tonic_folder(tmp_path, rows)
     found = list(dvsgesture.recordings(tmp_path))
     assert [(r.part, r.name, r.label) for r in found] == [
@@ -109,7 +109,10 @@ def test_tonics_folders(tmp_path, monkeypatch):
         (np.zeros((3, 3)), r"shape \(3, 3\); expected \(events, 4\)"),
         (np.zeros((0, 4)), "it holds no events"),
         (np.array([[128, 0, 0, 0]]), "off the sensor"),
-        (np.array([[-1, 0, 0, 0]]), "negative coordinates"),
+        (np.array([[-1, 0, 0, 0]]), "off the sensor"),
+        (np.array([[65541, 0, 0, 0]]), "off the sensor"),
+        (np.array([[0, 0, 0, np.nan]]), "not finite numbers"),
+        (np.array([["a", "b", "c", "d"]]), "not one array of numbers"),
         (np.array([[1, 0, 0, 3], [1, 0, 0, 2]]), "time runs backwards"),
         (np.array([{}]), "not a whole .npy file of numbers"),
     ],

@@ -265,5 +265,7 @@ def test_nothing_left_is_named():
         framed(
             "set", [Recording("train", "r7", 0, lonely)], framing, sensor=(10, 10), class_names=()
         )
+    with pytest.raises(InputError, match=r"r: frames.frame_us of 3 .* 33,333 frames; expected at"):
+        frames("r", lonely._replace(t=np.array([0, 100_000])), Framing(frame_us=3), (10, 10))
     with pytest.raises(InputError, match="set: no test recordings were found"):
         framed("set", list(recordings())[:3], Framing(frame_us=500), sensor=(9, 11), class_names=())

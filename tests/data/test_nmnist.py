@@ -1,5 +1,8 @@
 """N-MNIST from a folder, zips and tars; whole, in part, and damaged."""
 
+import gzip
+import io
+import shutil
 import tarfile
 import zipfile
 
@@ -7,6 +10,7 @@ import pytest
 
 from brainleaks import InputError
 from brainleaks.data import mnist, nmnist, nmnist_1k
+from brainleaks.data.events import Framing, framed
 
 EVENT = bytes([3, 4, 0, 0, 9])
 FILES = {
@@ -24,6 +28,7 @@ def as_folder(base):
 
 
 def as_publishers_zips(base):
+    base.mkdir(exist_ok=True)
     for part in ("Train", "Test"):
         with zipfile.ZipFile(base / f"{part}.zip", "w") as archive:
             for name, content in FILES.items():
@@ -48,8 +53,6 @@ def test_every_form(tmp_path, form):
         ("train", "00001"): (5, 1),
         ("test", "00001"): (7, 2),
     }
-    before = nmnist.identity(tmp_path)
-    assert before == nmnist.identity(tmp_path)
 
 
 def test_identity_changes_with_the_files(tmp_path):
@@ -85,8 +88,64 @@ def test_damaged_archive_is_named(tmp_path):
     as_publishers_zips(tmp_path)
     whole = (tmp_path / "Train.zip").read_bytes()
     (tmp_path / "Train.zip").write_bytes(whole[:-30])
-    with pytest.raises(InputError, match=r"Train.zip: damaged or incomplete archive"):
+    with pytest.raises(InputError, match=r"Train.zip: damaged, incomplete or encrypted archive"):
         list(nmnist.recordings(tmp_path))
+
+
+def test_cut_tar_is_no_smaller_data_set(tmp_path):
+    """Where a header is cut off or damaged, ``tarfile`` alone stops as at the archive's end."""
+    as_tar(tmp_path)
+    tar = gzip.decompress((tmp_path / "nmnist_few.tar.gz").read_bytes())
+    (tmp_path / "nmnist_few.tar.gz").unlink()
+    path = tmp_path / "nmnist_few.tar"
+    path.write_bytes(tar)
+    assert len(list(nmnist.recordings(tmp_path))) == 3
+    with tarfile.open(path) as archive:
+        headers = [info.offset for info in archive][1:]
+    for offset in headers:
+        for content in (tar[:offset], tar[: offset + 99], tar[:offset] + b"x" * 512 + tar[offset:]):
+            path.write_bytes(content)
+            with pytest.raises(InputError, match=r"nmnist_few.tar: damaged, incomplete"):
+                list(nmnist.recordings(tmp_path))
+
+
+def test_hard_links_are_followed(tmp_path):
+    with tarfile.open(tmp_path / "nmnist.tar", "w") as archive:
+        first = tarfile.TarInfo("Train/0/00001.bin")
+        first.size = len(EVENT)
+        archive.addfile(first, io.BytesIO(EVENT))
+        link = tarfile.TarInfo("Test/0/00001.bin")
+        link.type, link.linkname = tarfile.LNKTYPE, first.name
+        archive.addfile(link)
+    assert [(r.part, len(r.events.t)) for r in nmnist.recordings(tmp_path)] == [
+        ("train", 1),
+        ("test", 1),
+    ]
+
+
+def test_capital_endings(tmp_path):
+    as_publishers_zips(tmp_path)
+    for part in ("Train", "Test"):
+        (tmp_path / f"{part}.zip").rename(tmp_path / f"{part.upper()}.ZIP")
+    assert len(list(nmnist.recordings(tmp_path))) == 3
+
+
+def test_two_forms_at_once_are_refused(tmp_path):
+    as_publishers_zips(tmp_path)
+    as_tar(tmp_path)
+    framing = Framing(frame_us=5)
+    with pytest.raises(InputError, match=r"recording 0000\d is there twice; keep one form"):
+        framed("nmnist", nmnist.recordings(tmp_path), framing, sensor=(34, 34), class_names=())
+
+
+def test_half_a_download_is_gone_on_with(tmp_path, monkeypatch):
+    (tmp_path / "nmnist").mkdir()
+    as_publishers_zips(tmp_path / "nmnist")
+    whole = (tmp_path / "nmnist" / "Test.zip").read_bytes()
+    (tmp_path / "nmnist" / "Test.zip").unlink()
+    monkeypatch.setattr(nmnist, "download", lambda url, path, checksum: path.write_bytes(whole))
+    nmnist.fetch(tmp_path)
+    assert len(list(nmnist.recordings(tmp_path))) == 3
 
 
 def test_huge_file_is_not_read(tmp_path, monkeypatch):
@@ -97,13 +156,14 @@ def test_huge_file_is_not_read(tmp_path, monkeypatch):
 
 
 def test_downloads_where_there_are_none(tmp_path, monkeypatch):
+    as_publishers_zips(tmp_path / "publisher")
     asked = []
 
     def download(url, destination, checksum):
         assert checksum.startswith("md5:")
         asked.append(destination.name)
         destination.parent.mkdir(exist_ok=True)
-        as_publishers_zips(destination.parent)
+        shutil.copy(tmp_path / "publisher" / destination.name, destination)
 
     monkeypatch.setattr(nmnist, "download", download)
     assert len(list(nmnist.recordings(tmp_path))) == 3

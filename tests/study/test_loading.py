@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 
 from brainleaks import InputError
 from brainleaks.data import SpikeTrains, nmnist
 from brainleaks.study import Store, load_study, run_study
+from brainleaks.study import folder as run_folder
+from brainleaks.study.judging import evaluate_file
 from brainleaks.study.loading import load_dataset
 
 FRAMES = "frames={frame_us: 1000, denoise_us: 40000, polarity: first}"
@@ -94,6 +97,30 @@ def test_the_whole_road_on_events(folder, tmp_path, preset):
     for item in outcome.reconstructions:
         assert item.values.shape == (*steps, 10, 1, 34, 34)
         assert item.values.isfinite().all()
+    # the run folder reads its own spikes or images, and refuses the others'
+    run = tmp_path / "run"
+    run_folder.write(outcome, run)
+    spikes, images = torch.zeros(10, 7, 1, 34 * 34), torch.zeros(10, 1, 34 * 34)
+    own, other = (spikes, images) if study.spiking else (images, spikes)
+    safetensors.torch.save_file({"own": own}, tmp_path / "own")
+    safetensors.torch.save_file({"other": other}, tmp_path / "other")
+    assert evaluate_file(tmp_path / "own", run, device="cpu")["attacks"][0]["confidence"] < 0.5
+    with pytest.raises(InputError, match=f"expected .* {'spikes' if study.spiking else 'images'}"):
+        evaluate_file(tmp_path / "other", run, device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("subset", "message"),
+    [
+        ("{train: 5, test: 3}", "none of the 5 training samples is of class 5; use more of them"),
+        ("{train: 21, test: 3}", r"subset.train: found 21, and there are 20 train samples"),
+        ("{train: 20, test: 99}", r"subset.test: found 99, and there are 10 test samples"),
+    ],
+)
+def test_subsets_that_do_not_do(folder, tmp_path, subset, message):
+    study = load_study("nmnist-snn", (*SMALL, f"subset={subset}"))
+    with pytest.raises(InputError, match=message):
+        load_dataset(study, folder, Store(tmp_path / "store"))
 
 
 @pytest.mark.parametrize(

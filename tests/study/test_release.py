@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from brainleaks import InputError, atomic
-from brainleaks.data import digits
+from brainleaks.data import DATASETS, digits
 from brainleaks.data.encoding import RateCode
 from brainleaks.networks import MLP, ConvNet, SpikingMLP
 from brainleaks.neuron import FastSigmoid
@@ -349,9 +349,12 @@ def test_prefixes():
         "nmnist-snn": "NMNIST_SNN",
         "nmnist-1k-snn": "NMNIST_1k_SNN",
     }
-    assert {preset: prefix_of(load_study(preset)) for preset in names} == names
+    studies = {preset: load_study(preset) for preset in names}
+    sizes = {preset: DATASETS[study.dataset].SIZE for preset, study in studies.items()}
+    assert {preset: prefix_of(studies[preset], sizes[preset]) for preset in names} == names
     few = load_study("mnist-snn", ("subset={train: 10, test: 10}",))
-    assert prefix_of(few) == "MNIST_subset_SNN"
+    assert prefix_of(few, (10, 10)) == "MNIST_subset_SNN"
+    assert prefix_of(studies["nmnist-snn"], (1000, 100)) == "NMNIST_subset_SNN"
 
 
 def test_several_attacks_and_evaluators(tmp_path):

@@ -10,10 +10,20 @@ from pathlib import Path
 
 from brainleaks.errors import InputError
 
+_Suffix = str | tuple[str, ...]
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    tarfile.TarError,
+    lzma.LZMAError,
+    EOFError,
+    RuntimeError,  # an encrypted zip
+    NotImplementedError,  # a way of packing that zipfile does not know
+)
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz")
 
 
-def contents(source: Path, suffix: str, *, largest: int) -> Iterator[tuple[str, bytes]]:
+def contents(source: Path, suffix: _Suffix, *, largest: int) -> Iterator[tuple[str, bytes]]:
     """Every file in ``source`` whose name ends so, as its path and what it holds.
 
     Paths begin with a folder's own name. Nothing is unpacked on disk, hidden files are passed
@@ -21,7 +31,7 @@ def contents(source: Path, suffix: str, *, largest: int) -> Iterator[tuple[str, 
 
     Args:
         source: a folder, or an archive with one of the endings of ``ARCHIVES``.
-        suffix: such as ``".bin"``.
+        suffix: such as ``".bin"``, or several.
         largest: bytes that a file may have.
 
     Raises:
@@ -30,13 +40,14 @@ def contents(source: Path, suffix: str, *, largest: int) -> Iterator[tuple[str, 
     try:
         if source.is_dir():
             yield from _of_folder(source, suffix, largest)
-        elif source.suffix == ".zip":
+        elif source.suffix.lower() == ".zip":
             yield from _of_zip(source, suffix, largest)
         else:
             yield from _of_tar(source, suffix, largest)
-    except (zipfile.BadZipFile, zlib.error, tarfile.TarError, lzma.LZMAError, EOFError) as error:
+    except _DAMAGE as error:
+        reason = " ".join(str(error).split())
         raise InputError(
-            f"{source}: damaged or incomplete archive ({error}). Fetch it again."
+            f"{source}: damaged, incomplete or encrypted archive ({reason}). Fetch it again."
         ) from error
     except OSError as error:
         raise InputError(f"cannot read {source}: {error.strerror or error}.") from error
@@ -56,20 +67,20 @@ def identity_of(sources: list[Path]) -> str:
     return repr([(path, fact.st_size, fact.st_mtime_ns) for path, fact in facts])
 
 
-def _walk(folder: Path, suffix: str) -> Iterator[Path]:
+def _walk(folder: Path, suffix: _Suffix) -> Iterator[Path]:
     for base, folders, files in os.walk(folder):
         folders.sort()
         yield from (Path(base) / name for name in sorted(files) if _wanted(name, suffix))
 
 
-def _of_folder(folder: Path, suffix: str, largest: int) -> Iterator[tuple[str, bytes]]:
+def _of_folder(folder: Path, suffix: _Suffix, largest: int) -> Iterator[tuple[str, bytes]]:
     for path in _walk(folder, suffix):
         name = path.relative_to(folder.parent).as_posix()
         _check(folder, name, path.stat().st_size, largest)
         yield name, path.read_bytes()
 
 
-def _of_zip(archive: Path, suffix: str, largest: int) -> Iterator[tuple[str, bytes]]:
+def _of_zip(archive: Path, suffix: _Suffix, largest: int) -> Iterator[tuple[str, bytes]]:
     with zipfile.ZipFile(archive) as opened:
         for info in sorted(opened.infolist(), key=lambda info: info.filename):
             if _wanted(info.filename, suffix):
@@ -77,16 +88,29 @@ def _of_zip(archive: Path, suffix: str, largest: int) -> Iterator[tuple[str, byt
                 yield info.filename, opened.read(info)
 
 
-def _of_tar(archive: Path, suffix: str, largest: int) -> Iterator[tuple[str, bytes]]:
-    with tarfile.open(archive) as opened:
+class _Member(tarfile.TarInfo):
+    """A tar's member, which does not take a damaged header for the archive's end."""
+
+    @classmethod
+    def fromtarfile(cls, archive: tarfile.TarFile) -> "_Member":
+        try:
+            return super().fromtarfile(archive)
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
+            raise
+        except tarfile.HeaderError as error:
+            raise tarfile.ReadError(f"it breaks off before its end: {error}") from error
+
+
+def _of_tar(archive: Path, suffix: _Suffix, largest: int) -> Iterator[tuple[str, bytes]]:
+    with tarfile.open(archive, tarinfo=_Member) as opened:
         for info in opened:
-            if info.isfile() and _wanted(info.name, suffix):
+            if (info.isfile() or info.islnk()) and _wanted(info.name, suffix):
                 _check(archive, info.name, info.size, largest)
                 file = opened.extractfile(info)
                 yield info.name, file.read() if file else b""
 
 
-def _wanted(name: str, suffix: str) -> bool:
+def _wanted(name: str, suffix: _Suffix) -> bool:
     return name.endswith(suffix) and not name.rpartition("/")[2].startswith(".")
 
 

@@ -5,18 +5,18 @@ The images are those of :mod:`brainleaks.data.digits`, with the same split, the 
 """
 
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Literal, cast
 
 import numpy as np
-import sklearn
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from brainleaks.data import digits
 from brainleaks.data.dataset import Samples
 from brainleaks.data.digits import SIZE, fetch, present
+from brainleaks.data.digits import load as load_images
 from brainleaks.data.events import Recording
 from brainleaks.data.simulate import Camera, simulate
 
@@ -32,13 +32,14 @@ _CONTRAST = 2.5
 
 
 def identity(folder: Path) -> str:
-    """What changes when the recordings do: who ships the images, and who draws the noise."""
-    return f"scikit-learn {sklearn.__version__}, numpy {np.__version__}"
+    """What changes when the recordings do: the libraries that ship, enlarge and record images."""
+    made_by = ("scikit-learn", "numpy", "torch", "numba")
+    return ", ".join(f"{library} {metadata.version(library)}" for library in made_by)
 
 
 def recordings(folder: Path) -> Iterator[Recording]:
     """Simulate the recordings one by one; they need no folder, and are the same each time."""
-    dataset = digits.load(folder)
+    dataset = load_images(folder)
     parts: dict[Literal["train", "test"], Samples] = {"train": dataset.train, "test": dataset.test}
     for part, (images, labels) in parts.items():
         for number, image in enumerate(enlarged(cast("Tensor", images))):

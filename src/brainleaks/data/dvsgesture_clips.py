@@ -58,9 +58,10 @@ def recordings(folder: Path) -> Iterator[Recording]:
     fetch(folder)
     source = _source(folder) or folder
     labels = _labels(source)
-    clips = dict(contents(source, ".bs2", largest=_LARGEST_CLIP))
+    files = contents(source, ".bs2", largest=_LARGEST_CLIP)
+    clips = {name.rpartition("/")[2]: content for name, content in files}
     for clip, label in labels.items():
-        content = clips.get(f"{source.name}/{clip}")
+        content = clips.get(clip)
         if content is None:
             raise InputError(f"{source / clip}, which {_TABLE} names, is missing.")
         events = read_five_byte(str(source / clip), content, SENSOR)

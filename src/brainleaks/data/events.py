@@ -1,8 +1,8 @@
 """Events of a neuromorphic sensor: reading recordings, denoising them, cutting them into frames.
 
-The results are those of Tonic 1.7.0's ``read_mnist_file``, ``read_dvs_ibm``, ``Denoise`` and
-``ToFrame``, bit for bit, in compiled loops; recordings that are malformed are named instead of
-being read as something else.
+The results are those of Tonic 1.7.0's ``read_mnist_file``, ``Denoise`` and ``ToFrame``, bit for
+bit, in compiled loops; recordings that are malformed are named instead of being read as something
+else.
 """
 
 import struct
@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from numpy.typing import NDArray
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
@@ -24,6 +24,10 @@ from brainleaks.errors import InputError
 _OVERFLOW_Y = 240
 #: ... by this many microseconds.
 _OVERFLOW_STEP = 1 << 13
+
+_HOUR_US = 3_600_000_000
+#: More frames than any network is trained on; a length in milliseconds is the likely reason.
+_MOST_FRAMES = 20_000
 
 _AEDAT_PACKET = struct.Struct("<hhiiiiii")
 _AEDAT_POLARITY, _AEDAT_EVENT_BYTES = 1, 8
@@ -84,8 +88,8 @@ class Framing:
             frames; ``"merged"`` keeps all and forgets their polarity.
     """
 
-    frame_us: Annotated[int, Ge(1)]
-    denoise_us: Annotated[int, Ge(1)] | None = None
+    frame_us: Annotated[int, Ge(1), Le(_HOUR_US)]
+    denoise_us: Annotated[int, Ge(1), Le(_HOUR_US)] | None = None
     polarity: Literal["first", "merged"] = "merged"
 
 
@@ -212,7 +216,7 @@ def frames(where: str, events: Events, framing: Framing, sensor: tuple[int, int]
     """Cut one recording into binary frames.
 
     Raises:
-        InputError: if denoising leaves no event.
+        InputError: if denoising leaves no event, or there would be over 20,000 frames.
     """
     if framing.denoise_us is not None:
         events = denoise(events, framing.denoise_us)
@@ -222,6 +226,11 @@ def frames(where: str, events: Events, framing: Framing, sensor: tuple[int, int]
         )
     height, width = sensor
     count = max(1, int(events.t[-1] - events.t[0]) // framing.frame_us)
+    if count > _MOST_FRAMES:
+        raise InputError(
+            f"{where}: frames.frame_us of {framing.frame_us} microseconds cuts it into {count:,} "
+            f"frames; expected at most {_MOST_FRAMES:,}. Choose longer frames."
+        )
     dark_only = framing.polarity == "first"
     pixels, counts = firing(*events, dark_only, framing.frame_us, count, height, width)
     small = height * width <= 1 << 16
@@ -253,17 +262,23 @@ def framed(
     One recording is held at a time; what is kept of it is two bytes a pixel that fires.
 
     Raises:
-        InputError: naming a recording without events after denoising, or a part without any.
+        InputError: naming a recording that comes twice or has no events after denoising, or a part
+            without recordings.
     """
-    found: dict[str, list[tuple[str, int, Frames]]] = {"train": [], "test": []}
+    found: dict[str, dict[str, tuple[int, Frames]]] = {"train": {}, "test": {}}
     for part, recording, label, events in recordings:
         where = f"{name}: {part} recording {recording}"
-        found[part].append((recording, label, frames(where, events, framing, sensor)))
+        if recording in found[part]:
+            raise InputError(
+                f"{where} is there twice; keep one form of the data set, such as its archives or a "
+                "folder, and remove the others."
+            )
+        found[part][recording] = (label, frames(where, events, framing, sensor))
     parts: dict[str, Samples] = {}
     for kind, rows in found.items():
         if not rows:
-            raise InputError(f"{name}: no {kind} recordings were found.")
-        rows.sort(key=lambda row: row[0])
-        labels = torch.tensor([label for _, label, _ in rows])
-        parts[kind] = Samples(spike_trains([row[2] for row in rows], sensor), labels)
+            raise InputError(f"{name}: no {kind} recordings were found; fetch the data set again.")
+        ordered = [rows[recording] for recording in sorted(rows)]
+        labels = torch.tensor([label for label, _ in ordered])
+        parts[kind] = Samples(spike_trains([cut for _, cut in ordered], sensor), labels)
     return Dataset(name, parts["train"], parts["test"], class_names)

@@ -7,8 +7,9 @@ is. Their numbers are those of MNIST's images, from 1.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 from brainleaks.data.archives import archives_in, contents, identity_of
 from brainleaks.data.events import Recording, read_five_byte
@@ -32,6 +33,7 @@ _ARCHIVES = {
 }
 _MEMBER = re.compile(r"(?:^|/)(Train|Test)/(\d)/(\d+)\.bin$")
 _ARCHIVE = re.compile(r"(train|test|n-?mnist\w*)\.", re.IGNORECASE)
+_PARTS: dict[str, Literal["train", "test"]] = {"Train": "train", "Test": "test"}
 _LARGEST_RECORDING = 1 << 20
 
 
@@ -41,14 +43,16 @@ def present(folder: Path) -> bool:
 
 
 def fetch(folder: Path) -> None:
-    """Download the two archives unless recordings are there.
+    """Download the two archives unless recordings are there; half a download is gone on with.
 
     Raises:
         InputError: if the publisher cannot be reached or the folder cannot be written.
     """
-    if not present(folder):
-        for name, (url, checksum) in _ARCHIVES.items():
-            download(url, folder / "nmnist" / name, checksum)
+    published = {folder / "nmnist" / name: source for name, source in _ARCHIVES.items()}
+    if set(_sources(folder)) <= published.keys():
+        for path, (url, checksum) in published.items():
+            if not path.exists():
+                download(url, path, checksum)
 
 
 def identity(folder: Path) -> str:
@@ -56,8 +60,14 @@ def identity(folder: Path) -> str:
     return identity_of(_sources(folder))
 
 
-def recordings(folder: Path) -> Iterator[Recording]:
+def recordings(
+    folder: Path, wanted: Callable[[str, int], bool] = lambda part, number: True
+) -> Iterator[Recording]:
     """Read the recordings below ``folder``; download them first where there are none.
+
+    Args:
+        folder: the data folder.
+        wanted: of a part, ``"train"`` or ``"test"``, and a number, whether to decode it.
 
     Raises:
         InputError: naming a recording that is malformed, or an archive that is damaged.
@@ -71,16 +81,17 @@ def recordings(folder: Path) -> Iterator[Recording]:
                     f"{source}: {name} is no recording of N-MNIST; expected "
                     "Train/<digit>/<number>.bin or Test/<digit>/<number>.bin."
                 )
-            part, digit, number = match.groups()
-            events = read_five_byte(f"{source}: {name}", content, SENSOR)
-            yield Recording("train" if part == "Train" else "test", number, int(digit), events)
+            part, digit, number = _PARTS[match[1]], int(match[2]), match[3]
+            if wanted(part, int(number)):
+                events = read_five_byte(f"{source}: {name}", content, SENSOR)
+                yield Recording(part, number, digit, events)
 
 
 def _sources(folder: Path) -> list[Path]:
     """The folders or the archives that hold the recordings."""
     for base in (folder / "nmnist", folder / "NMNIST", folder):
-        if (base / "Train").is_dir():
-            return [base / "Train", base / "Test"]
+        if folders := [base / name for name in _PARTS if (base / name).is_dir()]:
+            return folders
         if archives := [path for path in archives_in(base) if _ARCHIVE.match(path.name)]:
             return archives
     return []

@@ -65,6 +65,7 @@ def summarise(runs: list[Path]) -> dict[str, Any]:
         "preset": first["preset"],
         "description": first["description"],
         "seeds": [results["seed"] for results in each],
+        "command": provenance["command"],
         "study": provenance["study"],
         "machine": provenance["machine"],
         "torch": provenance["versions"]["torch"],
@@ -106,7 +107,9 @@ def _attack(entries: list[dict[str, Any]], printed: dict[str, Any]) -> dict[str,
         summary["draws"] = {
             "n": entries[0]["draws"]["n"],
             "metrics": {
-                key: interval([e["draws"]["mean"][key] for e in entries], paper.get(key))
+                key: interval(
+                    [e["draws"]["mean"][key] for e in entries], (paper.get("draws") or {}).get(key)
+                )
                 for key in METRICS
             },
         }
@@ -119,9 +122,9 @@ def _mean(values: list[float]) -> float:
 
 def write_summary(
     runs: dict[str, list[Path]],
+    *,
     why: dict[str, str],
     left_out: dict[str, str],
-    *,
     docs: Path,
     command: str,
 ) -> None:
@@ -177,6 +180,8 @@ def departures(cell: dict[str, Any]) -> list[str]:
     for attack in cell["attacks"]:
         for key, label in METRICS.items():
             found[f"{label} of {attack['name']}"] = attack["metrics"][key]
+            if "draws" in attack:
+                found[f"{label} of {attack['name']} over draws"] = attack["draws"]["metrics"][key]
     return [name for name, entry in found.items() if excludes(entry)]
 
 

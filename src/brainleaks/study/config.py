@@ -31,6 +31,13 @@ class Model(Strict):
     training: Recipe
 
 
+class PrintedDraws(Strict):
+    """Means over 1,000 Bernoulli draws as the paper's release prints them."""
+
+    attack_accuracy: _Share
+    top3_accuracy: _Share
+
+
 class PrintedAttack(Strict):
     """An attack's figures as the paper's release prints them."""
 
@@ -38,6 +45,7 @@ class PrintedAttack(Strict):
     top3_accuracy: _Share
     confidence: _Share
     daa: _Share
+    draws: PrintedDraws | None = None
 
 
 class Printed(Strict):
@@ -164,11 +172,11 @@ def _read(name_or_file: str) -> tuple[str, str]:
         return f"preset {name_or_file}", preset.read_text(encoding="utf-8")
     path = Path(name_or_file)
     if path.suffix not in (".yaml", ".yml") and not path.is_file():
-        near = difflib.get_close_matches(name_or_file, preset_names(), 1, 0.4)
+        near = difflib.get_close_matches(name_or_file, [*preset_names(), "paper"], 1, 0.4)
         hint = f" Did you mean {near[0]}?" if near else ""
         raise InputError(
             f"no preset or study file called {name_or_file!r}.{hint} "
-            f"The presets are {', '.join(preset_names())}."
+            f"The presets are {', '.join(preset_names())}, and paper, which stands for the paper's."
         )
     try:
         if path.stat().st_size > _LARGEST_FILE:

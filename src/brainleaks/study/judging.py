@@ -3,7 +3,7 @@
 import time
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -14,6 +14,8 @@ from brainleaks.results import read_results
 from brainleaks.study import folder
 from brainleaks.study.stages import judge_all
 from brainleaks.study.tensors import is_dense, read_torch
+
+Form = Literal["spikes", "images"]
 
 _READABLE = {
     torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64,
@@ -35,7 +37,10 @@ def evaluate_file(path: Path, run_dir: Path, *, device: str) -> dict[str, Any]:
     results, study = read_results(run_dir), folder.read_study(run_dir)
     data = results["dataset"]
     released = read_reconstruction(path)
-    check(path, released, data["classes"], tuple(data["input_shape"]), study.spiking)
+    forms: list[Form] = ["spikes"] if study.spiking else ["images"]
+    if study.encoding is not None:
+        forms.append("images")
+    check(path, released, data["classes"], tuple(data["input_shape"]), forms)
     evaluators = folder.load_evaluators(run_dir, device)
     values = folder.from_release(released, tuple(data["input_shape"])).to(device)
     if study.encoding is not None and values.ndim == 4:
@@ -67,9 +72,12 @@ def read_reconstruction(path: Path) -> Tensor:
 
 
 def check(
-    path: Path, values: Tensor, classes: int, input_shape: tuple[int, ...], spiking: bool
+    path: Path, values: Tensor, classes: int, input_shape: tuple[int, ...], forms: list[Form]
 ) -> None:
     """Refuse reconstructions that the run's evaluators cannot take.
+
+    ``forms`` are those that they can: spikes of a spiking run, images of an ordinary run and of one
+    that encodes images.
 
     Raises:
         InputError: for a wrong shape or type, NaN or infinity, or values outside [0, 1] (images
@@ -78,16 +86,15 @@ def check(
     size = int(torch.tensor(input_shape).prod())
     shape = tuple(values.shape)
     as_spikes = len(shape) == 4 and shape[0] == classes and shape[1] > 0 and shape[2:] == (1, size)
-    as_images = shape == (classes, 1, size)
-    if not (as_images or (as_spikes and spiking)):
-        spikes = f"({classes}, T, 1, {size}) spikes or " if spiking else ""
-        raise InputError(
-            f"{path} has shape {shape}; expected {spikes}({classes}, 1, {size}) images."
-        )
+    found = {"spikes": as_spikes, "images": shape == (classes, 1, size)}
+    if not any(found[form] for form in forms):
+        shapes = {"spikes": f"({classes}, T, 1, {size})", "images": f"({classes}, 1, {size})"}
+        expected = " or ".join(f"{shapes[form]} {form}" for form in forms)
+        raise InputError(f"{path} has shape {shape}; expected {expected}.")
     if not values.isfinite().all():
         raise InputError(f"{path} holds values that are not finite numbers (NaN or infinity).")
     low, high = float(values.min()), float(values.max())
-    if spiking and not (low >= 0 and high <= 1):
+    if "spikes" in forms and not (low >= 0 and high <= 1):
         raise InputError(f"{path} holds values from {low:g} to {high:g}; expected 0 to 1.")
 
 

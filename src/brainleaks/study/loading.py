@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from brainleaks.data import EVENTS, IMAGES, Dataset, EventSource, Samples, SpikeTrains
 from brainleaks.data import events as event_frames
+from brainleaks.errors import InputError
 from brainleaks.monitor import Monitor
 from brainleaks.study.config import Study
 from brainleaks.study.store import Artefact, Store, code_digest
@@ -24,18 +25,40 @@ def load_dataset(study: Study, folder: Path, store: Store) -> Dataset:
     ordinary one their average over time.
 
     Raises:
-        InputError: if the data cannot be had or is damaged.
+        InputError: if the data cannot be had or is damaged, or a subset is larger than it or lacks
+            a class.
     """
     if study.dataset in IMAGES:
         dataset = IMAGES[study.dataset].load(folder)
     else:
         dataset = _load_frames(study, EVENTS[study.dataset], folder, store)
     if study.subset is not None:
-        first = (dataset.train.first(study.subset.train), dataset.test.first(study.subset.test))
-        dataset = replace(dataset, train=first[0], test=first[1])
+        train = _first("train", dataset.train, study.subset.train)
+        test = _first("test", dataset.test, study.subset.test)
+        dataset = replace(dataset, train=train, test=test)
+    _check_classes(dataset)
     if not study.spiking:
         dataset = replace(dataset, train=_averaged(dataset.train), test=_averaged(dataset.test))
     return dataset
+
+
+def _first(part: str, samples: Samples, count: int) -> Samples:
+    if count > len(samples.labels):
+        raise InputError(
+            f"subset.{part}: found {count}, and there are {len(samples.labels)} {part} samples; "
+            "choose at most as many."
+        )
+    return samples.first(count)
+
+
+def _check_classes(dataset: Dataset) -> None:
+    """Every class must be trained on: each is attacked, and shown beside a sample of its own."""
+    for label, name in enumerate(dataset.class_names):
+        if not (dataset.train.labels == label).any():
+            raise InputError(
+                f"{dataset.name}: none of the {len(dataset.train.labels)} training samples is of "
+                f"class {name}; use more of them (subset.train), or the whole data set."
+            )
 
 
 def one_a_class(dataset: Dataset) -> Tensor:

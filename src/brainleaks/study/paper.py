@@ -8,6 +8,7 @@ import yaml
 
 from brainleaks.data import DATASETS
 from brainleaks.data.files import data_folder
+from brainleaks.errors import InputError
 from brainleaks.study.config import load_study
 from brainleaks.study.loading import load_dataset
 from brainleaks.study.store import Store
@@ -38,16 +39,15 @@ def paper() -> Paper:
 
 
 def left_out(preset: str, data_dir: Path | None, store: Store) -> str | None:
-    """Why a preset cannot be run on the whole of its data, or ``None`` if it can.
-
-    Raises:
-        InputError: if the data is there and damaged.
-    """
+    """Why a preset cannot be run on the whole of its data, or ``None`` if it can."""
     study, base = load_study(preset), data_folder(data_dir)
     source = DATASETS[study.dataset]
     if not source.present(base):
         return f"{study.dataset} is not in the data folder (brainleaks data fetch {study.dataset})"
-    dataset = load_dataset(study, base, store)
+    try:
+        dataset = load_dataset(study, base, store)
+    except InputError as error:
+        return str(error)
     found = (len(dataset.train.labels), len(dataset.test.labels))
     if source.SIZE is not None and found != source.SIZE:
         whole = " + ".join(f"{n:,}" for n in source.SIZE)

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from brainleaks import atomic
+from brainleaks.data import DATASETS
 from brainleaks.errors import InputError
 from brainleaks.neuron import LIF
 from brainleaks.results import read_results
@@ -59,9 +60,10 @@ def export(run_dir: Path, out: Path | None = None) -> list[Path]:
     Raises:
         InputError: if ``run_dir`` is not a finished run, or a file cannot be written.
     """
-    read_results(run_dir)  # refuses what is not a finished run
+    counts = read_results(run_dir)["dataset"]
     study = folder.read_study(run_dir)
-    prefix, place = prefix_of(study), out or run_dir / "release"
+    prefix = prefix_of(study, (counts["train"], counts["test"]))
+    place = out or run_dir / "release"
     contents: dict[str, Any] = {"Weights_Target": _state_dict(folder.load_target(run_dir))}
     for i, (name, network) in enumerate(folder.load_evaluators(run_dir, "cpu").items()):
         contents[f"Weights_Eval_{name}" if i else "Weights_Eval"] = _state_dict(network)
@@ -71,10 +73,14 @@ def export(run_dir: Path, out: Path | None = None) -> list[Path]:
     return [_save(place / f"{prefix}_{name}", content) for name, content in contents.items()]
 
 
-def prefix_of(study: Study) -> str:
-    """``[Dataset]_[ANN|SNN]``; what is less than the release's data set does not pass for it."""
+def prefix_of(study: Study, counts: tuple[int, int]) -> str:
+    """``[Dataset]_[ANN|SNN]``; what is less than the release's data set does not pass for it.
+
+    ``counts`` is how many training and test samples the run was made of.
+    """
     dataset = _DATASETS.get(study.dataset, study.dataset.replace("-", "_"))
-    part = "_subset" if study.subset is not None else ""
+    whole = study.subset is None and DATASETS[study.dataset].SIZE in (None, counts)
+    part = "" if whole else "_subset"
     return f"{dataset}{part}_{'SNN' if study.spiking else 'ANN'}"
 
 
