@@ -5,6 +5,25 @@ import numpy as np
 
 
 @numba.njit(cache=True)
+def decoded(raw, overflow_y, overflow_step):
+    """The events of N-MNIST's five bytes each, ``raw`` being ``(N, 5)``; overflows are left out."""
+    x, y = np.empty(len(raw), np.uint16), np.empty(len(raw), np.uint16)
+    t, p = np.empty(len(raw), np.int64), np.empty(len(raw), np.uint8)
+    found, overflowed = 0, 0
+    for i in range(len(raw)):
+        if raw[i, 1] == overflow_y:
+            overflowed += overflow_step
+            continue
+        x[found], y[found] = raw[i, 0], raw[i, 1]
+        t[found] = overflowed + (
+            np.int64(raw[i, 2] & 127) << 16 | np.int64(raw[i, 3]) << 8 | np.int64(raw[i, 4])
+        )
+        p[found] = raw[i, 2] >> 7
+        found += 1
+    return x[:found], y[:found], t[:found], p[:found]
+
+
+@numba.njit(cache=True)
 def connected(x, y, t, filter_us):
     """Which events have a neighbour that fired within ``filter_us`` before them."""
     width, height = int(x.max()) + 1, int(y.max()) + 1
@@ -25,22 +44,34 @@ def connected(x, y, t, filter_us):
 @numba.njit(cache=True)
 def firing(x, y, t, p, dark_only, frame_us, count, height, width):
     """The pixels that fire in each frame, each once and in order, and how many they are."""
-    pixels = np.empty(len(t), np.uint32)
-    counts = np.zeros(count, np.int64)
+    pixels, frames = np.empty(len(t), np.uint32), np.empty(len(t), np.int64)
     last_fired = np.full(height * width, -1, np.int64)
-    found = 0
+    frame, found, end = 0, 0, t[0] + frame_us
     for i in range(len(t)):
-        frame = (t[i] - t[0]) // frame_us
-        if frame >= count:
-            break
+        if t[i] >= end:
+            frame = (t[i] - t[0]) // frame_us
+            end = t[0] + (frame + 1) * frame_us
+            if frame >= count:
+                break
         pixel = np.int64(y[i]) * width + x[i]
         if last_fired[pixel] != frame and not (dark_only and p[i]):
             last_fired[pixel] = frame
-            pixels[found] = pixel
-            counts[frame] += 1
+            pixels[found], frames[found] = pixel, frame
             found += 1
-    begin = 0
-    for number in counts:
-        pixels[begin : begin + number].sort()
-        begin += number
-    return pixels[:found], counts
+    by_pixel, _ = _counting_sort(pixels[:found], height * width)
+    by_frame, counts = _counting_sort(frames[:found][by_pixel], count)
+    return pixels[:found][by_pixel][by_frame], counts
+
+
+@numba.njit(cache=True)
+def _counting_sort(keys, buckets):
+    """The stable order of keys below ``buckets``, and how many there are of each key."""
+    counts = np.zeros(buckets, np.int64)
+    for key in keys:
+        counts[key] += 1
+    place = np.cumsum(counts) - counts
+    order = np.empty(len(keys), np.int64)
+    for i in range(len(keys)):
+        order[place[keys[i]]] = i
+        place[keys[i]] += 1
+    return order, counts

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
-from brainleaks.data._events import connected, firing
+from brainleaks.data._events import connected, decoded, firing
 from brainleaks.data.dataset import Dataset, Samples, SpikeTrains
 from brainleaks.errors import InputError
 
@@ -109,17 +109,8 @@ def read_five_byte(where: str, content: bytes, sensor: tuple[int, int]) -> Event
         raise InputError(
             f"{where} is {len(content)} bytes long; expected a multiple of 5, the size of an event."
         )
-    raw = np.frombuffer(content, np.uint8).reshape(-1, 5).astype(np.int64)
-    overflow = raw[:, 1] == _OVERFLOW_Y
-    time = (raw[:, 2] & 127) << 16 | raw[:, 3] << 8 | raw[:, 4]
-    time += np.cumsum(overflow) * _OVERFLOW_STEP
-    events = Events(
-        raw[:, 0].astype(np.uint16),
-        raw[:, 1].astype(np.uint16),
-        time,
-        (raw[:, 2] >> 7).astype(np.uint8),
-    )
-    return checked(where, events.where(~overflow), sensor)
+    raw = np.frombuffer(content, np.uint8).reshape(-1, 5)
+    return checked(where, Events(*decoded(raw, _OVERFLOW_Y, _OVERFLOW_STEP)), sensor)
 
 
 def read_aedat3(where: str, content: bytes, sensor: tuple[int, int]) -> Events:
@@ -193,7 +184,7 @@ def checked(where: str, events: Events, sensor: tuple[int, int]) -> Events:
             f"{where}: event {i} lies at x = {events.x[i]}, y = {events.y[i]}, off the sensor of "
             f"{width} x {height} pixels."
         )
-    back = np.diff(events.t) < 0
+    back = events.t[1:] < events.t[:-1]
     if back.any():
         i = int(back.argmax())
         raise InputError(

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from brainleaks import atomic
 Picture = NDArray[np.uint8]
 
 _SMALLEST_SIDE = 56
+_TITLE_WIDTH = 14  # letters that fit over a picture of a grid
 
 
 def pictures(values: NDArray[np.float32], input_shape: tuple[int, int, int]) -> list[Picture]:
@@ -63,7 +65,7 @@ def grid(rows: dict[str, list[Picture]], names: list[str], *, dpi: int = 100) ->
             axis = axes[band * len(rows) + offset][column]
             axis.imshow(row[index], cmap="gray", vmin=0, vmax=255, interpolation=smoothing)
             if offset == 0:
-                axis.set_title(name, fontsize=8, pad=2)
+                axis.set_title(textwrap.fill(name, _TITLE_WIDTH), fontsize=8, pad=2)
             if column == 0:
                 axis.text(
                     -0.08, 0.5, label, transform=axis.transAxes, ha="right", va="center", fontsize=8
