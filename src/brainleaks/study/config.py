@@ -15,6 +15,7 @@ from brainleaks.data import EVENTS, DatasetName
 from brainleaks.data.encoding import RateCode
 from brainleaks.data.events import Framing
 from brainleaks.errors import InputError
+from brainleaks.evaluation.controls import CONTROLS, Control
 from brainleaks.networks.config import NetworkConfig, Strict
 from brainleaks.training import Recipe
 
@@ -63,13 +64,25 @@ class Subset(Strict):
     test: Annotated[int, Field(ge=1)]
 
 
+class Judging(Strict):
+    """How far a run is judged beyond the protocol's metrics.
+
+    ``reconstructions`` a class are made by each attack that draws at random, and by the controls
+    one; without any of the negative ``controls`` the verdict is inconclusive.
+    """
+
+    reconstructions: Annotated[int, Field(ge=1, le=100)] = 3
+    controls: tuple[Control, ...] = CONTROLS
+
+
 class Study(Strict):
     """One experiment: a data set, a target, its evaluators, and the attacks on it.
 
     Images become spikes by the ``encoding``, if the networks are spiking. Events become binary
     ``frames``; ordinary networks are given each recording's time-average of them.
-    ``draws`` is the number of Bernoulli draws that spike probabilities are judged on; ``printed``
-    holds the paper's own figures, shown beside the measured ones.
+    ``draws`` is the number of Bernoulli draws that spike probabilities are judged on; ``judging``
+    says how far the panel goes; ``printed`` holds the paper's own figures, shown beside the
+    measured ones.
     """
 
     name: _Label
@@ -82,6 +95,7 @@ class Study(Strict):
     evaluators: Annotated[dict[_Label, Model], Field(min_length=1)]
     attacks: Annotated[dict[_Label, Attack], Field(min_length=1)]
     draws: Annotated[int, Field(ge=1)] = 1000
+    judging: Judging = Judging()
     printed: Printed = Printed()
 
     @model_validator(mode="after")

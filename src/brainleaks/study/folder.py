@@ -9,6 +9,9 @@
 ``reconstructions/NAME.safetensors``    ``reconstruction``: ``(classes, T, 1, D)`` spikes or spike
                                         probabilities, ``(classes, 1, D)`` images
 ``truth.safetensors``                   ``inputs``: each class's first training sample, likewise
+``evidence.safetensors``                images ``(C, channels, H, W)`` beside each attack's:
+                                        ``ATTACK.nearest``, the training samples that it resembles
+                                        most, and ``ATTACK.control``, its strongest control's
 ``figures/``, ``report.html``           see :mod:`brainleaks.report`
 ======================================  ==========================================================
 """
@@ -87,6 +90,7 @@ def _write_into(scratch: Path, outcome: Outcome, folder: Path) -> dict[str, Any]
         path = scratch / "reconstructions" / f"{item.name}.safetensors"
         atomic.write_tensors(path, {"reconstruction": to_release(item.values)})
     atomic.write_tensors(scratch / "truth.safetensors", {"inputs": _truth(outcome.dataset)})
+    atomic.write_tensors(scratch / "evidence.safetensors", outcome.trial.evidence)
     weights = {t.name: weights_digest(t.network) for t in (outcome.target, *outcome.evaluators)}
     atomic.write_json(scratch / "provenance.json", outcome.provenance | {"weights": weights})
     atomic.write_json(scratch / "results.json", results)
@@ -138,6 +142,7 @@ def summary(outcome: Outcome, folder: Path) -> dict[str, Any]:
             for evaluator, judgement in item.judgements.items()
         ],
         "printed": study.printed.model_dump(mode="json"),
+        **outcome.trial.facts,
     }
 
 

@@ -6,6 +6,15 @@ this file imports; a change elsewhere in the package leaves what was computed va
 
 from brainleaks.study.stages.attack import attack_all
 from brainleaks.study.stages.judgement import judge_all
+from brainleaks.study.stages.panel import score_all, train_judge
 from brainleaks.study.stages.training import measure, new_network, train
 
-__all__ = ["attack_all", "judge_all", "measure", "new_network", "train"]
+__all__ = [
+    "attack_all",
+    "judge_all",
+    "measure",
+    "new_network",
+    "score_all",
+    "train",
+    "train_judge",
+]

@@ -1,0 +1,98 @@
+"""Parts of a data set: some of its samples or classes, and who may learn from which."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from brainleaks.data.dataset import Dataset, Samples, SpikeTrains
+
+#: With so many held-out samples of each class, half of them are enough to train judges on.
+_ENOUGH_TO_SHARE = 100
+
+
+class Parts(NamedTuple):
+    """What each side of an audit sees.
+
+    ``members`` are what the target was trained on, ``held_out`` are of the same classes and were
+    seen by nobody in training; judges learn from ``learn``. ``disjoint`` says whether that is data
+    that the target never saw.
+    """
+
+    learn: Samples
+    members: Samples
+    held_out: Samples
+    disjoint: bool
+
+
+def parts(dataset: Dataset) -> Parts:
+    """Divide a data set between the target, its judges and the comparison.
+
+    Where the test part has at least 100 samples of every class, judges learn from every second of
+    them, and the others are held out; else judges learn from the training part, as the target did.
+    """
+    train, test = dataset.train, dataset.test
+    counts = torch.bincount(test.labels, minlength=len(dataset.class_names))
+    if counts.min() < _ENOUGH_TO_SHARE:
+        return Parts(train, train, test, disjoint=False)
+    halves = _every_second(test.labels)
+    return Parts(select(test, halves), train, select(test, ~halves), disjoint=True)
+
+
+def images(samples: Samples) -> Tensor:
+    """Samples as images, ``(N, C, H, W)``: recordings as their firing rates."""
+    inputs = samples.inputs
+    return inputs.averages() if isinstance(inputs, SpikeTrains) else inputs
+
+
+def select(samples: Samples, which: Tensor) -> Samples:
+    """The samples that a mask or indices select, in order."""
+    indices = which.nonzero().squeeze(1) if which.dtype == torch.bool else which
+    inputs = samples.inputs
+    chosen = _select(inputs, indices) if isinstance(inputs, SpikeTrains) else inputs[indices]
+    return Samples(chosen, samples.labels[indices])
+
+
+def of_classes(dataset: Dataset, classes: Sequence[int]) -> Dataset:
+    """The samples of some classes alone, which are numbered anew in the order given."""
+    number = torch.full((len(dataset.class_names),), -1)
+    number[list(classes)] = torch.arange(len(classes))
+
+    def kept(samples: Samples) -> Samples:
+        some = select(samples, number[samples.labels] >= 0)
+        return Samples(some.inputs, number[some.labels])
+
+    names = tuple(dataset.class_names[c] for c in classes)
+    return replace(dataset, train=kept(dataset.train), test=kept(dataset.test), class_names=names)
+
+
+def with_shuffled_labels(dataset: Dataset, generator: torch.Generator) -> Dataset:
+    """The same samples, those of the training part under one another's labels."""
+    inputs, labels = dataset.train
+    order = torch.randperm(len(labels), generator=generator)
+    return replace(dataset, train=Samples(inputs, labels[order]))
+
+
+def _every_second(labels: Tensor) -> Tensor:
+    """A mask of every second sample of each class."""
+    mask = torch.zeros(len(labels), dtype=torch.bool)
+    for c in labels.unique():
+        mask[(labels == c).nonzero().squeeze(1)[::2]] = True
+    return mask
+
+
+def _select(trains: SpikeTrains, indices: Tensor) -> SpikeTrains:
+    spans = [(int(trains.recordings[i]), int(trains.recordings[i + 1])) for i in indices.tolist()]
+    bounds = [trains.frames[first : last + 1] for first, last in spans]
+    pixels = [trains.pixels[b[0] : b[-1]] for b in bounds]
+    counts = [np.diff(b) for b in bounds]
+    nothing = [np.zeros(0, np.int64)]
+    return SpikeTrains(
+        np.concatenate([trains.pixels[:0], *pixels]),
+        np.concatenate([[0], np.cumsum(np.concatenate(nothing + counts))]),
+        np.concatenate([[0], np.cumsum([last - first for first, last in spans], dtype=np.int64)]),
+        trains.shape,
+    )

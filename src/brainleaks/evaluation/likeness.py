@@ -1,0 +1,163 @@
+"""How much a reconstruction resembles real samples, whatever any classifier says.
+
+Reconstructions are compared as images (spikes as firing rates), min-max scaled one by one, with the
+samples that the target was trained on and with samples of the same classes that it never saw.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import gammaln
+from skimage.metrics import structural_similarity
+from torch import Tensor
+from torch.nn import functional
+
+#: SSIM is taken with so many samples of the class at most, those that correlate most.
+_CANDIDATES = 32
+_DEFAULT_WINDOW = 7
+_NEIGHBOURS = 5
+
+Features = Callable[[Tensor], Tensor]
+
+
+class Reference(NamedTuple):
+    """Real samples: ``images`` ``(N, C, H, W)``, ``labels`` ``(N,)``, ``features`` ``(N, F)``."""
+
+    images: Tensor
+    labels: Tensor
+    features: Tensor
+
+
+def likeness(
+    seen: Tensor,
+    features: Tensor,
+    labels: Tensor,
+    members: Reference,
+    held_out: Reference,
+    classes: int,
+) -> dict[str, Tensor]:
+    """Likeness of each reconstruction with real samples of its class, ``(B,)`` each.
+
+    A class without held-out samples has NaN where they are asked for.
+
+    Args:
+        seen: reconstructions as images ``(B, C, H, W)`` in [0, 1].
+        features: what a judge's last layer is given of them, ``(B, F)``.
+        labels: the class that each was made for.
+        members: what the target was trained on.
+        held_out: what it never saw.
+        classes: how many there are.
+
+    Returns:
+        ``identification``: share of the other classes whose most correlated member correlates less,
+        ties counted half;
+        ``reidentified``: 1 where the most correlated member of all is of the right class;
+        ``memorisation``: correlation with the nearest member less that with the nearest held-out
+        sample, both among equally many; ``nearest``: index of the class's most correlated member;
+        and, with ``_members`` and ``_held_out`` behind the name: ``correlation`` and ``ssim`` with
+        the nearest, ``mean_correlation`` with the class mean, ``feature_distance`` to the nearest
+        and ``feature_distance_5`` to the five nearest.
+    """
+    by_class = nearest_of_each_class(seen, members.images, members.labels, classes)
+    own = by_class.gather(1, labels.unsqueeze(1))
+    less, ties = (by_class < own).sum(1), (by_class == own).sum(1) - 1
+    found = {
+        "identification": (less + ties / 2) / max(1, classes - 1),
+        "reidentified": (by_class.argmax(1) == labels).float(),
+    }
+    rows = []
+    for i, label in enumerate(labels.tolist()):
+        one = slice(i, i + 1)
+        row: dict[str, float] = {}
+        sides = {"members": members, "held_out": held_out}
+        correlated = {}
+        for side, reference in sides.items():
+            chosen = (reference.labels == label).nonzero().squeeze(1)
+            values = correlations(seen[one], reference.images[chosen])[0]
+            correlated[side] = values
+            row |= _with_side(side, seen[i], features[one], reference, chosen, values)
+        chosen = (members.labels == label).nonzero().squeeze(1)
+        row["nearest"] = float(chosen[correlated["members"].argmax()]) if len(chosen) else np.nan
+        row["memorisation"] = _memorisation(*correlated.values())
+        rows.append(row)
+    found |= {key: torch.tensor([row[key] for row in rows]) for key in rows[0]}
+    return {key: value.float() for key, value in found.items()}
+
+
+def correlations(images: Tensor, others: Tensor) -> Tensor:
+    """Pearson's correlation of each image with each of the others, ``(B, N)``; 0 if flat."""
+    return _unit(images) @ _unit(others).T
+
+
+def nearest_of_each_class(
+    seen: Tensor, images: Tensor, labels: Tensor, classes: int | None = None
+) -> Tensor:
+    """The largest correlation with a sample of each class, ``(B, C)``; -1 without samples."""
+    values = correlations(seen, images)
+    best = values.new_full((len(seen), classes or int(labels.max()) + 1), -1.0)
+    return best.scatter_reduce(1, labels.to(seen.device).expand(len(seen), -1), values, "amax")
+
+
+def ssim(image: Tensor, other: Tensor) -> float:
+    """Structural similarity of two images ``(C, H, W)`` in [0, 1], channels averaged.
+
+    As scikit-image computes it, data range 1, its default window or the largest that fits.
+    """
+    first, second = image.mean(0).cpu().numpy(), other.mean(0).cpu().numpy()
+    side = min(first.shape)
+    window = min(_DEFAULT_WINDOW, side - (1 - side % 2))
+    return float(structural_similarity(first, second, data_range=1.0, win_size=window))
+
+
+def expected_maximum(values: NDArray[np.float64], drawn: int) -> float:
+    """The expected largest of ``drawn`` of the values, drawn without putting back.
+
+    The ``i``-th smallest of ``n`` is the largest of them with probability
+    ``C(i - 1, drawn - 1) / C(n, drawn)``.
+    """
+    ordered, n = np.sort(values), len(values)
+    ranks = np.arange(drawn, n + 1)
+    logs = _log_choose(ranks - 1, drawn - 1) - _log_choose(n, drawn)
+    return float(np.exp(logs) @ ordered[drawn - 1 :])
+
+
+def _with_side(
+    side: str, image: Tensor, features: Tensor, reference: Reference, chosen: Tensor, values: Tensor
+) -> dict[str, float]:
+    """One reconstruction beside the samples of its class on one side."""
+    if not len(chosen):
+        keys = ("correlation", "mean_correlation", "ssim", "feature_distance", "feature_distance_5")
+        return {f"{key}_{side}": np.nan for key in keys}
+    samples = reference.images[chosen]
+    candidates = samples[values.topk(min(_CANDIDATES, len(chosen))).indices]
+    distances = torch.cdist(features, reference.features[chosen])[0].sort().values
+    mean = samples.mean(0, keepdim=True)
+    return {
+        f"correlation_{side}": float(values.max()),
+        f"mean_correlation_{side}": float(correlations(image.unsqueeze(0), mean)),
+        f"ssim_{side}": max(ssim(image, sample) for sample in candidates),
+        f"feature_distance_{side}": float(distances[0]),
+        f"feature_distance_5_{side}": float(distances[:_NEIGHBOURS].mean()),
+    }
+
+
+def _memorisation(members: Tensor, held_out: Tensor) -> float:
+    """How much nearer the nearest member is, if both sides had equally many samples."""
+    drawn = min(len(members), len(held_out))
+    if not drawn:
+        return float("nan")
+    sides = (v.double().cpu().numpy() for v in (members, held_out))
+    near, far = (expected_maximum(side, drawn) for side in sides)
+    return near - far
+
+
+def _unit(images: Tensor) -> Tensor:
+    rows = images.flatten(1)
+    return functional.normalize(rows - rows.mean(1, keepdim=True), dim=1, eps=1e-8)
+
+
+def _log_choose(n: NDArray[np.int64] | int, k: int) -> NDArray[np.float64]:
+    return np.asarray(gammaln(np.add(n, 1)) - gammaln(k + 1) - gammaln(np.subtract(n, k) + 1))

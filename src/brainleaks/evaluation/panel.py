@@ -1,0 +1,230 @@
+"""A panel of judges of different kinds: one classifier's opinion is not evidence.
+
+A pattern that convinces one classifier and resembles nothing seldom convinces classifiers that work
+differently (Ho et al. 2025, "Uncovering the limitations of model inversion evaluation").
+"""
+
+import math
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from brainleaks.data.dataset import Samples
+from brainleaks.data.encoding import RateCode, as_images, bernoulli
+from brainleaks.data.parts import images
+from brainleaks.evaluation.judge import confidences, scale_each
+from brainleaks.evaluation.likeness import Reference, likeness, nearest_of_each_class
+from brainleaks.monitor import Monitor
+from brainleaks.networks import ConvNet, SpikingConvNet
+from brainleaks.networks.blurred import BlurredMLP
+from brainleaks.neuron import ArcTan, FastSigmoid
+from brainleaks.randomness import stream
+from brainleaks.training import Encode, Recipe, accuracy, fit
+
+#: How each judge works, in words.
+KINDS = {
+    "snn-conv": "spiking, convolutional: the protocol's evaluator",
+    "ann-conv": "ordinary, convolutional: the protocol's evaluator",
+    "blurred-mlp": "two layers on blurred images of equal contrast",
+    "nearest": "the most correlated sample, without training",
+}
+_STEPS, _LEARNING_RATE = 600, 1e-3
+_CODE = RateCode(steps=25)
+_PIECE = 500
+#: Sides that the protocol's 5 x 5 kernels are made for; smaller images get 3 x 3.
+_LARGE_SIDE = 16
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A trained classifier, or, without a network, samples to compare with.
+
+    Args:
+        name: one of :data:`KINDS`.
+        network: what was trained, in evaluation mode; ``None`` for ``nearest``.
+        reference: what it learned from, recordings for a spiking judge, else images.
+        classes: how many there are.
+    """
+
+    name: str
+    network: nn.Module | None
+    reference: Samples
+    classes: int
+
+    @property
+    def spiking(self) -> bool:
+        """Whether it sees spike trains; the others see images."""
+        return self.network is not None and bool(self.network.spiking)
+
+    def confidences(self, values: Tensor, generator: torch.Generator) -> Tensor:
+        """How much each input is of each class, ``(B, C)``.
+
+        Shares for networks; for ``nearest`` the largest correlation with a sample of the class.
+
+        Args:
+            values: spikes or their probabilities ``(T, B, channels, H, W)``, or images
+                ``(B, channels, H, W)``, which are min-max scaled first.
+            generator: draws spikes from probabilities and from images.
+        """
+        seen = scale_each(as_rates(values))
+        if self.network is None:
+            return nearest_of_each_class(
+                seen, torch.as_tensor(self.reference.inputs), self.reference.labels, self.classes
+            )
+        if not self.spiking:
+            return confidences(self.network, seen)
+        spikes = bernoulli(values, generator) if values.ndim == 5 else _CODE(seen, generator)
+        return confidences(self.network, spikes)
+
+
+def new_judge(
+    name: str, reference: Samples, input_shape: tuple[int, ...], classes: int, *, seed: int
+) -> Judge:
+    """A judge before training; its first weights are a function of seed and name."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(stream(seed, "judge", name).initial_seed())
+        network = _network(name, input_shape, classes, events=_records(reference))
+    spiking = bool(getattr(network, "spiking", False))
+    return Judge(name, network, _seen(reference, spiking=spiking), classes)
+
+
+def train(judge: Judge, *, seed: int, monitor: Monitor | None = None) -> None:
+    """Train its network in place: 600 steps of Adam, more passes where samples are few."""
+    if judge.network is None:
+        return
+    count = len(judge.reference.labels)
+    batch = max(8, min(50, count // 50))
+    recipe = Recipe(
+        learning_rate=_LEARNING_RATE,
+        batch_size=batch,
+        epochs=math.ceil(_STEPS / math.ceil(count / batch)),
+        gradient_clip=1.0 if judge.spiking else None,
+    )
+    fit(
+        judge.network,
+        judge.reference,
+        recipe,
+        encode=_encode(judge),
+        generator=stream(seed, "judge", judge.name, "training"),
+        monitor=monitor,
+    )
+
+
+def recognition(judge: Judge, samples: Samples, *, seed: int) -> float:
+    """Share of samples that the judge recognises."""
+    seen = _seen(samples, spiking=judge.spiking)
+    if judge.network is None:
+        named = judge.confidences(torch.as_tensor(seen.inputs), stream(seed)).argmax(1)
+        return float((named == seen.labels).double().mean())
+    return accuracy(
+        judge.network,
+        seen,
+        encode=_encode(judge),
+        readout="membrane",
+        generator=stream(seed, "judge", judge.name, "test"),
+    )
+
+
+class References(NamedTuple):
+    """The real samples that reconstructions are compared with."""
+
+    members: Reference
+    held_out: Reference
+
+
+def references(judges: list[Judge], members: Samples, held_out: Samples) -> References:
+    """Real samples as images, and as the convolutional judge of images sees them."""
+    found = []
+    for samples in (members, held_out):
+        seen = scale_each(images(samples))
+        found.append(Reference(seen, samples.labels, features(judges, seen)))
+    return References(*found)
+
+
+def features(judges: list[Judge], seen: Tensor) -> Tensor:
+    """What the last layer of the convolutional judge of images is given of each, ``(B, F)``."""
+    (network,) = (j.network for j in judges if isinstance(j.network, ConvNet))
+    caught: list[Tensor] = []
+    hook = network.fc1.register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0]))
+    device = next(network.parameters()).device
+    try:
+        with torch.no_grad():
+            for piece in seen.split(_PIECE):
+                network(piece.to(device))
+    finally:
+        hook.remove()
+    return torch.cat(caught).cpu()
+
+
+def scores(
+    judges: list[Judge], values: Tensor, labels: Tensor, references: References, *, seed: int
+) -> dict[str, Tensor]:
+    """What each judge says of each reconstruction, and how much it resembles real samples.
+
+    Args:
+        judges: the panel.
+        values: ``(T, B, channels, H, W)`` or ``(B, channels, H, W)``.
+        labels: ``(B,)``, the class that each was made for.
+        references: real samples.
+        seed: decides the spikes that are drawn.
+
+    Returns:
+        ``(B,)`` each: ``labels``; ``named:JUDGE``, the class that a judge names;
+        ``confidence:JUDGE``, how much it thinks it is the right one; and all of
+        :func:`~brainleaks.evaluation.likeness.likeness`.
+    """
+    found = {"labels": labels}
+    for judge in judges:
+        matrix = judge.confidences(values, stream(seed, "scores", judge.name, device=values.device))
+        matrix = matrix.cpu()
+        found[f"named:{judge.name}"] = matrix.argmax(1)
+        found[f"confidence:{judge.name}"] = matrix.gather(1, labels.unsqueeze(1)).squeeze(1)
+    seen = scale_each(as_rates(values)).cpu()
+    members, held_out = references
+    classes = judges[0].classes
+    found |= likeness(seen, features(judges, seen), labels, members, held_out, classes)
+    return found
+
+
+def as_rates(values: Tensor) -> Tensor:
+    """Spikes or their probabilities as rates, ``(B, channels, H, W)``; images as they are."""
+    return values.mean(0) if values.ndim == 5 else values
+
+
+def with_network_on(judge: Judge, device: str) -> Judge:
+    """The same judge on a device."""
+    return judge if judge.network is None else replace(judge, network=judge.network.to(device))
+
+
+def _network(
+    name: str, input_shape: tuple[int, ...], classes: int, *, events: bool
+) -> nn.Module | None:
+    large = min(input_shape[1:]) >= _LARGE_SIDE
+    kernel, padding = (5, 0) if large else (3, 1)
+    if name == "snn-conv":
+        beta, surrogate = (0.8, ArcTan(1.5)) if events else (0.7, FastSigmoid(40))
+        return SpikingConvNet(
+            input_shape, classes, kernel=kernel, padding=padding, beta=beta, surrogate=surrogate
+        )
+    if name == "ann-conv":
+        return ConvNet(input_shape, classes, kernel=kernel, padding=padding)
+    return BlurredMLP(input_shape, classes) if name == "blurred-mlp" else None
+
+
+def _records(samples: Samples) -> bool:
+    return not isinstance(samples.inputs, Tensor)
+
+
+def _seen(samples: Samples, *, spiking: bool) -> Samples:
+    """Samples as a spiking judge sees them, recordings where they are some, or as the others do."""
+    return samples if spiking else Samples(images(samples), samples.labels)
+
+
+def _encode(judge: Judge) -> Encode:
+    if not judge.spiking:
+        return lambda inputs, generator: scale_each(inputs)
+    if _records(judge.reference):
+        return as_images
+    return lambda inputs, generator: _CODE(scale_each(inputs), generator)

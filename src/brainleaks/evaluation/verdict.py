@@ -1,0 +1,179 @@
+"""One line at the end: does this model leak what it was trained on?"""
+
+from collections.abc import Mapping
+from typing import Literal, TypedDict
+
+from brainleaks.evaluation.controls import NEGATIVE, Control
+from brainleaks.evaluation.statistics import Difference, interval, paired
+
+#: What the verdict is read from: the panel's opinion, and likeness, which no classifier decides.
+DECISIVE = ("panel", "identification")
+#: A judge whose accuracy is less than half way from chance to certainty does not count.
+_HALF_WAY = 0.5
+_FEWEST_JUDGES, _FEWEST_CLASSES = 3, 5
+#: An excess over the controls that is worth knowing of.
+_MATERIAL = 0.25
+
+#: One value a cluster, by metric.
+Scores = Mapping[str, list[float]]
+#: The scores of an attack's controls, on the same clusters.
+Controls = Mapping[Control, Scores]
+
+
+class Verdict(TypedDict):
+    """The verdict, for which attack, what leaks, and why, as sentences.
+
+    ``content`` says what a leak is of: ``"members"`` if reconstructions are nearer to the training
+    samples themselves than to others of their classes, else ``"class-typical"``; ``None`` where
+    no leak is found.
+    """
+
+    verdict: Literal["leak", "no leak shown", "inconclusive"]
+    attack: str | None
+    content: Literal["members", "class-typical"] | None
+    sentence: str
+    reasons: list[str]
+
+
+def bar(classes: int) -> float:
+    """The least test accuracy of a judge that counts."""
+    chance = 1 / classes
+    return chance + _HALF_WAY * (1 - chance)
+
+
+def verdict(
+    attacks: Mapping[str, Scores],
+    controls: Mapping[str, Controls],
+    *,
+    sound_judges: int,
+    classes: int,
+) -> Verdict:
+    """Decide by the paired differences to the negative controls.
+
+    ``leak``: some attack's panel accuracy and identification exceed those of every negative
+    control, the lower end of each difference's interval being above 0. ``no leak shown``: for every
+    attack, one of the two exceeds its strongest negative control by less than 0.25, the upper end
+    of the interval being below that. ``inconclusive``: anything else, and wherever fewer than
+    three judges reach the bar, there are fewer than five classes, or a negative control is missing.
+
+    Args:
+        attacks: each attack's scores.
+        controls: each attack's controls, and their scores on the same clusters.
+        sound_judges: how many judges reach the :func:`bar`.
+        classes: how many classes were attacked.
+    """
+    lacking = _lacking(controls, sound_judges, classes)
+    if lacking:
+        return _said("inconclusive", lacking)
+    excesses = {name: _excess(scores, controls[name]) for name, scores in attacks.items()}
+    leaking = {name: _least(e) for name, e in excesses.items() if _exceeds_all(e)}
+    if leaking:
+        attack = max(leaking, key=lambda name: leaking[name])
+        content = _content(attacks[attack], controls[attack])
+        return _said("leak", _why(excesses), attack=attack, content=content)
+    if all(_immaterial(e) for e in excesses.values()):
+        return _said("no leak shown", _why(excesses))
+    return _said("inconclusive", _why(excesses))
+
+
+_Excess = dict[tuple[str, str], Difference]
+
+
+def _lacking(controls: Mapping[str, Controls], sound_judges: int, classes: int) -> list[str]:
+    """What a verdict needs and is not there."""
+    found = []
+    if sound_judges < _FEWEST_JUDGES:
+        found.append(
+            f"{sound_judges} of the judges recognise real data well enough (test accuracy of at "
+            f"least {bar(classes):.2f}); a verdict needs {_FEWEST_JUDGES}."
+        )
+    if classes < _FEWEST_CLASSES:
+        found.append(
+            f"There are {classes} classes; a verdict needs {_FEWEST_CLASSES}, as classes are what "
+            "its intervals are over."
+        )
+    missing = [c for c in NEGATIVE if any(c not in have for have in controls.values())]
+    if missing:
+        found.append(f"Controls that a verdict needs were not run: {', '.join(missing)}.")
+    return found
+
+
+def _excess(scores: Scores, controls: Controls) -> _Excess:
+    """What an attack has over each negative control."""
+    found: _Excess = {}
+    for metric in DECISIVE:
+        for control in NEGATIVE:
+            difference = paired(scores[metric], controls[control][metric])
+            if difference is not None:
+                found[metric, control] = difference
+    return found
+
+
+def _exceeds_all(excess: _Excess) -> bool:
+    return bool(excess) and all(difference["low"] > 0 for difference in excess.values())
+
+
+def _least(excess: _Excess) -> float:
+    return min(difference["difference"] for difference in excess.values())
+
+
+def _immaterial(excess: _Excess) -> bool:
+    return any(
+        _strongest(excess, metric)[1]["high"] < _MATERIAL
+        for metric in DECISIVE
+        if any(m == metric for m, _ in excess)
+    )
+
+
+def _strongest(excess: _Excess, metric: str) -> tuple[str, Difference]:
+    """The control that comes nearest to the attack, or beats it by most."""
+    of_metric = {control: d for (m, control), d in excess.items() if m == metric}
+    name = min(of_metric, key=lambda control: of_metric[control]["difference"])
+    return name, of_metric[name]
+
+
+def _content(scores: Scores, controls: Controls) -> Literal["members", "class-typical"]:
+    """Whether the reconstructions are of the samples themselves, beyond what the parts differ in.
+
+    A target that was trained without the class cannot have memorised its members: what it shows
+    is how the two parts of the data differ.
+    """
+    own = interval(scores["memorisation"])
+    beyond = paired(scores["memorisation"], controls["without-class"]["memorisation"])
+    memorised = own["low"] is not None and own["low"] > 0 and beyond is not None
+    return "members" if memorised and beyond["low"] > 0 else "class-typical"  # type: ignore[index]
+
+
+def _why(excesses: Mapping[str, _Excess]) -> list[str]:
+    names = {"panel": "the panel's accuracy", "identification": "identification"}
+    reasons = []
+    for attack, excess in excesses.items():
+        for metric in DECISIVE:
+            control, d = _strongest(excess, metric)
+            reasons.append(
+                f"{attack}: {names[metric]} exceeds the strongest negative control ({control}) by "
+                f"{d['difference']:.3f}, interval {d['low']:.3f} to {d['high']:.3f}."
+            )
+    return reasons
+
+
+def _said(
+    word: Literal["leak", "no leak shown", "inconclusive"],
+    reasons: list[str],
+    *,
+    attack: str | None = None,
+    content: Literal["members", "class-typical"] | None = None,
+) -> Verdict:
+    sentences = {
+        "no leak shown": "No leak shown: no attack gets beyond what the negative controls get.",
+        "inconclusive": "Inconclusive: the evidence decides neither way.",
+    }
+    shown = {
+        "members": "the training samples themselves",
+        "class-typical": "what is typical of the classes; that single training samples are "
+        "memorised is not shown",
+    }
+    sentence = sentences.get(word) or (
+        f"Leak: {attack} recovers {shown[content or 'class-typical']}."
+    )
+    return Verdict(verdict=word, attack=attack, content=content, sentence=sentence, reasons=reasons)

@@ -1,0 +1,132 @@
+"""What a trial's scores amount to, as JSON: means, intervals, tests."""
+
+import itertools
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from brainleaks.evaluation.controls import NEGATIVE, Control
+from brainleaks.evaluation.statistics import CONFIDENCE, agreement, holm, interval, paired
+from brainleaks.evaluation.verdict import DECISIVE
+
+#: Scores that are no measure of a reconstruction's quality.
+_NOT_MEASURES = ("labels", "nearest")
+#: What attacks are compared by, one against the other.
+_COMPARED = (*DECISIVE, "ssim_members", "correlation_members")
+
+#: Scores of each reconstruction, ``(B,)``, as the panel's stage gives them.
+Scores = dict[str, Tensor]
+#: Their means over each class's reconstructions: one value a class.
+Clusters = dict[str, list[float]]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one attack made, and what its controls made, in the eyes of all judges."""
+
+    attack: str
+    scores: Scores
+    clusters: Clusters
+    controls: dict[Control, Clusters]
+
+    @property
+    def strongest(self) -> Control | None:
+        """The negative control that does best by what the verdict is read from."""
+        negative = [c for c in self.controls if c in NEGATIVE]
+
+        def reached(control: Control) -> float:
+            scores = self.controls[control]
+            return sum(math.fsum(scores.get(metric, [0.0])) for metric in DECISIVE)
+
+        return max(negative, key=reached, default=None)
+
+
+def clusters(scores: Scores, sound: list[str], classes: int) -> Clusters:
+    """The mean of each score over each class's reconstructions.
+
+    ``attack_accuracy:JUDGE`` is the share that a judge takes for the right class, and ``panel`` the
+    mean of that over the ``sound`` judges; it is not there if there are none.
+    """
+    labels = scores["labels"]
+    measures: dict[str, Tensor] = {}
+    for key, value in scores.items():
+        if key.startswith("named:"):
+            judge = key.removeprefix("named:")
+            measures[f"attack_accuracy:{judge}"] = (value == labels).double()
+        elif key not in _NOT_MEASURES:
+            measures[key] = value.double()
+    if sound:
+        opinions = [measures[f"attack_accuracy:{judge}"] for judge in sound]
+        measures["panel"] = torch.stack(opinions).mean(0)
+    return {
+        key: [float(value[labels == c].mean()) for c in range(classes)]
+        for key, value in measures.items()
+    }
+
+
+def likeness(finding: Finding) -> dict[str, Any]:
+    """One attack's measures, and how far the judges agree on what they see."""
+    named = [value for key, value in finding.scores.items() if key.startswith("named:")]
+    return {
+        "reconstructions": len(finding.scores["labels"]),
+        "strongest_control": finding.strongest,
+        "agreement": agreement(torch.stack(named, 1).long().numpy()),
+        "metrics": measured(finding.clusters),
+    }
+
+
+def controls_table(findings: list[Finding]) -> list[dict[str, Any]]:
+    """The same measures of each attack's controls."""
+    return [
+        {
+            "attack": finding.attack,
+            "control": control,
+            "negative": control in NEGATIVE,
+            "metrics": measured(scores),
+        }
+        for finding in findings
+        for control, scores in finding.controls.items()
+    ]
+
+
+def measured(found: Clusters) -> dict[str, Any]:
+    """Each measure's mean, interval, and value by class; ``None`` where nothing was measured."""
+    return {
+        key: {**interval(values), "by_class": [v if math.isfinite(v) else None for v in values]}
+        for key, values in found.items()
+    }
+
+
+def statistics(findings: list[Finding]) -> dict[str, Any]:
+    """Paired tests of each attack against its negative controls, and of attacks with one another.
+
+    P-values are corrected together, after Holm.
+    """
+    tests = []
+    for finding in findings:
+        for control in (c for c in finding.controls if c in NEGATIVE):
+            beside = finding.controls[control]
+            tests += compare(finding.attack, finding.clusters, control, beside, DECISIVE)
+    for first, second in itertools.combinations(findings, 2):
+        tests += compare(first.attack, first.clusters, second.attack, second.clusters, _COMPARED)
+    corrected = holm([test["p"] for test in tests])
+    return {
+        "confidence": CONFIDENCE,
+        "clusters": "classes",
+        "tests": [{**test, "p_holm": p} for test, p in zip(tests, corrected, strict=True)],
+    }
+
+
+def compare(
+    first: str, a: Clusters, second: str, b: Clusters, metrics: tuple[str, ...]
+) -> list[dict[str, Any]]:
+    """Paired differences of two lists of clusters, where both were measured."""
+    found = []
+    for metric in metrics:
+        difference = paired(a[metric], b[metric]) if metric in a and metric in b else None
+        if difference is not None:
+            found.append({"metric": metric, "first": first, "second": second, **difference})
+    return found

@@ -1,0 +1,231 @@
+"""The stages of a study, each kept in the store under the hash of what determines it."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from brainleaks.attacks import Attack
+from brainleaks.data import Dataset
+from brainleaks.data.encoding import as_images
+from brainleaks.data.parts import Parts
+from brainleaks.evaluation import Judgement
+from brainleaks.evaluation.panel import Judge, References, new_judge, with_network_on
+from brainleaks.monitor import Monitor
+from brainleaks.study import stages
+from brainleaks.study.config import Model, Study
+from brainleaks.study.store import Artefact, Recorder, Store, environment
+from brainleaks.study.tensors import Weights, load_weights, weights_digest
+from brainleaks.target import Target
+
+
+@dataclass
+class Trained:
+    """A trained network, with what is reported of it and what determines it."""
+
+    name: str
+    network: nn.Module
+    facts: dict[str, Any]
+    key: dict[str, Any]
+
+
+@dataclass
+class Reconstruction:
+    """One attack's result: ``(T, C, channels, H, W)`` spikes or ``(C, channels, H, W)`` images."""
+
+    name: str
+    values: Tensor
+    facts: dict[str, Any]
+    key: dict[str, Any]
+    judgements: dict[str, Judgement]
+
+
+@dataclass
+class PanelJudge:
+    """A judge, with what is reported of it and what determines it."""
+
+    judge: Judge
+    facts: dict[str, Any]
+    key: dict[str, Any]
+
+
+class Road:
+    """The stages of one study, each under the hash of what determines it."""
+
+    def __init__(
+        self, study: Study, seed: int, dataset: Dataset, device: str, store: Store
+    ) -> None:
+        self.study, self.seed, self.dataset = study, seed, dataset
+        self.device, self.store = device, store
+        self.encode = study.encoding or as_images
+
+    def train(self, name: str, model: Model, dataset: Dataset | None = None) -> Trained:
+        """Train one network, or load it; by default on the study's data."""
+        dataset = dataset or self.dataset
+        network = self._new(name, model, dataset)
+        config, recipe = model.network, model.training
+
+        def make(monitor: Monitor) -> Artefact:
+            common: Any = {"encode": self.encode, "name": name, "seed": self.seed}
+            stages.train(network, recipe, dataset.train, **common, monitor=monitor)
+            facts = stages.measure(network, config, recipe, dataset, **common)
+            return Artefact(dict(network.state_dict()), facts)
+
+        key = self._network_key(name, dataset, model=model.model_dump(mode="json"))
+        artefact = self.store.get_or_make(f"train:{name}", key, make)
+        network.load_state_dict(artefact.tensors)
+        return Trained(name, network.eval(), artefact.facts, key)
+
+    def untrained(self, name: str, model: Model) -> Trained:
+        """A network with its first weights."""
+        key = self._network_key(name, self.dataset, untrained=model.network.model_dump(mode="json"))
+        return Trained(name, self._new(name, model, self.dataset).eval(), {}, key)
+
+    def load_target(self, weights: Weights) -> Trained:
+        """The target with the weights of a file, measured as a trained one is."""
+        name, config, recipe = "target", self.study.target.network, self.study.target.training
+        network = self._new(name, self.study.target, self.dataset).eval()
+        load_weights(network, weights.path, weights.tensors)
+
+        def make(monitor: Monitor) -> Artefact:
+            common: Any = {"encode": self.encode, "name": name, "seed": self.seed}
+            return Artefact({}, stages.measure(network, config, recipe, self.dataset, **common))
+
+        key = self._network_key(
+            name,
+            self.dataset,
+            network=config.model_dump(mode="json"),
+            weights=weights_digest(network),
+            batch_size=recipe.batch_size,
+        )
+        facts = self.store.get_or_make(f"measure:{name}", key, make).facts
+        return Trained(name, network, facts | {"weights": weights.origin}, key)
+
+    def attack(
+        self, name: str, attack: Attack, target: Trained, evaluators: list[Trained]
+    ) -> Reconstruction:
+        """Attack every class, and have each evaluator judge the result."""
+        artefact, key = self.invert(name, attack, target)
+        values = artefact.tensors["reconstruction"].to(self.device)
+        judgements = {e.name: self._judge(key, values, e) for e in evaluators}
+        return Reconstruction(name, values, artefact.facts, key, judgements)
+
+    def invert(
+        self, name: str, attack: Attack, target: Trained, classes: int | None = None
+    ) -> tuple[Artefact, dict[str, Any]]:
+        """One reconstruction for each of a target's classes, and what determines it."""
+        key = {
+            "attack": asdict(attack),
+            "name": name,
+            "target": target.key,
+            "environment": self._environment(stages.attack_all, attack),
+        }
+
+        def make(monitor: Recorder) -> Artefact:
+            shape = self.dataset.input_shape
+            known = classes or len(self.dataset.class_names)
+            view = Target(target.network, input_shape=shape, classes=known)
+            monitor.count_queries(view)
+            values = stages.attack_all(attack, view, name=name, seed=self.seed, monitor=monitor)
+            return Artefact({"reconstruction": values}, {"queries": view.queries})
+
+        return self.store.get_or_make(f"attack:{name}", key, make), key
+
+    def judge(self, name: str, parts: Parts) -> PanelJudge:
+        """Train one judge of the panel on what it may learn from, or load it."""
+        classes, shape = len(self.dataset.class_names), self.dataset.input_shape
+        judge = new_judge(name, parts.learn, shape, classes, seed=self.seed)
+        judge = with_network_on(judge, self.device)
+        key = {
+            "judge": name,
+            "data": self.dataset.fingerprint,
+            "seed": self.seed,
+            "environment": self._environment(stages.train_judge),
+        }
+
+        def make(monitor: Monitor) -> Artefact:
+            facts = stages.train_judge(judge, parts.held_out, seed=self.seed, monitor=monitor)
+            return Artefact(dict(judge.network.state_dict()) if judge.network else {}, facts)
+
+        artefact = self.store.get_or_make(f"judge:{name}", key, make)
+        if judge.network is not None:
+            judge.network.load_state_dict(artefact.tensors)
+            judge.network.eval()
+        return PanelJudge(judge, artefact.facts, key)
+
+    def score(
+        self,
+        name: str,
+        made_of: dict[str, Any],
+        reconstructions: Callable[[], tuple[Tensor, Tensor]],
+        panel: list[PanelJudge],
+        references: Callable[[], References],
+    ) -> dict[str, Tensor]:
+        """What the panel and the likeness say of each of some reconstructions, ``(B,)`` each.
+
+        Args:
+            name: what is judged, as progress shows it.
+            made_of: what determines the reconstructions.
+            reconstructions: gives them, and the class that each was made for.
+            panel: the judges.
+            references: gives the real samples to compare with.
+        """
+        key = {
+            "scored": made_of,
+            "panel": [judge.key for judge in panel],
+            "environment": self._environment(stages.score_all),
+        }
+
+        def make(monitor: Monitor) -> Artefact:
+            values, labels = reconstructions()
+            judges = [item.judge for item in panel]
+            scores = stages.score_all(
+                judges, values, labels, references(), seed=self.seed, monitor=monitor
+            )
+            return Artefact(scores)
+
+        return self.store.get_or_make(f"score:{name}", key, make).tensors
+
+    def _judge(self, attack_key: dict[str, Any], values: Tensor, evaluator: Trained) -> Judgement:
+        name, draws = evaluator.name, self.study.draws
+        key = {
+            "attack": attack_key,
+            "evaluator": evaluator.key,
+            "draws": draws,
+            "environment": self._environment(stages.judge_all),
+        }
+
+        def make(monitor: Monitor) -> Artefact:
+            judgement = stages.judge_all(
+                evaluator.network, values, draws=draws, name=name, seed=self.seed, monitor=monitor
+            )
+            facts = {"metrics": judgement.metrics, "draws": judgement.draws}
+            return Artefact({"matrix": judgement.matrix}, facts)
+
+        artefact = self.store.get_or_make(f"judge:{name}", key, make)
+        facts = artefact.facts
+        return Judgement(facts["metrics"], artefact.tensors["matrix"], facts["draws"])
+
+    def _network_key(self, name: str, dataset: Dataset, **made_of: Any) -> dict[str, Any]:
+        """What determines a network and what is measured of it; ``made_of`` is its own part."""
+        encoding = self.study.encoding
+        return {
+            **made_of,
+            "name": name,
+            "encoding": asdict(encoding) if encoding else None,
+            "data": dataset.fingerprint,
+            "seed": self.seed,
+            "environment": self._environment(stages.train, self.encode),
+        }
+
+    def _environment(self, *code: object) -> dict[str, Any]:
+        """The environment of a stage that these functions or objects compute."""
+        owners = [item if inspect.isfunction(item) else type(item) for item in code]
+        return environment(self.device, *(owner.__module__ for owner in owners))
+
+    def _new(self, name: str, model: Model, dataset: Dataset) -> nn.Module:
+        return stages.new_network(
+            model.network, dataset, name=name, seed=self.seed, device=self.device
+        )

@@ -1,0 +1,217 @@
+"""The judgement of a run beyond the protocol's metrics: panel, likeness, controls, verdict."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from brainleaks.attacks import Attack
+from brainleaks.data import Dataset
+from brainleaks.data.encoding import bernoulli
+from brainleaks.data.parts import Parts, images, of_classes, parts, with_shuffled_labels
+from brainleaks.evaluation.controls import Control, class_means, nearest_known, noise
+from brainleaks.evaluation.judge import confidences, scale_each
+from brainleaks.evaluation.metrics import metrics
+from brainleaks.evaluation.panel import KINDS, References, as_rates, references
+from brainleaks.evaluation.verdict import bar, verdict
+from brainleaks.randomness import stream
+from brainleaks.study.findings import (
+    Clusters,
+    Finding,
+    Scores,
+    clusters,
+    controls_table,
+    likeness,
+    statistics,
+)
+from brainleaks.study.road import PanelJudge, Reconstruction, Road, Trained
+from brainleaks.study.store import Artefact
+
+
+@dataclass
+class Trial:
+    """What the trial of a run found: JSON under each key, and pictures as evidence.
+
+    ``evidence`` has, for each attack, ``ATTACK.nearest``: the training samples that its
+    reconstructions resemble most, and ``ATTACK.control``: what its strongest negative control
+    made; images ``(C, channels, H, W)`` in [0, 1].
+    """
+
+    facts: dict[str, Any]
+    evidence: dict[str, Tensor]
+
+
+def hold(road: Road, target: Trained, reconstructions: list[Reconstruction]) -> Trial:
+    """Judge a run's reconstructions by the panel, beside their controls."""
+    return _Trial(road, target, reconstructions).hold()
+
+
+class _Trial:
+    """The data of one trial, and its steps in order."""
+
+    def __init__(self, road: Road, target: Trained, reconstructions: list[Reconstruction]) -> None:
+        self.road, self.target, self.reconstructions = road, target, reconstructions
+        self.dataset: Dataset = road.dataset
+        self.classes = len(self.dataset.class_names)
+        self.controls = road.study.judging.controls
+        self.parts: Parts = parts(self.dataset)
+        self.panel: list[PanelJudge] = []
+
+    def hold(self) -> Trial:
+        self.panel = [self.road.judge(name, self.parts) for name in KINDS]
+        found: list[Finding] = []
+        evidence: dict[str, Tensor] = {}
+        for item in self.reconstructions:
+            scores = self._score_attack(item)
+            controls = {c: self._clusters(self._score_control(c, item)) for c in self.controls}
+            finding = Finding(item.name, scores, self._clusters(scores), controls)
+            found.append(finding)
+            if (control := finding.strongest) is not None:
+                evidence |= self._evidence(item, scores, control)
+        decided = verdict(
+            {finding.attack: finding.clusters for finding in found},
+            {finding.attack: finding.controls for finding in found},
+            sound_judges=len(self._sound),
+            classes=self.classes,
+        )
+        views = {item.name: self._target_view(item) for item in self.reconstructions}
+        facts = {
+            "judges": self._judges(),
+            "likeness": {f.attack: {**likeness(f), "target": views[f.attack]} for f in found},
+            "controls": controls_table(found),
+            "statistics": statistics(found),
+            "verdict": dict(decided),
+        }
+        return Trial(facts, evidence)
+
+    def _score_attack(self, item: Reconstruction) -> Scores:
+        attack = self.road.study.attacks[item.name]
+        repeats = self.road.study.judging.reconstructions if _draws(attack) else 1
+        each = [self._score(item.name, {"attack": item.key}, lambda: item.values)]
+        for i in range(1, repeats):
+            again, key = self.road.invert(f"{item.name}#{i + 1}", attack, self.target)
+            each.append(self._score(item.name, {"attack": key}, _made(again)))
+        return {name: torch.cat([scores[name] for scores in each]) for name in each[0]}
+
+    def _score_control(self, control: Control, item: Reconstruction) -> Scores:
+        values, key = self._control(control, item)
+        return self._score(f"{item.name} {control}", {"control": control, **key}, values)
+
+    def _control(
+        self, control: Control, item: Reconstruction
+    ) -> tuple[Callable[[], Tensor], dict[str, Any]]:
+        """One control's reconstructions, and what determines them."""
+        spiking, seed = self.road.study.spiking, self.road.seed
+        if control == "noise":
+            return lambda: noise(item.values, spiking=spiking, seed=seed), {"of": item.key}
+        if control == "class-mean":
+            steps = len(item.values) if spiking else None
+            key = {"steps": steps, "data": self.dataset.fingerprint}
+            return lambda: class_means(self.parts.held_out, self.classes, steps), key
+        attack = self.road.study.attacks[item.name]
+        if control == "without-class":
+            return self._without_class(item.name, attack)
+        target = self._control_target(control)
+        made, key = self.road.invert(f"{item.name} {control}", attack, target)
+        return _made(made), {"attack": key}
+
+    def _control_target(self, control: Control) -> Trained:
+        model = self.road.study.target
+        if control == "untrained":
+            return self.road.untrained("control-untrained", model)
+        generator = stream(self.road.seed, "shuffled labels")
+        shuffled = with_shuffled_labels(self.dataset, generator)
+        return self.road.train("control-shuffled-labels", model, shuffled)
+
+    def _without_class(
+        self, name: str, attack: Attack
+    ) -> tuple[Callable[[], Tensor], dict[str, Any]]:
+        """Two targets, each trained on every second class and asked for the others."""
+        made, keys = [], []
+        places: dict[int, tuple[int, int]] = {}
+        means = class_means(self.parts.members, self.classes, None)
+        for fold in range(2):
+            known = list(range(fold, self.classes, 2))
+            unknown = list(range(1 - fold, self.classes, 2))
+            some, model = of_classes(self.dataset, known), self.road.study.target
+            target = self.road.train(f"control-half-{fold + 1}", model, some)
+            asked = f"{name} without-class-{fold + 1}"
+            inverted, key = self.road.invert(asked, attack, target, len(known))
+            made.append(inverted.tensors["reconstruction"])
+            keys.append(key)
+            nearest = nearest_known(means, known, unknown)
+            places |= {c: (fold, place) for c, place in zip(unknown, nearest, strict=True)}
+        axis = 1 if self.road.study.spiking else 0
+
+        def values() -> Tensor:
+            found = [places[c] for c in range(self.classes)]
+            return torch.stack([made[fold].select(axis, place) for fold, place in found], axis)
+
+        return values, {"attacks": keys, "data": self.dataset.fingerprint}
+
+    def _score(self, name: str, key: dict[str, Any], values: Callable[[], Tensor]) -> Scores:
+        def made() -> tuple[Tensor, Tensor]:
+            return values().to(self.road.device), torch.arange(self.classes)
+
+        return self.road.score(name, key, made, self.panel, lambda: self._references)
+
+    @cached_property
+    def _references(self) -> References:
+        judges = [item.judge for item in self.panel]
+        return references(judges, self.parts.members, self.parts.held_out)
+
+    def _clusters(self, scores: Scores) -> Clusters:
+        return clusters(scores, self._sound, self.classes)
+
+    @property
+    def _sound(self) -> list[str]:
+        """The judges that recognise real data well enough to count."""
+        least = bar(self.classes)
+        return [p.judge.name for p in self.panel if p.facts["test_accuracy"] >= least]
+
+    def _judges(self) -> list[dict[str, Any]]:
+        learned = "held-out data" if self.parts.disjoint else "the target's training data"
+        return [
+            {
+                "name": item.judge.name,
+                "kind": KINDS[item.judge.name],
+                "learned_from": learned,
+                "samples": len(self.parts.learn.labels),
+                "test_accuracy": item.facts["test_accuracy"],
+                "counts": item.judge.name in self._sound,
+                "seconds": item.facts["seconds"],
+            }
+            for item in self.panel
+        ]
+
+    def _target_view(self, item: Reconstruction) -> dict[str, float]:
+        """What the attacked network itself says; it is no judge."""
+        spikes = item.values
+        if self.road.study.spiking:
+            spikes = bernoulli(spikes, stream(self.road.seed, "own view", device=spikes.device))
+        found = metrics(confidences(self.target.network, spikes))
+        return {key: found[key] for key in ("attack_accuracy", "confidence")}
+
+    def _evidence(
+        self, item: Reconstruction, scores: Scores, strongest: Control
+    ) -> dict[str, Tensor]:
+        nearest = scores["nearest"][: self.classes].long()
+        values, _ = self._control(strongest, item)
+        return {
+            f"{item.name}.nearest": scale_each(images(self.parts.members)[nearest]),
+            f"{item.name}.control": scale_each(as_rates(values())).cpu(),
+        }
+
+
+def _made(artefact: Artefact) -> Callable[[], Tensor]:
+    return lambda: artefact.tensors["reconstruction"]
+
+
+def _draws(attack: Attack) -> bool:
+    """Whether an attack draws at random: the others can be called without a generator."""
+    call = inspect.signature(type(attack).__call__)
+    return call.parameters["generator"].default is inspect.Parameter.empty
