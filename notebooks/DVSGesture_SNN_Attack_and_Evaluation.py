@@ -29,7 +29,7 @@
 # %% tags=["parameters"]
 PRESET = "dvsgesture-clips"
 SEED = 0
-SETTINGS = ()  # changes to the preset, such as ("attacks.brainleaks-v1.iterations=10",)
+SETTINGS = ("judging=null",)  # changes to the preset: here, the paper's evaluators judge alone
 
 # %%
 from textwrap import fill

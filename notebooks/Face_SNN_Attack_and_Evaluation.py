@@ -28,7 +28,7 @@
 # %% tags=["parameters"]
 PRESET = "faces-snn"
 SEED = 0
-SETTINGS = ()  # changes to the preset, such as ("attacks.brainleaks-v1.iterations=25",)
+SETTINGS = ("judging=null",)  # changes to the preset: here, the paper's evaluators judge alone
 
 # %%
 from IPython.display import Image, Markdown

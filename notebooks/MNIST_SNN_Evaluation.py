@@ -26,7 +26,7 @@
 # %% tags=["parameters"]
 PRESET = "mnist-snn"
 SEED = 0
-SETTINGS = ()  # changes to the preset; the same as in MNIST_SNN_Attack, or it is another run
+SETTINGS = ("judging=null",)  # changes to the preset: here, the paper's evaluators judge alone
 
 # %%
 import torch

@@ -15,6 +15,7 @@ def settings(preset: str) -> tuple[str, ...]:
     study = load_study(preset)
     return (
         "draws=2",
+        "judging=null",
         "target.network.hidden=60",
         "target.training.epochs=2",
         *(f"{field}" for field in _inputs(study)),

@@ -22,6 +22,7 @@ QUICK = [
     "--set", "target.training.learning_rate=0.01",
     "--set", "evaluators.snn-conv.training.epochs=2",
     "--set", "draws=20",
+    "--set", "judging=null",
 ]  # fmt: skip
 
 

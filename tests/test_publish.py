@@ -15,6 +15,7 @@ QUICK = (
     "target.training.epochs=2",
     "evaluators.snn-conv.training.epochs=1",
     "draws=5",
+    "judging=null",
     "subset={train: 300, test: 60}",
     "printed.attacks.brainleaks-v1={attack_accuracy: 0.123, top3_accuracy: 1, confidence: 1, "
     "daa: 1}",

@@ -13,6 +13,8 @@ from brainleaks.study.paper import Paper, left_out, paper
 
 #: Stands for all presets of the paper's study.
 PAPER = "paper"
+#: The paper's study is the protocol alone, whose only judges are its evaluators.
+_PROTOCOL = ("judging=null",)
 
 
 def publish(
@@ -56,6 +58,7 @@ def publish(
     if name == PAPER:
         if settings:
             raise InputError("--set: the paper's study has no fields of its own; set a preset's.")
+        settings = _PROTOCOL
         studies, missing = _at_hand(whole, data_dir)
         for preset, reason in missing.items():
             say(f"left out: {preset}: {reason}")
@@ -86,7 +89,7 @@ def _at_hand(whole: Paper, data_dir: Path | None) -> tuple[list[Study], dict[str
     """The studies whose data is at hand, and why the others are left out."""
     store = Store()
     reasons = {cell.preset: left_out(cell.preset, data_dir, store) for cell in whole.cells}
-    studies = [load_study(preset) for preset, reason in reasons.items() if reason is None]
+    studies = [load_study(p, _PROTOCOL) for p, reason in reasons.items() if reason is None]
     if not studies:
         raise InputError(
             "no data set of the paper is at hand; 'brainleaks data fetch mnist' gets one."

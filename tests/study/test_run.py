@@ -22,9 +22,11 @@ QUICK = (
     "target.training.learning_rate=0.01",
     "evaluators.snn-conv.training.epochs=2",
     "draws=20",
+    "judging=null",
 )
 ANN = """
 name: quick-ann
+judging: null
 dataset: digits
 target:
   network: {architecture: mlp, hidden: 40}
@@ -134,6 +136,7 @@ SLOW = (
     "attacks.brainleaks-v2.iterations=20",
     "evaluators.snn-conv.training.epochs=2",
     "draws=300",
+    "judging=null",
 )
 
 

@@ -30,7 +30,7 @@ KINDS = {
     "blurred-mlp": "two layers on blurred images of equal contrast",
     "nearest": "the most correlated sample, without training",
 }
-_STEPS, _LEARNING_RATE = 600, 1e-3
+_LEARNING_RATE = 1e-3
 _CODE = RateCode(steps=25)
 _PIECE = 500
 #: Sides that the protocol's 5 x 5 kernels are made for; smaller images get 3 x 3.
@@ -90,8 +90,8 @@ def new_judge(
     return Judge(name, network, _seen(reference, spiking=spiking), classes)
 
 
-def train(judge: Judge, *, seed: int, monitor: Monitor | None = None) -> None:
-    """Train its network in place: 600 steps of Adam, more passes where samples are few."""
+def train(judge: Judge, *, steps: int, seed: int, monitor: Monitor | None = None) -> None:
+    """Train its network in place, for whole passes of about so many steps of Adam."""
     if judge.network is None:
         return
     count = len(judge.reference.labels)
@@ -99,7 +99,7 @@ def train(judge: Judge, *, seed: int, monitor: Monitor | None = None) -> None:
     recipe = Recipe(
         learning_rate=_LEARNING_RATE,
         batch_size=batch,
-        epochs=math.ceil(_STEPS / math.ceil(count / batch)),
+        epochs=math.ceil(steps / math.ceil(count / batch)),
         gradient_clip=1.0 if judge.spiking else None,
     )
     fit(

@@ -37,7 +37,7 @@ class Verdict(TypedDict):
 
 def bar(classes: int) -> float:
     """The least test accuracy of a judge that counts."""
-    chance = 1 / classes
+    chance = 1 / max(1, classes)
     return chance + _HALF_WAY * (1 - chance)
 
 

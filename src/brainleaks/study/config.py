@@ -67,10 +67,12 @@ class Subset(Strict):
 class Judging(Strict):
     """How far a run is judged beyond the protocol's metrics.
 
-    ``reconstructions`` a class are made by each attack that draws at random, and by the controls
-    one; without any of the negative ``controls`` the verdict is inconclusive.
+    Each judge of the panel is trained for ``judge_steps`` steps. ``reconstructions`` a class are
+    made by each attack that draws at random, and by the controls one; without any of the negative
+    ``controls`` the verdict is inconclusive.
     """
 
+    judge_steps: Annotated[int, Field(ge=1, le=100_000)] = 600
     reconstructions: Annotated[int, Field(ge=1, le=100)] = 3
     controls: tuple[Control, ...] = CONTROLS
 
@@ -81,8 +83,8 @@ class Study(Strict):
     Images become spikes by the ``encoding``, if the networks are spiking. Events become binary
     ``frames``; ordinary networks are given each recording's time-average of them.
     ``draws`` is the number of Bernoulli draws that spike probabilities are judged on; ``judging``
-    says how far the panel goes; ``printed`` holds the paper's own figures, shown beside the
-    measured ones.
+    says how far the panel goes, ``null`` leaving it out; ``printed`` holds the paper's own figures,
+    shown beside the measured ones.
     """
 
     name: _Label
@@ -95,7 +97,7 @@ class Study(Strict):
     evaluators: Annotated[dict[_Label, Model], Field(min_length=1)]
     attacks: Annotated[dict[_Label, Attack], Field(min_length=1)]
     draws: Annotated[int, Field(ge=1)] = 1000
-    judging: Judging = Judging()
+    judging: Judging | None = Judging()
     printed: Printed = Printed()
 
     @model_validator(mode="after")

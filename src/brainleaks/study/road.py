@@ -133,20 +133,23 @@ class Road:
 
         return self.store.get_or_make(f"attack:{name}", key, make), key
 
-    def judge(self, name: str, parts: Parts) -> PanelJudge:
-        """Train one judge of the panel on what it may learn from, or load it."""
+    def judge(self, name: str, parts: Parts, steps: int) -> PanelJudge:
+        """Train one judge of the panel for so many steps on what it may learn from, or load it."""
         classes, shape = len(self.dataset.class_names), self.dataset.input_shape
         judge = new_judge(name, parts.learn, shape, classes, seed=self.seed)
         judge = with_network_on(judge, self.device)
         key = {
             "judge": name,
+            "steps": steps,
             "data": self.dataset.fingerprint,
             "seed": self.seed,
             "environment": self._environment(stages.train_judge),
         }
 
         def make(monitor: Monitor) -> Artefact:
-            facts = stages.train_judge(judge, parts.held_out, seed=self.seed, monitor=monitor)
+            facts = stages.train_judge(
+                judge, parts.held_out, steps=steps, seed=self.seed, monitor=monitor
+            )
             return Artefact(dict(judge.network.state_dict()) if judge.network else {}, facts)
 
         artefact = self.store.get_or_make(f"judge:{name}", key, make)

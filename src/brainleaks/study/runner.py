@@ -16,7 +16,7 @@ from brainleaks.study.provenance import provenance
 from brainleaks.study.road import Reconstruction, Road, Trained
 from brainleaks.study.store import Store, digest
 from brainleaks.study.tensors import read_weights
-from brainleaks.study.trial import Trial, hold
+from brainleaks.study.trial import Trial, hold, not_held
 
 
 @dataclass
@@ -76,7 +76,7 @@ def run_study(
         target=target,
         evaluators=evaluators,
         reconstructions=reconstructions,
-        trial=hold(road, target, reconstructions),
+        trial=hold(road, study.judging, target, reconstructions) if study.judging else not_held(),
         provenance=provenance(
             study=digest(study.model_dump(mode="json")),
             seed=seed,

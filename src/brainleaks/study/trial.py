@@ -19,6 +19,7 @@ from brainleaks.evaluation.metrics import metrics
 from brainleaks.evaluation.panel import KINDS, References, as_rates, references
 from brainleaks.evaluation.verdict import bar, verdict
 from brainleaks.randomness import stream
+from brainleaks.study.config import Judging
 from brainleaks.study.findings import (
     Clusters,
     Finding,
@@ -45,29 +46,48 @@ class Trial:
     evidence: dict[str, Tensor]
 
 
-def hold(road: Road, target: Trained, reconstructions: list[Reconstruction]) -> Trial:
+def hold(
+    road: Road, judging: Judging, target: Trained, reconstructions: list[Reconstruction]
+) -> Trial:
     """Judge a run's reconstructions by the panel, beside their controls."""
-    return _Trial(road, target, reconstructions).hold()
+    return _Trial(road, judging, target, reconstructions).hold()
+
+
+def not_held() -> Trial:
+    """The trial of a run that is judged by the protocol's evaluators alone."""
+    decided = verdict({}, {}, sound_judges=0, classes=0)
+    decided["reasons"] = ["The panel was left out (judging: null)."]
+    facts = {"judges": [], "likeness": {}, "controls": [], "statistics": statistics([])}
+    return Trial({**facts, "verdict": dict(decided)}, {})
 
 
 class _Trial:
     """The data of one trial, and its steps in order."""
 
-    def __init__(self, road: Road, target: Trained, reconstructions: list[Reconstruction]) -> None:
-        self.road, self.target, self.reconstructions = road, target, reconstructions
+    def __init__(
+        self,
+        road: Road,
+        judging: Judging,
+        target: Trained,
+        reconstructions: list[Reconstruction],
+    ) -> None:
+        self.road, self.judging = road, judging
+        self.target, self.reconstructions = target, reconstructions
         self.dataset: Dataset = road.dataset
         self.classes = len(self.dataset.class_names)
-        self.controls = road.study.judging.controls
         self.parts: Parts = parts(self.dataset)
         self.panel: list[PanelJudge] = []
 
     def hold(self) -> Trial:
-        self.panel = [self.road.judge(name, self.parts) for name in KINDS]
+        steps = self.judging.judge_steps
+        self.panel = [self.road.judge(name, self.parts, steps) for name in KINDS]
         found: list[Finding] = []
         evidence: dict[str, Tensor] = {}
         for item in self.reconstructions:
             scores = self._score_attack(item)
-            controls = {c: self._clusters(self._score_control(c, item)) for c in self.controls}
+            controls = {
+                c: self._clusters(self._score_control(c, item)) for c in self.judging.controls
+            }
             finding = Finding(item.name, scores, self._clusters(scores), controls)
             found.append(finding)
             if (control := finding.strongest) is not None:
@@ -90,7 +110,7 @@ class _Trial:
 
     def _score_attack(self, item: Reconstruction) -> Scores:
         attack = self.road.study.attacks[item.name]
-        repeats = self.road.study.judging.reconstructions if _draws(attack) else 1
+        repeats = self.judging.reconstructions if _draws(attack) else 1
         each = [self._score(item.name, {"attack": item.key}, lambda: item.values)]
         for i in range(1, repeats):
             again, key = self.road.invert(f"{item.name}#{i + 1}", attack, self.target)

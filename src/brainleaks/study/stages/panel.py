@@ -8,10 +8,10 @@ from brainleaks.monitor import Monitor
 
 
 def train_judge(
-    judge: Judge, held_out: Samples, *, seed: int, monitor: Monitor
+    judge: Judge, held_out: Samples, *, steps: int, seed: int, monitor: Monitor
 ) -> dict[str, float]:
     """Train a judge in place, and measure it on samples that it did not learn from."""
-    train(judge, seed=seed, monitor=monitor)
+    train(judge, steps=steps, seed=seed, monitor=monitor)
     return {"test_accuracy": recognition(judge, held_out, seed=seed)}
 
 
