@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SEEDS := 5
 
-.PHONY: demo test lint bench simulator results notebooks clean
+.PHONY: demo test lint bench simulator results notebooks docs clean
 
 demo: .venv/run
 	$(BIN)/brainleaks run demo
@@ -27,6 +27,9 @@ results: .venv/run
 
 notebooks: .venv/dev
 	$(BIN)/python notebooks/render.py
+
+docs: .venv/dev
+	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
 
 # torch first and by its exact version, so that nothing else picks another build
 .venv/run: pyproject.toml constraints.txt
