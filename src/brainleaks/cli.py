@@ -237,6 +237,33 @@ def report(run_dir: Path) -> None:
     click.echo(write_report(run_dir))
 
 
+@cli.command()
+@_DATA_DIR
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("docs"),
+    show_default=True,
+    help="Folder of the table.",
+)
+@_DEVICE
+def calibrate(data_dir: Path | None, out: Path, device: str) -> None:
+    """Count how often each verdict is given where the right one is known.
+
+    Hundreds of small audits and some full ones: hours, which the same command goes on with.
+    """
+    from brainleaks.calibration import calibrate as calibrate_verdict
+
+    table = calibrate_verdict(
+        data_dir=data_dir,
+        out=out,
+        device=_device(device),
+        command=shlex.join(["brainleaks", *sys.argv[1:]]),
+        say=lambda text: click.echo(text, err=True),
+    )
+    click.echo(table)
+
+
 @cli.group()
 def data() -> None:
     """Fetch and check data sets."""

@@ -37,6 +37,7 @@ QUICK = (
     "attacks.brainleaks-v1.iterations=3",
     "attacks.brainleaks-v2.iterations=3",
     "draws=5",
+    "judging=null",
 )
 METRICS = ("attack_accuracy", "top3_accuracy", "confidence", "daa", "matrix", "draws")
 

@@ -85,9 +85,7 @@ class _Trial:
         evidence: dict[str, Tensor] = {}
         for item in self.reconstructions:
             scores = self._score_attack(item)
-            controls = {
-                c: self._clusters(self._score_control(c, item)) for c in self.judging.controls
-            }
+            controls = {c: self._score_control(c, item) for c in self.judging.controls}
             finding = Finding(item.name, scores, self._clusters(scores), controls)
             found.append(finding)
             if (control := finding.strongest) is not None:
@@ -117,9 +115,10 @@ class _Trial:
             each.append(self._score(item.name, {"attack": key}, _made(again)))
         return {name: torch.cat([scores[name] for scores in each]) for name in each[0]}
 
-    def _score_control(self, control: Control, item: Reconstruction) -> Scores:
+    def _score_control(self, control: Control, item: Reconstruction) -> Clusters:
         values, key = self._control(control, item)
-        return self._score(f"{item.name} {control}", {"control": control, **key}, values)
+        made_of = {"control": control, **key}
+        return self._clusters(self._score(f"{item.name} {control}", made_of, values))
 
     def _control(
         self, control: Control, item: Reconstruction

@@ -1,0 +1,79 @@
+"""The verdict, on scores whose verdict is plain."""
+
+import numpy as np
+import pytest
+
+from brainleaks.evaluation.controls import CONTROLS
+from brainleaks.evaluation.verdict import bar, verdict
+
+
+def scores(panel, identification, memorisation=0.0, classes=10, spread=0.05):
+    """One value a class about each mean."""
+    rng = np.random.default_rng(0)
+    values = {"panel": panel, "identification": identification, "memorisation": memorisation}
+    return {key: list(mean + spread * rng.standard_normal(classes)) for key, mean in values.items()}
+
+
+def controls(panel=0.1, identification=0.5):
+    return {"attack": {control: scores(panel, identification) for control in CONTROLS}}
+
+
+def decide(found, beside=None, judges=4, classes=10):
+    return verdict({"attack": found}, beside or controls(), sound_judges=judges, classes=classes)
+
+
+def test_what_exceeds_every_control_in_both_is_a_leak():
+    found = decide(scores(0.9, 0.95))
+    assert found["verdict"] == "leak"
+    assert found["attack"] == "attack"
+    assert found["content"] == "class-typical"
+
+
+def test_a_leak_of_members_is_nearer_to_them_than_to_strangers():
+    assert decide(scores(0.9, 0.95, memorisation=0.3))["content"] == "members"
+
+
+def test_parts_that_differ_by_themselves_are_no_memory():
+    """The target that never saw the class shows the same difference."""
+    beside = controls()
+    beside["attack"]["without-class"]["memorisation"] = [0.3] * 10
+    assert decide(scores(0.9, 0.95, memorisation=0.3), beside)["content"] == "class-typical"
+
+
+def test_a_pattern_that_only_convinces_classifiers_is_no_leak():
+    assert decide(scores(0.9, 0.5))["verdict"] == "no leak shown"
+
+
+def test_what_is_like_its_controls_is_no_leak():
+    found = decide(scores(0.1, 0.5))
+    assert found["verdict"] == "no leak shown"
+    assert found["attack"] is found["content"] is None
+
+
+def test_the_positive_control_is_not_to_be_exceeded():
+    beside = controls()
+    beside["attack"]["class-mean"] = scores(1.0, 1.0)
+    assert decide(scores(0.9, 0.95), beside)["verdict"] == "leak"
+
+
+def test_too_wide_an_interval_decides_neither_way():
+    assert decide(scores(0.45, 0.85, spread=1.0))["verdict"] == "inconclusive"
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"judges": 2}, "2 of the judges"),
+        ({"classes": 4}, "There are 4 classes"),
+        ({"beside": {"attack": {"noise": scores(0.1, 0.5)}}}, "untrained, shuffled-labels"),
+    ],
+)
+def test_what_a_verdict_lacks_is_said(options, reason):
+    found = decide(scores(0.9, 0.95), **options)
+    assert found["verdict"] == "inconclusive"
+    assert reason in found["reasons"][0]
+
+
+def test_bar_is_half_way_from_chance_to_certainty():
+    assert bar(10) == pytest.approx(0.55)
+    assert bar(2) == pytest.approx(0.75)
