@@ -12,6 +12,7 @@ from brainleaks.data import Dataset
 from brainleaks.data.encoding import as_images
 from brainleaks.data.parts import Parts
 from brainleaks.evaluation import Judgement
+from brainleaks.evaluation.controls import class_means
 from brainleaks.evaluation.panel import Judge, References, new_judge, with_network_on
 from brainleaks.monitor import Monitor
 from brainleaks.study import stages
@@ -178,7 +179,7 @@ class Road:
         key = {
             "scored": made_of,
             "panel": [judge.key for judge in panel],
-            "environment": self._environment(stages.score_all),
+            "environment": self._environment(stages.score_all, class_means),
         }
 
         def make(monitor: Monitor) -> Artefact:
