@@ -89,3 +89,22 @@ def test_prose_does_not_count():
     one = 'def f():\n    """Say."""\n    return 1  # why\n'
     assert _without_prose(ast.parse(one)) == _without_prose(ast.parse("def f():\n    return 1"))
     assert _without_prose(ast.parse(one)) != _without_prose(ast.parse("def f():\n    return 2"))
+
+
+def test_a_log_gets_a_line_of_progress_at_times(tmp_path, monkeypatch, capsys):
+    """Of five iterations of 20 seconds each, those that end half a minute after the last line."""
+    clock = iter(range(0, 10_000, 20))
+    now = [0.0]
+    monkeypatch.setattr("brainleaks.study.store.time.perf_counter", lambda: now[0])
+
+    def make(recorder):
+        for i in recorder.remaining(5):
+            now[0] = next(clock) + 20
+            recorder.advance(i, {"x": torch.zeros(())}, loss=0.5)
+        return Artefact({})
+
+    Store(tmp_path).get_or_make("train:target", {}, make)
+    assert capsys.readouterr().err.splitlines() == [
+        "train:target: 2/5 [00:40<01:00, 20.00s/it, loss=0.5]",
+        "train:target: 4/5 [01:20<00:20, 20.00s/it, loss=0.5]",
+    ]

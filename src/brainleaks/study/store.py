@@ -24,6 +24,9 @@ from brainleaks.monitor import Monitor, State
 from brainleaks.target import Target
 
 _SHARE_OF_TIME_SAVING = 0.05
+#: In a log, what takes less than this is not worth a line.
+_SECONDS_A_LINE = 30.0
+_LINE = "{desc}: {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}{postfix}]"
 
 
 @dataclass
@@ -63,9 +66,10 @@ class Store:
 
 
 class Recorder(Monitor):
-    """Shows a progress bar on a terminal, and keeps a checkpoint to go on from.
+    """Shows progress, and keeps a checkpoint to go on from.
 
-    Checkpoints are as frequent as a twentieth of the time allows.
+    On a terminal there is a bar; in a log, a line every half minute. Checkpoints are as frequent as
+    a twentieth of the time allows.
     """
 
     def __init__(self, checkpoint: Path, label: str) -> None:
@@ -75,6 +79,7 @@ class Recorder(Monitor):
         self._spent_before = 0.0
         self._target: Target | None = None
         self._saved_at, self._saving_took = self._started, 0.0
+        self._said_at = self._started
 
     @property
     def seconds(self) -> float:
@@ -100,17 +105,35 @@ class Recorder(Monitor):
         done = len(self.curve)
         bar = tqdm(total=iterations, initial=done, desc=self._label, disable=None, file=sys.stderr)
         with bar as self._bar:
+            self._total, self._done_before = iterations, done
             yield from range(done, iterations)
 
     def advance(self, iteration: int, state: State, **headline: float) -> None:
         self.curve.append(headline)
         self._bar.update()
-        self._bar.set_postfix({name: f"{value:.3g}" for name, value in headline.items()})
+        shown = {name: f"{value:.3g}" for name, value in headline.items()}
+        self._bar.set_postfix(shown)
         now = time.perf_counter()
+        if self._bar.disable and now - self._said_at >= _SECONDS_A_LINE:
+            self._say(", ".join(f"{name}={value}" for name, value in shown.items()))
+            self._said_at = now
         if now - self._saved_at >= self._saving_took / _SHARE_OF_TIME_SAVING:
             self._save(state)
             self._saved_at = time.perf_counter()
             self._saving_took = self._saved_at - now
+
+    def _say(self, headline: str) -> None:
+        """One line of progress, for a log."""
+        line = tqdm.format_meter(
+            n=len(self.curve),
+            total=self._total,
+            elapsed=time.perf_counter() - self._started,
+            initial=self._done_before,
+            prefix=self._label,
+            postfix=headline,
+            bar_format=_LINE,
+        )
+        print(line, file=sys.stderr, flush=True)
 
     def forget(self) -> None:
         """Remove the checkpoint: the stage is finished."""
