@@ -13,6 +13,7 @@ from brainleaks.data.parts import with_shuffled_labels
 from brainleaks.errors import InputError
 from brainleaks.randomness import stream
 from brainleaks.report.calibration import write_calibration
+from brainleaks.results import read_results
 from brainleaks.study import Store, Study, load_study
 from brainleaks.study.loading import load_dataset
 from brainleaks.study.provenance import machine
@@ -21,15 +22,15 @@ from brainleaks.study.trial import hold
 
 
 class _Cell(NamedTuple):
-    """Audits of one study with as many seeds; ``nulls`` targets of each kind that hold nothing."""
+    """Audits of one study with as many seeds."""
 
     preset: str
     seeds: int
-    settings: tuple[str, ...] = ()
-    nulls: int = 0
+    settings: list[str]
 
 
 def calibrate(
+    runs: list[Path],
     *,
     data_dir: Path | None = None,
     out: Path = Path("docs"),
@@ -37,11 +38,13 @@ def calibrate(
     command: str,
     say: Callable[[str], object],
 ) -> Path:
-    """Audit targets that cannot leak, many small ones, and targets that must, and count verdicts.
+    """Audit small targets, most of which cannot leak, and count the verdicts.
 
     The table is written anew after each study and seed; what is in the store is not made again.
 
     Args:
+        runs: folders of finished runs, of targets that were trained, whose verdicts are counted
+            beside them.
         data_dir: folder to find data in; studies whose data is not there are left out.
         out: where ``calibration.md`` and ``calibration.json`` go.
         device: ``"cpu"`` or ``"cuda"``.
@@ -52,55 +55,68 @@ def calibrate(
         The path of ``calibration.md``.
 
     Raises:
-        InputError: if no study's data is at hand, or the table cannot be written.
+        InputError: if a folder is not a finished run, or the table cannot be written.
     """
-    audits: list[dict[str, Any]] = []
+    audits = [_finished(run) for run in runs]
     missing: dict[str, str] = {}
-    for cell in _cells():
-        study = load_study(cell.preset, cell.settings)
+    nulls, cells = _plan()
+    for cell in cells:
+        study = load_study(cell.preset, tuple(cell.settings))
         if not DATASETS[study.dataset].present(data_folder(data_dir)):
             missing[cell.preset] = f"{study.dataset} is not in the data folder"
             say(f"left out: {cell.preset}: {missing[cell.preset]}")
             continue
         for seed in range(cell.seeds):
-            audits += _audits(cell, study, seed, data_dir, device)
+            audits += _audits(cell, nulls, study, seed, data_dir, device)
             write_calibration(audits, missing, out, command=command, machine=machine(device))
-            say(f"finished: {cell.preset}{' (small)' * bool(cell.nulls)}, seed {seed}")
-    if not audits:
-        raise InputError("no study of the calibration has its data at hand.")
+            say(f"finished: {cell.preset} (small), seed {seed}")
     return out / "calibration.md"
 
 
-def _cells() -> list[_Cell]:
+def _plan() -> tuple[int, list[_Cell]]:
+    """How many targets of each kind that hold nothing, and of which studies."""
     source = resources.files("brainleaks.study") / "calibration.yaml"
     content = yaml.safe_load(source.read_text(encoding="utf-8"))
-    small = [
-        _Cell(**{**cell, "settings": tuple(cell["settings"])}, nulls=content["nulls"])
-        for cell in content["small"]
-    ]
-    return small + [_Cell(**cell) for cell in content["full"]]
+    return content["nulls"], [_Cell(**cell) for cell in content["studies"]]
+
+
+def _finished(run: Path) -> dict[str, Any]:
+    """The verdict of a run that is there already."""
+    results = read_results(run)
+    if "verdict" not in results:
+        raise InputError(f"{run} has no verdict; run its study again.")
+    return {
+        "preset": results["preset"],
+        "small": False,
+        "settings": [],
+        "seed": results["seed"],
+        "target": "trained",
+        **_decided(results["verdict"]),
+    }
+
+
+def _decided(verdict: dict[str, Any]) -> dict[str, Any]:
+    return {key: verdict[key] for key in ("verdict", "content", "reasons")}
 
 
 def _audits(
-    cell: _Cell, study: Study, seed: int, data_dir: Path | None, device: str
+    cell: _Cell, nulls: int, study: Study, seed: int, data_dir: Path | None, device: str
 ) -> Iterator[dict[str, Any]]:
     """Every audit of one study and seed, with the verdict."""
     store = Store()
     road = Road(study, seed, load_dataset(study, data_folder(data_dir), store), device, store)
-    for kind, target in _targets(road, cell.nulls):
+    for kind, target in _targets(road, nulls):
         made = [road.attack(name, attack, target, []) for name, attack in study.attacks.items()]
         if study.judging is None:
             raise ValueError("a calibration judges by the panel; its studies leave it in.")
         facts = hold(road, study.judging, target, made).facts
         yield {
             "preset": cell.preset,
-            "small": bool(cell.nulls),
-            "settings": list(cell.settings),
+            "small": True,
+            "settings": cell.settings,
             "seed": seed,
             "target": kind,
-            "verdict": facts["verdict"]["verdict"],
-            "content": facts["verdict"]["content"],
-            "reasons": facts["verdict"]["reasons"],
+            **_decided(facts["verdict"]),
         }
 
 
