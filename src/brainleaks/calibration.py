@@ -57,16 +57,18 @@ def calibrate(
     Raises:
         InputError: if a folder is not a finished run, or the table cannot be written.
     """
-    audits = [_finished(run) for run in runs]
-    missing: dict[str, str] = {}
     nulls, cells = _plan()
-    for cell in cells:
-        study = load_study(cell.preset, tuple(cell.settings))
-        if not DATASETS[study.dataset].present(data_folder(data_dir)):
-            missing[cell.preset] = f"{study.dataset} is not in the data folder"
-            say(f"left out: {cell.preset}: {missing[cell.preset]}")
-            continue
-        for seed in range(cell.seeds):
+    studies = [load_study(cell.preset, tuple(cell.settings)) for cell in cells]
+    missing = {
+        study.name: f"{study.dataset} is not in the data folder"
+        for study in studies
+        if not DATASETS[study.dataset].present(data_folder(data_dir))
+    }
+    for preset, reason in missing.items():
+        say(f"left out: {preset}: {reason}")
+    audits = [_finished(run) for run in runs]
+    for cell, study in zip(cells, studies, strict=True):
+        for seed in range(0 if study.name in missing else cell.seeds):
             audits += _audits(cell, nulls, study, seed, data_dir, device)
             write_calibration(audits, missing, out, command=command, machine=machine(device))
             say(f"finished: {cell.preset} (small), seed {seed}")

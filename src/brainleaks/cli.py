@@ -238,6 +238,7 @@ def report(run_dir: Path) -> None:
 
 
 @cli.command()
+@click.argument("runs", metavar="[RUN]...", nargs=-1, type=click.Path(path_type=Path))
 @_DATA_DIR
 @click.option(
     "--out",
@@ -247,14 +248,16 @@ def report(run_dir: Path) -> None:
     help="Folder of the table.",
 )
 @_DEVICE
-def calibrate(data_dir: Path | None, out: Path, device: str) -> None:
+def calibrate(runs: tuple[Path, ...], data_dir: Path | None, out: Path, device: str) -> None:
     """Count how often each verdict is given where the right one is known.
 
-    Hundreds of small audits and some full ones: hours, which the same command goes on with.
+    Most are small audits of targets that cannot leak: an hour or two, which the same command goes
+    on with when it was cut off. The verdicts of finished RUNs of trained targets are counted too.
     """
     from brainleaks.calibration import calibrate as calibrate_verdict
 
     table = calibrate_verdict(
+        list(runs),
         data_dir=data_dir,
         out=out,
         device=_device(device),

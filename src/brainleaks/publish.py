@@ -41,7 +41,8 @@ def publish(
         data_dir: folder to find data in.
         out: where ``results.md``, ``results.json`` and ``images/`` go; by default ``docs`` for the
             paper, else ``runs/NAME-seeds``.
-        runs: where the run folders go, each as ``NAME-seedN``.
+        runs: where the run folders go, each as ``NAME-seedN``; the paper's, which have no panel, as
+            ``paper/NAME-seedN``.
         device: ``"cpu"`` or ``"cuda"``.
         command: what was typed, for the table.
         say: is told which cells were left out and why, and which run is finished.
@@ -66,10 +67,11 @@ def publish(
         studies = [load_study(name, settings)]
     docs = out or (Path("docs") if name == PAPER else runs / f"{studies[0].name}-seeds")
     _prepare(docs)
+    places = runs / PAPER if name == PAPER else runs
     finished: dict[str, list[Path]] = {}
     for seed in seeds:
         for study in studies:
-            place = runs / f"{study.name}-seed{seed}"
+            place = places / f"{study.name}-seed{seed}"
             folder.prepare(place)
             outcome = run_study(
                 study,
