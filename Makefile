@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SEEDS := 5
 
-.PHONY: demo test lint bench simulator results notebooks docs clean
+.PHONY: calibration demo test lint bench simulator results notebooks docs clean
 
 demo: .venv/run
 	$(BIN)/brainleaks run demo
@@ -24,6 +24,13 @@ simulator: .venv/dev
 
 results: .venv/run
 	$(BIN)/brainleaks run paper --seeds $(SEEDS)
+
+# full audits of networks that leak, and hundreds of small ones of networks that cannot
+calibration: .venv/run
+	$(BIN)/brainleaks run faces-snn --seed 0
+	$(BIN)/brainleaks run faces-snn --seed 1
+	$(BIN)/brainleaks run mnist-snn --seed 0
+	$(BIN)/brainleaks calibrate runs/faces-snn-seed0 runs/faces-snn-seed1 runs/mnist-snn-seed0
 
 notebooks: .venv/dev
 	$(BIN)/python notebooks/render.py
