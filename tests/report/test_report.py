@@ -1,25 +1,16 @@
+import itertools
 import re
+import shutil
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from brainleaks import InputError, atomic
 from brainleaks.report import write_report
 from brainleaks.report.pictures import pictures, stretch
-from brainleaks.study import Store, load_study, run_study
-from brainleaks.study import folder as run_folder
-
-QUICK = (
-    "target.network.hidden=60",
-    "target.training.epochs=2",
-    "evaluators.snn-conv.training.epochs=1",
-    "draws=5",
-    "printed.target_test_accuracy=0.9625",
-    "printed.attacks.brainleaks-v1={attack_accuracy: 0.123, top3_accuracy: 1, confidence: 1, "
-    "daa: 1}",
-)
 
 
 class _Page(HTMLParser):
@@ -35,20 +26,119 @@ class _Page(HTMLParser):
         self.text.append(data)
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    base = tmp_path_factory.mktemp("report")
-    outcome = run_study(load_study("demo", QUICK), store=Store(base / "store"))
-    run_folder.write(outcome, base / "run")
-    write_report(base / "run")
-    return base / "run"
+def alternatives(page):
+    return [attrs["alt"] for tag, attrs in page.tags if tag == "img"]
 
 
 def test_every_class_has_its_pictures_with_a_text_for_those_who_do_not_see_them(run):
     page = _Page((run / "report.html").read_text())
-    texts = [attrs["alt"] for tag, attrs in page.tags if tag == "img"]
-    kinds = ("training sample", "brainleaks-v1", "brainleaks-v2")
-    assert texts == [f"{kind} for class {c}" for c in range(10) for kind in kinds]
+    results = atomic.read_json(run / "results.json")
+    expected = set()
+    for attack in ("brainleaks-v1", "brainleaks-v2"):
+        control = results["likeness"][attack]["strongest_control"]
+        beside = ("nearest training sample", f"reconstruction, by {attack}", f"control: {control}")
+        expected |= {f"Class {c}, {kind}" for c in range(10) for kind in beside}
+    assert set(alternatives(page)) == expected
+    assert len(alternatives(page)) == 2 * 3 * 10
+
+
+def test_the_verdict_comes_first_and_the_evidence_for_it_next(run):
+    text = (run / "report.html").read_text()
+    decided = atomic.read_json(run / "results.json")["verdict"]
+    page = _Page(text)
+    headings = [tag for tag, _ in page.tags if re.fullmatch("h[1-6]", tag)]
+    assert headings[0] == "h1"
+    assert headings.count("h1") == 1
+    assert all(int(b[1]) <= int(a[1]) + 1 for a, b in itertools.pairwise(headings))
+    words = " ".join(page.text)
+    assert words.index(decided["sentence"]) < words.index("The evidence, class by class")
+    assert all(reason in words for reason in decided["reasons"])
+
+
+def test_every_measure_of_every_judge_and_control_is_there(run):
+    results = atomic.read_json(run / "results.json")
+    words = " ".join(_Page((run / "report.html").read_text()).text)
+    entries = [*results["likeness"].values(), *results["controls"]]
+    for entry in entries:
+        for measure in ("panel", "identification", "reidentified", "ssim_members"):
+            if measure in entry["metrics"]:
+                assert (
+                    f"{entry['metrics'][measure]['value']:.3f}".replace("-", "\N{MINUS SIGN}")
+                    in words
+                )
+    for judge in results["judges"]:
+        assert judge["name"] in words
+        assert f"{judge['test_accuracy']:.3f}" in words
+
+
+def test_stands_without_panel_and_controls(protocol_run):
+    page = _Page((protocol_run / "report.html").read_text())
+    kinds = ("first training sample", "reconstruction, by brainleaks-v1")
+    assert {f"Class {c}, {kind}" for c in range(10) for kind in kinds} < set(alternatives(page))
+    assert "The panel was left out" in " ".join(page.text)
+    ids = {attrs.get("id") for _, attrs in page.tags}
+    assert {"evidence", "protocol", "confusion", "curves", "reproduce"} < ids
+    assert not {"panel", "attacks", "likeness"} & ids
+
+
+def test_images_are_no_recordings(run, events_run):
+    assert 'class="player"' not in (run / "report.html").read_text()
+    assert 'class="player"' in (events_run / "report.html").read_text()
+
+
+def test_identifiers_and_references_are_sound(run):
+    tags = _Page((run / "report.html").read_text()).tags
+    ids = [attrs["id"] for _, attrs in tags if "id" in attrs]
+    assert len(ids) == len(set(ids))
+    for _, attrs in tags:
+        for name in ("href", "aria-labelledby", "clip-path"):
+            reference = re.fullmatch(r"(?:url\()?#(.+?)\)?", attrs.get(name) or "")
+            assert not reference or reference[1] in ids
+
+
+def test_every_colour_of_a_chart_is_the_pages(run):
+    charts = re.findall(r"<svg class=\"chart\".*?</svg>", (run / "report.html").read_text(), re.S)
+    assert len(charts) > 10
+    for chart in charts:
+        assert set(re.findall(r"(?:fill|stroke): ([^;\"]+)", chart)) <= {"none"} | {
+            f"var(--{name})"
+            for name in ("ink", "soft", "line", "series-1", "series-2", "series-3", "series-4")
+        }
+
+
+def test_forty_faces_stay_under_five_megabytes(run, tmp_path):
+    """Noise, which packs worse than any face, in the size of AT&T's."""
+    folder = widened(run, tmp_path / "wide", classes=40, shape=(1, 112, 92), steps=25)
+    assert 1_000_000 < write_report(folder).stat().st_size < 5_000_000
+
+
+def test_ten_long_recordings_stay_under_five_megabytes(events_run, tmp_path):
+    folder = widened(events_run, tmp_path / "wide", classes=11, shape=(1, 128, 128), steps=100)
+    assert write_report(folder).stat().st_size < 5_000_000
+
+
+def widened(run, folder, *, classes, shape, steps):
+    """A copy of a run with more classes and larger inputs, all of them noise."""
+    shutil.copytree(run, folder)
+    results = atomic.read_json(folder / "results.json")
+    names = [f"s{i}" for i in range(1, classes + 1)]
+    results["dataset"] |= {"classes": classes, "class_names": names, "input_shape": list(shape)}
+    for entry in [*results["likeness"].values(), *results["controls"]]:
+        for metric in entry["metrics"].values():
+            metric["by_class"] = [0.5] * classes
+    for attack in results["attacks"]:
+        attack["matrix"] = [[1 / classes] * classes] * classes
+    atomic.write_json(folder / "results.json", results)
+    noise = torch.rand(classes, steps, 1, shape[1] * shape[2]).round()
+    for name in ("brainleaks-v1", "brainleaks-v2"):
+        path = folder / "reconstructions" / f"{name}.safetensors"
+        atomic.write_tensors(path, {"reconstruction": noise})
+    atomic.write_tensors(folder / "truth.safetensors", {"inputs": noise})
+    evidence = atomic.read_tensors(folder / "evidence.safetensors")
+    atomic.write_tensors(
+        folder / "evidence.safetensors", {key: torch.rand(classes, *shape) for key in evidence}
+    )
+    return folder
 
 
 def test_nothing_is_fetched(run):
@@ -68,15 +158,13 @@ def test_numbers_stand_beside_the_printed_ones(run):
 
 
 def test_names_are_escaped(run, tmp_path):
-    import shutil
-
     copy = tmp_path / "run"
     shutil.copytree(run, copy)
     results = atomic.read_json(copy / "results.json")
     results["dataset"]["class_names"][0] = "<script>alert(1)</script>"
     atomic.write_json(copy / "results.json", results)
     write_report(copy)
-    assert "<script>" not in (copy / "report.html").read_text()
+    assert "<script>alert" not in (copy / "report.html").read_text()
 
 
 def test_figure(run):
@@ -97,6 +185,16 @@ def test_spikes_become_rates():
 
 def test_stretch_uses_the_images_own_range():
     assert stretch(np.array([[-3.0, 1.0]], np.float32)).tolist() == [[0, 255]]
+
+
+def test_refuses_a_run_of_an_older_version(run, tmp_path):
+    shutil.copytree(run, tmp_path / "old")
+    results = atomic.read_json(tmp_path / "old" / "results.json")
+    atomic.write_json(
+        tmp_path / "old" / "results.json", {k: v for k, v in results.items() if k != "verdict"}
+    )
+    with pytest.raises(InputError, match="older version"):
+        write_report(tmp_path / "old")
 
 
 def test_refuses_a_folder_without_a_run(tmp_path):

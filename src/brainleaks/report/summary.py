@@ -12,6 +12,7 @@ from scipy import stats
 from brainleaks import atomic
 from brainleaks.report.page import METRICS, picture_rows
 from brainleaks.report.pictures import grid
+from brainleaks.report.run import read_run
 from brainleaks.results import read_results
 
 CONFIDENCE = 0.95
@@ -188,7 +189,7 @@ def departures(cell: dict[str, Any]) -> list[str]:
 def _grid(run: Path, classes: int) -> bytes:
     """A PNG of the first classes of a run."""
     results = read_results(run)
-    rows = {label: row[:classes] for label, row in picture_rows(run, results).items()}
+    rows = {label: row[:classes] for label, row in picture_rows(read_run(run)).items()}
     return grid(rows, results["dataset"]["class_names"][:classes], dpi=150)
 
 

@@ -1,0 +1,88 @@
+"""What the report measures are called, and what they mean, in a sentence each."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+
+class Measure(NamedTuple):
+    """A measure's name in results, its title, what it means, and the ends of its scale."""
+
+    key: str
+    title: str
+    meaning: str
+    ends: tuple[float, float] = (0.0, 1.0)
+
+
+PROTOCOL = (
+    Measure(
+        "attack_accuracy",
+        "Attack accuracy",
+        "the share of reconstructions that the evaluator takes for the class they were made for.",
+    ),
+    Measure(
+        "top3_accuracy",
+        "Top-3 accuracy",
+        "the share whose class is among the evaluator's first three.",
+    ),
+    Measure("confidence", "Confidence", "the evaluator's mean confidence in the right class."),
+    Measure(
+        "daa", "DAA", "the share of classes whose most convincing reconstruction is their own."
+    ),
+)
+PANEL = Measure(
+    "panel",
+    "Panel accuracy",
+    "the share of reconstructions taken for the right class, mean over the judges that count.",
+)
+IDENTIFICATION = Measure(
+    "identification",
+    "Identification",
+    "the share of the other classes whose nearest training sample is less like the reconstruction "
+    "than the right class's is. No classifier decides it; chance is 0.5.",
+)
+CORRELATION = Measure(
+    "correlation_members",
+    "Correlation",
+    "Pearson's correlation with the nearest training sample of the class; 1 is a copy.",
+)
+SSIM = Measure(
+    "ssim_members",
+    "SSIM",
+    "structural similarity with the nearest training sample of the class; 1 is a copy.",
+)
+MEMORISATION = Measure(
+    "memorisation",
+    "Memorisation",
+    "the correlation with the nearest training sample less that with the nearest held-out sample, "
+    "both among equally many. Above 0, reconstructions are nearer to what the target was trained "
+    "on than to other samples of the class.",
+    (-0.2, 0.2),
+)
+SUMMARY = (
+    PANEL,
+    IDENTIFICATION,
+    Measure(
+        "reidentified",
+        "Re-identified",
+        "the share of reconstructions whose most similar training sample of all is of the right "
+        "class.",
+    ),
+    CORRELATION,
+    SSIM,
+    MEMORISATION,
+)
+#: What is compared with held-out samples: the measure's stem, its title, what more of it means.
+SIDES = (
+    ("correlation", "Correlation with the nearest sample", "more is nearer"),
+    ("mean_correlation", "Correlation with the class mean", "more is nearer"),
+    ("ssim", "SSIM with the nearest sample", "more is nearer"),
+    ("feature_distance", "Feature distance to the nearest sample", "less is nearer"),
+    ("feature_distance_5", "Feature distance to the five nearest", "less is nearer"),
+)
+
+
+def widened(measure: Measure, shown: Iterable[Mapping[str, Any]]) -> Measure:
+    """The measure with a scale on which all these intervals fit."""
+    values = [v for entry in shown for v in (entry["low"], entry["high"]) if v is not None]
+    low, high = measure.ends
+    return measure._replace(ends=(min([low, *values]), max([high, *values])))

@@ -1,0 +1,93 @@
+"""A finished run as the report reads it: numbers, words and pictures, and no model."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from brainleaks import atomic
+from brainleaks.errors import InputError
+from brainleaks.report.pictures import Picture, pictures, stretch
+from brainleaks.results import read_results
+
+Values = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder's content.
+
+    ``results`` and ``provenance`` are its JSON files, ``study`` the text of its study file.
+    """
+
+    folder: Path
+    results: dict[str, Any]
+    provenance: dict[str, Any]
+    study: str
+
+    @property
+    def class_names(self) -> list[str]:
+        """In the order of the labels."""
+        names: list[str] = self.results["dataset"]["class_names"]
+        return names
+
+    @property
+    def attacks(self) -> list[str]:
+        """Each attack once, however many evaluators judged it."""
+        return list(dict.fromkeys(entry["name"] for entry in self.results["attacks"]))
+
+    @property
+    def leading_attack(self) -> str:
+        """The attack that the verdict names, else the first."""
+        named: str | None = self.results["verdict"]["attack"]
+        return named or self.attacks[0]
+
+    @cached_property
+    def frame_us(self) -> int | None:
+        """Length of a frame if the target was attacked with recordings, else ``None``."""
+        frames = yaml.safe_load(self.study).get("frames")
+        spiking = self.results["target"]["family"] == "snn"
+        return int(frames["frame_us"]) if frames and spiking else None
+
+    @property
+    def truth(self) -> Values:
+        """Each class's first training sample, ``(C, T, 1, D)`` or ``(C, 1, D)``."""
+        return self._tensors("truth.safetensors")["inputs"]
+
+    def reconstruction(self, attack: str) -> Values:
+        """What an attack made, ``(C, T, 1, D)`` or ``(C, 1, D)``."""
+        return self._tensors(f"reconstructions/{attack}.safetensors")["reconstruction"]
+
+    def rates(self, values: Values) -> list[Picture]:
+        """One picture a class, spikes as firing rates, each stretched to its own range."""
+        return pictures(values, tuple(self.results["dataset"]["input_shape"]))
+
+    @cached_property
+    def evidence(self) -> dict[str, list[Picture]]:
+        """One picture a class, by ``ATTACK.nearest`` and ``ATTACK.control``; may be empty."""
+        stored = self._tensors("evidence.safetensors")
+        return {key: [stretch(image.mean(0)) for image in images] for key, images in stored.items()}
+
+    def _tensors(self, name: str) -> dict[str, Values]:
+        stored = atomic.read_tensors(self.folder / name)
+        return {key: value.numpy().astype(np.float32) for key, value in stored.items()}
+
+
+def read_run(folder: Path) -> Run:
+    """A run folder for reading.
+
+    Raises:
+        InputError: if it is not a finished run, or one without a verdict, as older versions wrote.
+    """
+    results = read_results(folder)
+    if "verdict" not in results:
+        raise InputError(
+            f"{folder} has no verdict: an older version wrote it; run the study again, which "
+            "trains nothing anew."
+        )
+    study = (folder / "study.yaml").read_text(encoding="utf-8")
+    return Run(folder, results, atomic.read_json(folder / "provenance.json"), study)

@@ -1,0 +1,69 @@
+"""Small finished runs, each made once for all tests of the report."""
+
+from pathlib import Path
+
+import pytest
+
+from brainleaks.data import Dataset, Samples, digits, digits_events
+from brainleaks.report import write_report
+from brainleaks.study import Store, load_study, run_study
+from brainleaks.study import folder as run_folder
+
+JUDGED = ("judging={judge_steps: 60, reconstructions: 1}",)
+QUICK = (
+    "target.network.hidden=60",
+    "target.training.epochs=2",
+    "evaluators.snn-conv.training.epochs=1",
+    "draws=5",
+)
+PRINTED = (
+    "printed.target_test_accuracy=0.9625",
+    "printed.attacks.brainleaks-v1={attack_accuracy: 0.123, top3_accuracy: 1, confidence: 1, "
+    "daa: 1}",
+)
+EVENTS = (
+    *QUICK,
+    "target.training.epochs=1",
+    "attacks.brainleaks-v1.iterations=2",
+    "attacks.brainleaks-v1.time_steps=20",
+    "attacks.brainleaks-v2.iterations=2",
+    "attacks.brainleaks-v2.time_steps=20",
+    "judging={judge_steps: 2, reconstructions: 1, controls: [noise, class-mean]}",
+)
+
+
+@pytest.fixture(scope="session")
+def make_run(tmp_path_factory):
+    """Runs a study with changes and reports it; what runs share is made once."""
+    base = tmp_path_factory.mktemp("runs")
+    store = Store(base / "store")
+
+    def make(name, study, settings, seed=0):
+        outcome = run_study(load_study(study, settings), seed=seed, store=store)
+        run_folder.write(outcome, base / name, write_report)
+        return base / name
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def run(make_run):
+    """Digits as images, with every control and printed figures."""
+    return make_run("demo", "demo", (*QUICK, *JUDGED, *PRINTED))
+
+
+@pytest.fixture(scope="session")
+def protocol_run(make_run):
+    """The same, judged by the protocol's evaluator alone."""
+    return make_run("protocol", "demo", (*QUICK, "judging=null"))
+
+
+@pytest.fixture(scope="session")
+def events_run(make_run):
+    """Simulated recordings of a few digits."""
+    whole = digits.load(Path())
+    train, test = (Samples(p.inputs[:60], p.labels[:60]) for p in (whole.train, whole.test))
+    few = Dataset("digits", train, test, whole.class_names)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(digits_events, "load_images", lambda folder: few)
+        return make_run("events", "digits-events-snn", EVENTS)
