@@ -138,7 +138,6 @@ class Road:
         """Train one judge of the panel for so many steps on what it may learn from, or load it."""
         classes, shape = len(self.dataset.class_names), self.dataset.input_shape
         judge = new_judge(name, parts.learn, shape, classes, seed=self.seed)
-        judge = with_network_on(judge, self.device)
         key = {
             "judge": name,
             "steps": steps,
@@ -149,7 +148,7 @@ class Road:
 
         def make(monitor: Monitor) -> Artefact:
             facts = stages.train_judge(
-                judge, parts.held_out, steps=steps, seed=self.seed, monitor=monitor
+                with_network_on(judge, self.device), parts.held_out, steps=steps, seed=self.seed, monitor=monitor
             )
             return Artefact(dict(judge.network.state_dict()) if judge.network else {}, facts)
 
@@ -157,7 +156,8 @@ class Road:
         if judge.network is not None:
             judge.network.load_state_dict(artefact.tensors)
             judge.network.eval()
-        return PanelJudge(judge, artefact.facts, key)
+        # trained where the target is; the real samples that it judges beside stay in main memory
+        return PanelJudge(with_network_on(judge, "cpu"), artefact.facts, key)
 
     def score(
         self,

@@ -174,7 +174,7 @@ class _Trial:
 
     def _score(self, name: str, key: dict[str, Any], values: Callable[[], Tensor]) -> Scores:
         def made() -> tuple[Tensor, Tensor]:
-            return values().to(self.road.device), torch.arange(self.classes)
+            return values().cpu(), torch.arange(self.classes)
 
         return self.road.score(name, key, made, self.panel, lambda: self._references)
 
