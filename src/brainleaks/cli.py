@@ -229,6 +229,32 @@ def export(run_dir: Path, layout: str, out: Path | None) -> None:
 
 
 @cli.command()
+@click.argument("runs", metavar="RUN RUN...", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("compare.html"),
+    show_default=True,
+    help="File of the page.",
+)
+@_JSON
+def compare(runs: tuple[Path, ...], out: Path, as_json: bool) -> None:
+    """Say on one page what finished runs of one data set leak beside each other.
+
+    Runs of one study with different seeds are pooled; studies are compared by paired statistics.
+    """
+    from brainleaks.report import write_comparison
+
+    said = write_comparison(runs, out)
+    if as_json:
+        _print_json(said)
+        return
+    for sentence in said["sentences"] or ["No difference is shown."]:
+        click.echo(sentence)
+    click.echo(f"comparison: {out}")
+
+
+@cli.command()
 @click.argument("run_dir", metavar="DIR", type=click.Path(path_type=Path))
 def report(run_dir: Path) -> None:
     """Make the report of a finished run again."""
@@ -334,6 +360,12 @@ def _print_results(results: dict[str, Any]) -> None:
     for evaluator in results["evaluators"]:
         click.echo(f"evaluator {evaluator['name']}: test accuracy {evaluator['test_accuracy']:.4f}")
     _print_attacks(results["attacks"])
+    for name, found in results["likeness"].items():
+        if "panel" in found["metrics"]:
+            panel = found["metrics"]["panel"]
+            ends = f"{panel['low']:.3f} to {panel['high']:.3f}"
+            click.echo(f"{name}: panel accuracy {panel['value']:.3f}, interval {ends}")
+    click.echo(results["verdict"]["sentence"])
 
 
 def _print_attacks(attacks: list[dict[str, Any]]) -> None:

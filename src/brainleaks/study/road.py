@@ -147,8 +147,9 @@ class Road:
         }
 
         def make(monitor: Monitor) -> Artefact:
+            trained = with_network_on(judge, self.device)
             facts = stages.train_judge(
-                with_network_on(judge, self.device), parts.held_out, steps=steps, seed=self.seed, monitor=monitor
+                trained, parts.held_out, steps=steps, seed=self.seed, monitor=monitor
             )
             return Artefact(dict(judge.network.state_dict()) if judge.network else {}, facts)
 
