@@ -54,6 +54,29 @@ def test_table_of_two_seeds(runs, tmp_path, monkeypatch):
     assert publish("demo", range(2), settings=QUICK, **runs).read_text() == text
 
 
+JUDGED = "judging={judge_steps: 60, reconstructions: 1}"
+
+
+def test_judgement_of_two_seeds(runs, tmp_path):
+    """Each class of each seed is a cluster; the verdict is read from all of them."""
+    settings = (*QUICK, "subset={train: 300, test: 100}", JUDGED)
+    table = publish("demo", range(2), settings=settings, **runs)
+    each = [
+        json.loads((tmp_path / "runs" / f"demo-seed{seed}" / "results.json").read_text())
+        for seed in (0, 1)
+    ]
+    found = json.loads(table.with_suffix(".json").read_text())["cells"][0]["judgement"]
+    assert found["verdicts"] == [r["verdict"]["verdict"] for r in each]
+    assert found["verdict"]["sentence"] in table.read_text()
+    entry = found["attacks"]["brainleaks-v1"]["attack"]["identification"]
+    both = [r["likeness"]["brainleaks-v1"]["metrics"]["identification"]["by_class"] for r in each]
+    assert entry["value"] == pytest.approx(sum(map(sum, both)) / 20)
+    assert entry["low"] < entry["value"] < entry["high"]
+    noise = found["attacks"]["brainleaks-v2"]["noise"]["identification"]["value"]
+    assert "| brainleaks-v2 | noise |" in table.read_text()
+    assert 0 <= noise <= 1
+
+
 def test_cells_whose_data_is_absent_are_left_out(runs, tmp_path, monkeypatch):
     """The central figure takes the first of its presets that was run."""
     whole = Paper([Cell("demo"), Cell("nmnist-snn"), Cell("mnist-ann")], [["mnist-ann", "demo"]])

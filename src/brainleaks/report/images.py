@@ -14,7 +14,7 @@ from brainleaks.report.pictures import Picture
 _GREYS = 15
 #: Recordings are shown to so many frames; a sprite of more would pass what browsers decode.
 _MOST_FRAMES = 120
-_FEW = 8
+_FEW = 4
 
 _Format = Literal["PNG", "WEBP"]
 _Item = TypeVar("_Item")

@@ -12,6 +12,7 @@ from scipy import stats
 from brainleaks import atomic
 from brainleaks.report.page import METRICS, picture_rows
 from brainleaks.report.pictures import grid
+from brainleaks.report.pooled import SAID, pooled
 from brainleaks.report.run import read_run
 from brainleaks.results import read_results
 
@@ -84,6 +85,7 @@ def summarise(runs: list[Path]) -> dict[str, Any]:
             _attack([results["attacks"][i] for results in each], printed["attacks"])
             for i in range(len(first["attacks"]))
         ],
+        "judgement": pooled(each),
     }
 
 
@@ -153,7 +155,7 @@ def write_summary(
         "left_out": left_out,
     }
     atomic.write_json(docs / "results.json", content)
-    atomic.write_text(docs / "results.md", _template().render(content, metrics=METRICS))
+    atomic.write_text(docs / "results.md", _template().render(content, metrics=METRICS, said=SAID))
 
 
 def write_figure(runs: list[Path], path: Path) -> None:
@@ -198,7 +200,7 @@ def _template() -> jinja2.Template:
     environment = jinja2.Environment(  # noqa: S701 (Markdown, of our own words and numbers)
         trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    environment.filters["beside_paper"] = _beside_paper
+    environment.filters |= {"beside_paper": _beside_paper, "interval": _interval}
     return environment.from_string(source)
 
 
@@ -210,3 +212,10 @@ def _beside_paper(entry: Interval) -> str:
     if excludes(entry):
         text = f"**{text}**"
     return text if entry["printed"] is None else f"{text} *{entry['printed']:.3f}*"
+
+
+def _interval(entry: dict[str, float | None]) -> str:
+    """A mean over clusters and its interval; nothing where nothing was measured."""
+    if entry["value"] is None:
+        return ""
+    return f"{entry['value']:.3f} [{entry['low']:.3f}, {entry['high']:.3f}]"
