@@ -53,6 +53,13 @@ def run(make_run):
 
 
 @pytest.fixture(scope="session")
+def narrow_run(make_run):
+    """The same with a smaller target, without controls."""
+    judging = "judging={judge_steps: 60, reconstructions: 1, controls: []}"
+    return make_run("narrow", "demo", (*QUICK, judging, "target.network.hidden=15"))
+
+
+@pytest.fixture(scope="session")
 def protocol_run(make_run):
     """The same, judged by the protocol's evaluator alone."""
     return make_run("protocol", "demo", (*QUICK, "judging=null"))
