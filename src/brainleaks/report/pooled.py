@@ -65,10 +65,9 @@ def _pool(metrics: list[dict[str, Any]]) -> dict[str, list[float]]:
     """One value a class of each run, of what was measured in all of them."""
     shared = [key for key in metrics[0] if all(key in found for found in metrics)]
     return {
-        key: [
-            math.nan if value is None else value
-            for found in metrics
-            for value in found[key]["by_class"]
-        ]
-        for key in shared
+        key: [_number(v) for found in metrics for v in found[key]["by_class"]] for key in shared
     }
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
