@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from brainleaks.evaluation.controls import Control
-from brainleaks.evaluation.statistics import interval
+from brainleaks.evaluation.statistics import Interval, interval
 from brainleaks.evaluation.verdict import DECISIVE, Scores, verdict
 
 #: Of each attack, what is said of it: the measures that decide, and the likeness people know.
@@ -39,13 +39,15 @@ def pooled(each: list[dict[str, Any]]) -> dict[str, Any] | None:
         "verdict": dict(decided),
         "verdicts": [results["verdict"]["verdict"] for results in each],
         "attacks": {
-            name: {
-                made_by: {key: interval(scores.get(key, [])) for key in SAID}
-                for made_by, scores in {"attack": scores, **beside[name]}.items()
-            }
+            name: {"attack": _said(scores)}
+            | {str(control): _said(found) for control, found in beside[name].items()}
             for name, scores in attacks.items()
         },
     }
+
+
+def _said(scores: Scores) -> dict[str, Interval]:
+    return {key: interval(scores.get(key, [])) for key in SAID}
 
 
 def _controls(attack: str, each: list[dict[str, Any]]) -> dict[Control, Scores]:
