@@ -25,8 +25,8 @@ _Made = TypeVar("_Made")
 class Sprite(NamedTuple):
     """A recording as one picture of all its frames, ``columns`` in a row.
 
-    ``projection`` shows it in space and time at once: time to the right, and the rows of the
-    pixels downwards, of each the brightest.
+    ``projection`` shows it in space and time at once: time to the right, and the rows of pixels
+    downwards, each as bright as it is full.
     """
 
     uri: str
@@ -120,7 +120,7 @@ def _sprite(recording: NDArray[np.float32], form: _Format, space: int, time: int
         columns=columns,
         width=width,
         height=height,
-        projection=_uri(_greys(pooled.max(2)).T, form, 50),
+        projection=_uri(_greys(pooled.mean(2)).T, form, 50),
     )
 
 

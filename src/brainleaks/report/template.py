@@ -25,13 +25,18 @@ def _environment() -> jinja2.Environment:
         loader=jinja2.FunctionLoader(_source),
     )
     environment.filters |= {
-        "share": lambda value: _DASH if value is None else f"{value:.3f}".replace("-", _MINUS),
-        "signed": lambda value: f"{value:+.3f}".replace("-", _MINUS),
+        "share": lambda value: _DASH if value is None else _number(value, "z.3f"),
+        "rough": lambda value: _DASH if value is None else _number(value, "z.2f"),
+        "signed": lambda value: _number(value, "+z.3f"),
         "probability": lambda p: "< 0.001" if p < 0.001 else f"{p:.3f}",
         "pretty": lambda value: json.dumps(value, indent=2),
         "percent": lambda value, ends: round(100 * (value - ends[0]) / (ends[1] - ends[0]), 2),
     }
     return environment
+
+
+def _number(value: float, form: str) -> str:
+    return format(value, form).replace("-", _MINUS)
 
 
 def _source(name: str) -> str:
