@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SEEDS := 5
 
-.PHONY: calibration demo test lint bench simulator results notebooks docs clean
+.PHONY: calibration demo test lint bench simulator results screenshot notebooks docs clean
 
 demo: .venv/run
 	$(BIN)/brainleaks run demo
@@ -31,6 +31,10 @@ calibration: .venv/run
 	$(BIN)/brainleaks run faces-snn --seed 1
 	$(BIN)/brainleaks run mnist-snn --seed 0
 	$(BIN)/brainleaks calibrate runs/faces-snn-seed0 runs/faces-snn-seed1 runs/mnist-snn-seed0
+
+screenshot: .venv/dev
+	$(BIN)/brainleaks run faces-snn
+	$(BIN)/python benchmarks/screenshot.py runs/faces-snn-seed0/report.html docs/images/report.png
 
 notebooks: .venv/dev
 	$(BIN)/python notebooks/render.py

@@ -22,6 +22,7 @@ PRINTED = (
     "daa: 1}",
 )
 EVENTS = (
+    "frames.frame_us=15000",
     *QUICK,
     "target.training.epochs=1",
     "attacks.brainleaks-v1.iterations=2",

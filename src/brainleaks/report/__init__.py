@@ -2,5 +2,6 @@
 
 from brainleaks.report.compare import write_comparison
 from brainleaks.report.page import picture_rows, write_report
+from brainleaks.report.run import Run, read_run
 
-__all__ = ["picture_rows", "write_comparison", "write_report"]
+__all__ = ["Run", "picture_rows", "read_run", "write_comparison", "write_report"]

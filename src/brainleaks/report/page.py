@@ -146,6 +146,7 @@ def recordings(run: Run) -> dict[str, Any] | None:
     return {
         "frames": frames,
         "frame_ms": run.frame_us / 1000 * longest / frames,
+        "coarser": frames < longest or next(iter(made[0].values())).width < shape[-1],
         "classes": dict(zip(run.class_names, made, strict=True)),
     }
 
