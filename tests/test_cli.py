@@ -68,6 +68,7 @@ def finished(tmp_path_factory) -> Path:
     )
     assert done.returncode == 0, done.stderr
     assert "brainleaks-v2" in done.stdout
+    assert "Inconclusive: the evidence decides neither way." in done.stdout
     assert done.stderr == ""
     return base / "run"
 

@@ -48,9 +48,15 @@ def make_run(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def run(make_run):
+def run_settings():
+    """What ``run`` changes of the preset."""
+    return (*QUICK, *JUDGED, *PRINTED)
+
+
+@pytest.fixture(scope="session")
+def run(make_run, run_settings):
     """Digits as images, with every control and printed figures."""
-    return make_run("demo", "demo", (*QUICK, *JUDGED, *PRINTED))
+    return make_run("demo", "demo", run_settings)
 
 
 @pytest.fixture(scope="session")

@@ -6,9 +6,11 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from PIL import Image
 
 from brainleaks import InputError, atomic
+from brainleaks.cli import cli
 from brainleaks.report import write_report
 from brainleaks.report.pictures import pictures, stretch
 
@@ -69,6 +71,17 @@ def test_every_measure_of_every_judge_and_control_is_there(run):
     for judge in results["judges"]:
         assert judge["name"] in words
         assert f"{judge['test_accuracy']:.3f}" in words
+
+
+def test_a_run_prints_its_verdict_and_what_the_panel_says(run, run_settings, tmp_path, monkeypatch):
+    monkeypatch.setenv("BRAINLEAKS_STORE", str(run.parent / "store"))
+    changes = [word for setting in run_settings for word in ("--set", setting)]
+    words = ["run", "demo", *changes, "--device", "cpu", "--out", str(tmp_path / "again")]
+    printed = CliRunner().invoke(cli, words, catch_exceptions=False).stdout
+    results = atomic.read_json(run / "results.json")
+    panel = results["likeness"]["brainleaks-v1"]["metrics"]["panel"]
+    assert f"brainleaks-v1: panel accuracy {panel['value']:.3f}, interval" in printed
+    assert results["verdict"]["sentence"] in printed
 
 
 def test_stands_without_panel_and_controls(protocol_run):
