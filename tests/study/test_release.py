@@ -161,7 +161,7 @@ def test_target_from_snntorch(notebook, notebook_file, tmp_path, monkeypatch):
     assert origin["sha256"] in write_report(tmp_path / "run").read_text()
     monkeypatch.setattr("brainleaks.study.stages.training.fit", pytest.fail)
     monkeypatch.setattr("brainleaks.study.stages.training.accuracy", pytest.fail)
-    monkeypatch.setattr("brainleaks.study.runner.Target", pytest.fail)
+    monkeypatch.setattr("brainleaks.study.road.Target", pytest.fail)
     monkeypatch.setattr("brainleaks.study.stages.judgement.judge", pytest.fail)
     safetensors.torch.save_file(fresh_with(notebook).state_dict(), tmp_path / "w.safetensors")
     again = run(tmp_path, "again", target_weights=tmp_path / "w.safetensors")
