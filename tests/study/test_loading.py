@@ -91,12 +91,14 @@ def test_the_whole_road_on_events(folder, tmp_path, preset):
             "attacks.fredrikson.iterations=9",
         ),
     }
-    study = load_study(preset, (*SMALL, *quick[preset]))
+    judging = "judging={judge_steps: 3, reconstructions: 1}"
+    study = load_study(preset, (*SMALL, *quick[preset], judging))
     outcome = run_study(study, data_dir=folder, store=Store(tmp_path / "store"))
     steps = (7,) if study.spiking else ()
     for item in outcome.reconstructions:
         assert item.values.shape == (*steps, 10, 1, 34, 34)
         assert item.values.isfinite().all()
+        assert len(outcome.trial.facts["likeness"][item.name]["metrics"]["panel"]["by_class"]) == 10
     # the run folder reads its own spikes or images, and refuses the others'
     run = tmp_path / "run"
     run_folder.write(outcome, run)
