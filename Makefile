@@ -33,8 +33,8 @@ calibration: .venv/run
 	$(BIN)/brainleaks calibrate runs/faces-snn-seed0 runs/faces-snn-seed1 runs/mnist-snn-seed0
 
 screenshot: .venv/dev
-	$(BIN)/brainleaks run demo
-	$(BIN)/python benchmarks/screenshot.py runs/demo-seed0/report.html docs/images/report.png
+	$(BIN)/brainleaks run faces-snn
+	$(BIN)/python benchmarks/screenshot.py runs/faces-snn-seed0/report.html docs/images/report.png
 
 notebooks: .venv/dev
 	$(BIN)/python notebooks/render.py

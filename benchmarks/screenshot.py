@@ -1,6 +1,6 @@
 """A picture of a report's top, for the README, in less than 400 kB.
 
-python benchmarks/screenshot.py runs/demo-seed0/report.html docs/images/report.png
+python benchmarks/screenshot.py runs/faces-snn-seed0/report.html docs/images/report.png
 """
 
 import argparse

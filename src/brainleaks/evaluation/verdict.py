@@ -169,11 +169,10 @@ def _said(
         "inconclusive": "Inconclusive: the evidence decides neither way.",
     }
     shown = {
-        "members": "the training samples themselves",
-        "class-typical": "what is typical of the classes; that single training samples are "
-        "memorised is not shown",
+        "members": "and is nearer to the very training samples than to others of their classes",
+        "class-typical": "and does not show that single training samples are memorised",
     }
     sentence = sentences.get(word) or (
-        f"Leak: {attack} recovers {shown[content or 'class-typical']}."
+        f"Leak: {attack} recovers what the classes look like, {shown[content or 'class-typical']}."
     )
     return Verdict(verdict=word, attack=attack, content=content, sentence=sentence, reasons=reasons)
