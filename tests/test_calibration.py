@@ -36,7 +36,7 @@ def test_audits_of_one_study(one_cell, tmp_path):
     assert content["false_leaks"]["audits"] == 2
     assert content["left_out"] == {"faces-snn": "att-faces is not in the data folder"}
     assert said[1] == "finished: demo (small), seed 0"
-    assert "| demo, small | shuffled-labels | 1 | 1 |" in table.read_text()
+    assert "| demo, small | digits | shuffled-labels | 1 | 1 |" in table.read_text()
 
 
 def test_audited_targets_are_not_those_of_the_controls(one_cell, tmp_path):
@@ -46,7 +46,6 @@ def test_audited_targets_are_not_those_of_the_controls(one_cell, tmp_path):
         study, 0, calibration.load_dataset(study, tmp_path, store), "cpu", store
     )
     targets = dict(calibration._targets(road, 1))
-    assert targets["shuffled-labels"].facts["test_accuracy"] < 0.4
     control = road.untrained("control-untrained", study.target)
     weights = [t.network.fc1.weight for t in (*targets.values(), control)]
     assert not any(torch.equal(a, b) for i, a in enumerate(weights) for b in weights[:i])
@@ -54,26 +53,28 @@ def test_audited_targets_are_not_those_of_the_controls(one_cell, tmp_path):
 
 def audit(target, verdict, seed=0, preset="demo"):
     return {
-        "preset": preset, "small": True, "seed": seed, "target": target, "verdict": verdict,
+        "preset": preset, "dataset": "digits", "small": True, "seed": seed, "target": target,
+        "verdict": verdict,
     }  # fmt: skip
 
 
 def test_counts_and_their_interval(tmp_path):
-    """One in 200: Clopper and Pearson's interval is 0.0001 to 0.0275."""
-    audits = [audit("untrained", "no leak shown")] * 199 + [audit("shuffled-labels", "leak", 1)]
-    found = false_leaks([*audits, audit("trained", "leak")])
-    assert found["audits"] == 200
-    assert found["share"] == 0.005
-    assert found["low"] == pytest.approx(0.000127, abs=1e-6)
-    assert found["high"] == pytest.approx(0.02754, abs=1e-5)
+    """One group in 20: Clopper and Pearson's interval is 0.0013 to 0.2487."""
+    audits = [audit("untrained", "no leak shown", seed) for seed in range(20)] * 10
+    found = false_leaks([*audits, audit("shuffled-labels", "leak", 3), audit("trained", "leak")])
+    assert found["audits"] == 201
+    assert found["groups"] == 20
+    assert found["share"] == pytest.approx(1 / 201)
+    assert found["low"] == pytest.approx(0.001265, abs=1e-6)
+    assert found["high"] == pytest.approx(0.248733, abs=1e-5)
     write_calibration(
         audits, {}, tmp_path, command="c", machine={"processor": "p", "threads": 1, "device": "cpu"}
     )
     text = (tmp_path / "calibration.md").read_text()
-    assert "Of 200 targets that hold nothing, 1 were said to leak" in text
-    assert "| demo, small | untrained | 199 | 1 | 0 | 199 | 0 |" in text
+    assert "Of 200 targets that hold nothing, 0 were said to leak" in text
+    assert "| demo, small | digits | untrained | 200 | 20 | 0 | 200 | 0 |" in text
 
 
 def test_runs_must_have_a_verdict(tmp_path):
     with pytest.raises(InputError, match="not a finished run"):
-        calibrate([tmp_path], command="c", say=print)
+        calibrate([tmp_path], out=tmp_path / "docs", command="c", say=print)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from brainleaks import atomic
 from brainleaks.data import DATASETS
 from brainleaks.data.files import data_folder
 from brainleaks.data.parts import with_shuffled_labels
@@ -66,6 +67,8 @@ def calibrate(
     }
     for preset, reason in missing.items():
         say(f"left out: {preset}: {reason}")
+    atomic.write_bytes(out / ".brainleaks-probe", b"")
+    (out / ".brainleaks-probe").unlink()
     audits = [_finished(run) for run in runs]
     for cell, study in zip(cells, studies, strict=True):
         for seed in range(0 if study.name in missing else cell.seeds):
@@ -85,10 +88,11 @@ def _plan() -> tuple[int, list[_Cell]]:
 def _finished(run: Path) -> dict[str, Any]:
     """The verdict of a run that is there already."""
     results = read_results(run)
-    if "verdict" not in results:
-        raise InputError(f"{run} has no verdict; run its study again.")
+    if not results.get("likeness"):
+        raise InputError(f"{run} was not judged by the panel; run its study with it.")
     return {
         "preset": results["preset"],
+        "dataset": results["dataset"]["name"],
         "small": False,
         "settings": [],
         "seed": results["seed"],
@@ -114,6 +118,7 @@ def _audits(
         facts = hold(road, study.judging, target, made).facts
         yield {
             "preset": cell.preset,
+            "dataset": study.dataset,
             "small": True,
             "settings": cell.settings,
             "seed": seed,

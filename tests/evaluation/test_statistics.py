@@ -27,7 +27,7 @@ def test_paired_swaps_the_sides_of_each_cluster():
     assert found["difference"] == 3
     assert found["p"] == pytest.approx(2 / 32)
     assert found["effect"] == pytest.approx(3 / np.std([1, 2, 3, 4, 5], ddof=1))
-    assert found["clusters"] == 5
+    assert found["classes"] == 5
     assert 1 < found["low"] < 3 < found["high"] < 5
 
 
@@ -37,6 +37,28 @@ def test_paired_agrees_with_the_t_test_where_that_holds():
     second = first + rng.normal(0.1, 1, 200)
     found = paired(first, second)
     assert found["p"] == pytest.approx(stats.ttest_rel(first, second).pvalue, abs=0.02)
+
+
+def test_classes_that_seeds_share_are_counted_once():
+    """Ten classes that differ much, seeds that differ little: more seeds are no more classes."""
+    rng = np.random.default_rng(4)
+    effects = rng.normal(0, 1, 10)
+    table = effects + rng.normal(0, 0.1, (8, 10))
+    one, many = interval(table[0]), interval(table)
+    assert many["high"] - many["low"] > 0.9 * (one["high"] - one["low"])
+    assert paired(table, np.zeros_like(table))["classes"] == 10
+
+
+def test_seeds_that_classes_share_are_counted_once():
+    """Forty classes alike, three seeds that differ: the interval is that of the seeds."""
+    table = np.array([[0.1], [0.5], [0.9]]) + np.random.default_rng(5).normal(0, 0.01, (3, 40))
+    found = interval(table)
+    assert found["low"] < 0.25
+    assert found["high"] > 0.75
+
+
+def test_a_class_that_one_run_lacks_is_left_out():
+    assert interval([[0.5, float("nan")], [0.5, 0.9]])["value"] == 0.5
 
 
 def test_nothing_to_pair():

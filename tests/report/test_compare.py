@@ -19,12 +19,15 @@ CLASSES = list("abcdefghij")
 def altered(run, tmp_path):
     """Copies of a run under other names, with other seeds, studies and scores."""
 
-    def copy(label, *, seed=0, study="one", scores=None, judges=("nearest",), **dataset):
+    def copy(
+        label, *, seed=0, study="one", scores=None, judges=("nearest",), verdict="leak", **dataset
+    ):
         folder = tmp_path / label
         shutil.copytree(run, folder)
         results = atomic.read_json(folder / "results.json")
         results |= {"seed": seed, "preset": study}
         results["dataset"] |= {"class_names": CLASSES, **dataset}
+        results["verdict"]["verdict"] = verdict
         for judge in results["judges"]:
             judge["counts"] = judge["name"] in judges
         if scores is not None:
@@ -59,7 +62,7 @@ def test_pairs_classes(altered, tmp_path):
     found = difference(said, "identification")
     assert found["first"] == "brainleaks-v1 on one"
     assert found["difference"] == pytest.approx(0.35)
-    assert found["clusters"] == 10
+    assert found["classes"] == 10
     exact = stats.permutation_test((HIGH - LOW,), np.mean, permutation_type="samples")
     assert found["p"] == pytest.approx(exact.pvalue)
     assert found["effect"] == pytest.approx(0.35 / np.std(HIGH - LOW, ddof=1))
@@ -79,7 +82,7 @@ def test_pairs_by_name_not_by_place(altered, tmp_path):
     assert "No difference between them is shown" in (tmp_path / "page.html").read_text()
 
 
-def test_seeds_are_further_clusters(altered, tmp_path):
+def test_seeds_are_drawn_anew_as_classes_are(altered, tmp_path):
     runs = [
         altered(f"{study}-{seed}", study=study, seed=seed, scores=scores + seed / 100)
         for study, scores in (("one", HIGH), ("two", LOW))
@@ -87,16 +90,28 @@ def test_seeds_are_further_clusters(altered, tmp_path):
     ]
     said = write_comparison(runs, tmp_path / "page.html")
     assert [group["seeds"] for group in said["groups"]] == [[0, 1], [0, 1]]
-    assert difference(said, "ssim_members")["clusters"] == 20
+    found = difference(said, "ssim_members")
+    assert found["classes"] == 10
+    assert found["difference"] == pytest.approx(0.35)
     pooled = said["groups"][0]["attacks"]["brainleaks-v1"]["ssim_members"]
     assert pooled["value"] == pytest.approx(HIGH.mean() + 0.005)
+
+
+def test_higher_scores_without_a_leak_are_no_more_of_one(altered, tmp_path):
+    one = altered("one", scores=HIGH, verdict="inconclusive")
+    two = altered("two", study="two", scores=LOW)
+    said = write_comparison([one, two], tmp_path / "page.html")
+    assert any(
+        "on one scores higher, without a verdict of a leak, than" in s for s in said["sentences"]
+    )
+    assert not any("leaks more" in s for s in said["sentences"])
 
 
 def test_other_seeds_are_paired_by_class(altered, tmp_path):
     one = altered("one", scores=HIGH)
     two = [altered(f"two-{s}", study="two", seed=s, scores=LOW + s / 10 - 0.15) for s in (1, 2)]
     found = difference(write_comparison([one, *two], tmp_path / "page.html"), "identification")
-    assert found["clusters"] == 10
+    assert found["classes"] == 10
     assert found["difference"] == pytest.approx(0.35)
 
 

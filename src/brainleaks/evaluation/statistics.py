@@ -1,8 +1,9 @@
 """Intervals, paired tests and agreement, all by SciPy and statsmodels.
 
-The unit is a *cluster*: one class in one run, its reconstructions averaged. Reconstructions of one
-class share all that is particular to it, so that counting them one by one would claim more evidence
-than there is.
+The unit is a class, its reconstructions averaged: they share all that is particular to the class,
+so that counting them one by one would claim more evidence than there is. Several runs, which differ
+in their seeds, make a table of runs and classes. Both are drawn anew, each by itself: the classes
+of a run share its target, and the runs share the classes (Owen 2007, "The pigeonhole bootstrap").
 """
 
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ _RESAMPLES = 9999
 
 
 class Interval(TypedDict):
-    """A mean over clusters and its bootstrap interval; all ``None`` where nothing was measured."""
+    """A mean and its bootstrap interval; all ``None`` where nothing was measured."""
 
     value: float | None
     low: float | None
@@ -27,8 +28,9 @@ class Interval(TypedDict):
 class Difference(TypedDict):
     """A paired difference of means, its interval, and how it compares with chance.
 
-    ``p`` is two-sided, of a permutation test that swaps the two sides of each cluster; ``effect``
-    is Cohen's d of the paired differences, ``None`` where they are all the same.
+    ``p`` is two-sided, of a permutation test that swaps the two sides of each class, and ``effect``
+    Cohen's d of the paired differences, ``None`` where they are all the same; both on means over
+    runs. ``classes`` says how many there are.
     """
 
     difference: float
@@ -36,32 +38,37 @@ class Difference(TypedDict):
     high: float
     p: float
     effect: float | None
-    clusters: int
+    classes: int
 
 
 def interval(values: ArrayLike) -> Interval:
-    """The mean of clusters and its percentile bootstrap interval; NaN entries are left out."""
-    kept = _finite(np.asarray(values, np.float64))
-    if not len(kept):
+    """The mean and its percentile bootstrap interval.
+
+    Args:
+        values: one a class, ``(C,)``, or of several runs ``(R, C)``; a class with NaN is left out.
+    """
+    kept = _measured(values)
+    if not kept.size:
         return Interval(value=None, low=None, high=None)
     low, high = _bootstrap(kept)
     return Interval(value=float(kept.mean()), low=low, high=high)
 
 
 def paired(first: ArrayLike, second: ArrayLike) -> Difference | None:
-    """How much larger the first is than the second, cluster by cluster.
+    """How much larger the first is than the second, class by class.
 
     Args:
-        first: one value a cluster.
-        second: of the same clusters, in the same order; pairs with NaN are left out.
+        first: one value a class, ``(C,)``, or of several runs ``(R, C)``.
+        second: of the same classes and runs, in the same order; a class with NaN is left out.
 
     Returns:
-        ``None`` if fewer than two pairs are left.
+        ``None`` if fewer than two classes are left.
     """
-    differences = _finite(np.asarray(first, np.float64) - np.asarray(second, np.float64))
-    if len(differences) < 2:
+    table = _measured(np.asarray(first, np.float64) - np.asarray(second, np.float64))
+    if table.shape[1] < 2:
         return None
-    low, high = _bootstrap(differences)
+    low, high = _bootstrap(table)
+    differences = table.mean(0)
     test = stats.permutation_test(
         (differences,),
         np.mean,
@@ -78,7 +85,7 @@ def paired(first: ArrayLike, second: ArrayLike) -> Difference | None:
         high=high,
         p=float(test.pvalue),
         effect=mean / spread if spread > 1e-12 else None,
-        clusters=len(differences),
+        classes=len(differences),
     )
 
 
@@ -119,12 +126,16 @@ def agreement(named: NDArray[np.int64]) -> Agreement:
     return Agreement(pairs=pairs, kappa=float(fleiss_kappa(counts)))
 
 
-def _bootstrap(values: NDArray[np.float64]) -> tuple[float, float]:
-    if len(values) == 1 or np.ptp(values) == 0:  # nothing varies: nothing to draw anew
-        return float(values[0]), float(values[0])
+def _bootstrap(table: NDArray[np.float64]) -> tuple[float, float]:
+    """The interval of a table's mean, its runs and its classes drawn anew."""
+    if np.ptp(table) == 0:  # nothing varies: nothing to draw anew
+        return float(table.flat[0]), float(table.flat[0])
+    runs, classes = map(np.arange, table.shape)
+    several = len(runs) > 1
     result = stats.bootstrap(
-        (values,),
-        np.mean,
+        (runs, classes) if several else (table[0],),
+        (lambda r, c: table[np.ix_(r, c)].mean()) if several else np.mean,
+        vectorized=not several,
         confidence_level=CONFIDENCE,
         n_resamples=_RESAMPLES,
         method="percentile",
@@ -133,5 +144,7 @@ def _bootstrap(values: NDArray[np.float64]) -> tuple[float, float]:
     return float(result.confidence_interval.low), float(result.confidence_interval.high)
 
 
-def _finite(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return values[np.isfinite(values)]
+def _measured(values: ArrayLike) -> NDArray[np.float64]:
+    """``(R, C)``, without the classes that were not measured in every run."""
+    table = np.atleast_2d(np.asarray(values, np.float64))
+    return table[:, np.isfinite(table).all(0)]

@@ -1,6 +1,6 @@
 """One line at the end: does this model leak what it was trained on?"""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, TypedDict
 
 from brainleaks.evaluation.controls import NEGATIVE, Control
@@ -14,9 +14,9 @@ _FEWEST_JUDGES, _FEWEST_CLASSES = 3, 5
 #: An excess over the controls that is worth knowing of.
 _MATERIAL = 0.25
 
-#: One value a cluster, by metric.
-Scores = Mapping[str, list[float]]
-#: The scores of an attack's controls, on the same clusters.
+#: By metric, one value a class, or a list of them for each of several runs.
+Scores = Mapping[str, Sequence[float] | Sequence[Sequence[float]]]
+#: The scores of an attack's controls, of the same classes and runs.
 Controls = Mapping[Control, Scores]
 
 
@@ -58,7 +58,7 @@ def verdict(
 
     Args:
         attacks: each attack's scores.
-        controls: each attack's controls, and their scores on the same clusters.
+        controls: each attack's controls, and their scores of the same classes and runs.
         sound_judges: how many judges reach the :func:`bar`.
         classes: how many classes were attacked.
     """
@@ -165,7 +165,8 @@ def _said(
     content: Literal["members", "class-typical"] | None = None,
 ) -> Verdict:
     sentences = {
-        "no leak shown": "No leak shown: no attack gets beyond what the negative controls get.",
+        "no leak shown": "No leak shown: no attack gets far beyond its negative controls both to "
+        "the judges and in likeness.",
         "inconclusive": "Inconclusive: the evidence decides neither way.",
     }
     shown = {

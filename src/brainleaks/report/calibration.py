@@ -23,7 +23,7 @@ def write_calibration(
     """Write ``calibration.md`` and ``calibration.json``.
 
     Args:
-        audits: each with ``preset``, ``small``, ``seed``, ``target`` (``"untrained"``,
+        audits: each with ``preset``, ``dataset``, ``small``, ``seed``, ``target`` (``"untrained"``,
             ``"shuffled-labels"`` or ``"trained"``) and ``verdict``.
         left_out: presets whose data was not at hand, and why.
         docs: the folder to write to.
@@ -45,32 +45,40 @@ def write_calibration(
 
 
 def false_leaks(audits: list[dict[str, Any]]) -> dict[str, Any]:
-    """Among targets that hold nothing, how many were said to leak, with its 95 % interval.
+    """Among targets that hold nothing, how many were said to leak.
 
-    Clopper and Pearson's interval, which is exact.
+    Audits of one study and seed share their data, judges and controls; the 95 % interval, Clopper
+    and Pearson's, is therefore of the share of such groups in which any audit said so.
     """
     from statsmodels.stats.proportion import proportion_confint  # slow to import
 
     null = [audit for audit in audits if audit["target"] in _NULL]
     said = sum(audit["verdict"] == "leak" for audit in null)
     if not null:
-        return {"audits": 0, "leak": 0, "share": None, "low": None, "high": None}
-    low, high = proportion_confint(said, len(null), method="beta")
+        return {"audits": 0, "leak": 0, "groups": 0, "share": None, "low": None, "high": None}
+    groups = {_group(audit) for audit in null}
+    wrong = {_group(audit) for audit in null if audit["verdict"] == "leak"}
+    low, high = proportion_confint(len(wrong), len(groups), method="beta")
     return {
         "audits": len(null),
         "leak": said,
+        "groups": len(groups),
         "share": said / len(null),
         "low": float(low),
         "high": float(high),
     }
 
 
+def _group(audit: dict[str, Any]) -> tuple[Any, ...]:
+    return audit["preset"], audit["dataset"], audit["seed"]
+
+
 def _rows(audits: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Counts of verdicts by study and kind of target, in the order of the audits."""
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
     for audit in audits:
-        key = (audit["preset"], audit["small"], audit["target"])
-        named = {"preset": key[0], "small": key[1], "target": key[2]}
+        named = {key: audit[key] for key in ("preset", "dataset", "small", "target")}
+        key = tuple(named.values())
         row = rows.setdefault(key, {**named, "seeds": [], "counts": dict.fromkeys(VERDICTS, 0)})
         row["counts"][audit["verdict"]] += 1
         if audit["seed"] not in row["seeds"]:

@@ -1,7 +1,7 @@
 """Several runs on one page: what one leaks more than another, by paired statistics."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -96,16 +96,22 @@ def comparison(groups: list[Group]) -> dict[str, Any]:
     tests = list(_tests(groups, judges))
     corrected = holm([test["p"] for test in tests])
     tests = [{**test, "p_holm": p} for test, p in zip(tests, corrected, strict=True)]
+    leaking = {
+        f"{attack} on {group.label}"
+        for group in groups
+        for attack in group.attacks
+        if all(run.results["verdict"]["verdict"] == "leak" for run in group.runs)
+    }
     return {
         "dataset": groups[0].runs[0].results["dataset"]["name"],
         "judges": judges,
         "groups": [_group_facts(group, judges) for group in groups],
         "statistics": {
             "confidence": CONFIDENCE,
-            "clusters": "classes of runs",
+            "clusters": "classes and runs",
             "tests": tests,
         },
-        "sentences": [_sentence(test) for test in tests if _tells(test)],
+        "sentences": [_sentence(test, leaking) for test in tests if _tells(test)],
     }
 
 
@@ -122,10 +128,22 @@ def _groups(folders: Sequence[Path]) -> list[Group]:
     for same in by_study.values():
         _check_seeds(same)
     names = [same[0].results["preset"] for same in by_study.values()]
+    places = _told_apart([same[0].folder for same in by_study.values()])
     return [
-        Group(name if names.count(name) == 1 else f"{name} ({same[0].folder.name})", same)
-        for name, same in zip(names, by_study.values(), strict=True)
+        Group(name if names.count(name) == 1 else f"{name} ({place})", same)
+        for name, place, same in zip(names, places, by_study.values(), strict=True)
     ]
+
+
+def _told_apart(folders: list[Path]) -> list[str]:
+    """As few of the last parts of each path as tell all of them apart."""
+    parts = [folder.resolve().parts for folder in folders]
+    ends: list[str] = []
+    for count in range(1, max(map(len, parts)) + 1):
+        ends = ["/".join(path[-count:]) for path in parts]
+        if len(set(ends)) == len(ends):
+            break
+    return ends
 
 
 def _judged(run: Run) -> Run:
@@ -179,7 +197,7 @@ def _tests(groups: list[Group], judges: list[str]) -> Iterator[dict[str, Any]]:
                 one, other = _paired_values(
                     _measured(first, a, measure, judges), _measured(second, b, measure, judges)
                 )
-                difference = paired(one, other) if len(one) else None
+                difference = paired(one, other) if one.size else None
                 if difference is not None:
                     yield {
                         "metric": measure,
@@ -206,14 +224,19 @@ def _measured(group: Group, attack: str, measure: str, judges: list[str]) -> Val
 
 
 def _paired_values(first: Values, second: Values) -> tuple[NDArray[np.float64], ...]:
-    """Both sides by class and seed, or, if no seed is the same, by class, mean over seeds."""
+    """Both sides as tables of seeds and classes, or, if no seed is the same, means over seeds."""
     if not first.keys() & second.keys():
         first, second = _over_seeds(first), _over_seeds(second)
     shared = [cluster for cluster in first if cluster in second]
-    return tuple(
-        np.array([np.nan if side[c] is None else side[c] for c in shared], np.float64)
-        for side in (first, second)
-    )
+    return _table(first, shared), _table(second, shared)
+
+
+def _table(values: Values, which: Collection[Cluster]) -> NDArray[np.float64]:
+    """One row a seed, one column a class; NaN where nothing was measured."""
+    names = dict.fromkeys(name for name, _ in which)
+    seeds = dict.fromkeys(seed for _, seed in which)
+    found = [[values.get((name, seed)) for name in names] for seed in seeds]
+    return np.array([[np.nan if v is None else v for v in row] for row in found], np.float64)
 
 
 def _over_seeds(values: Values) -> Values:
@@ -229,17 +252,19 @@ def _mean(values: Sequence[float | None]) -> np.floating[Any]:
 
 
 def _tells(test: dict[str, Any]) -> bool:
-    """Whether a test shows that one side leaks more."""
+    """Whether a test shows that one side's reconstructions score higher."""
     return test["metric"] in DECISIVE and test["p_holm"] < _SIGNIFICANT
 
 
-def _sentence(test: dict[str, Any]) -> str:
+def _sentence(test: dict[str, Any], leaking: set[str]) -> str:
+    """What a test says; without a verdict of a leak, a higher score is not more of one."""
     more, less, sign = ("first", "second", 1) if test["difference"] > 0 else ("second", "first", -1)
+    does = "leaks more" if test[more] in leaking else "scores higher, without a verdict of a leak,"
     low, high = sorted((sign * test["low"], sign * test["high"]))
     effect = "" if test["effect"] is None else f", effect d = {abs(test['effect']):.2f}"
     probability = "p < 0.001" if test["p_holm"] < 0.001 else f"p = {test['p_holm']:.3f}"
     return (
-        f"{test[more]} leaks more than {test[less]}: {_TITLES[test['metric']].lower()} is "
+        f"{test[more]} {does} than {test[less]}: {_TITLES[test['metric']].lower()} is "
         f"{abs(test['difference']):.3f} higher (interval {low:.3f} to {high:.3f}, "
         f"{probability} after Holm{effect})."
     )
@@ -263,8 +288,7 @@ def _group_facts(group: Group, judges: list[str]) -> dict[str, Any]:
 
 
 def _pooled(values: Values) -> dict[str, Any]:
-    each = list(values.values())
-    return {**interval([np.nan if v is None else v for v in each]), "by_class": each}
+    return {**interval(_table(values, values.keys())), "by_class": list(values.values())}
 
 
 def _content(groups: list[Group], said: dict[str, Any]) -> dict[str, Any]:

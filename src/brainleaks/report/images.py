@@ -13,7 +13,7 @@ from brainleaks.report.pictures import Picture
 
 _GREYS = 15
 #: Recordings are shown to so many frames; a sprite of more would pass what browsers decode.
-_MOST_FRAMES = 120
+MOST_FRAMES = 120
 _FEW = 4
 
 _Format = Literal["PNG", "WEBP"]
@@ -76,7 +76,7 @@ def sprites(recordings: Sequence[NDArray[np.float32]], budget: int) -> list[Spri
     ]
 
     def encode(recording: NDArray[np.float32], step: tuple[_Format, int, int]) -> Sprite:
-        return _sprite(recording[:_MOST_FRAMES], *step)
+        return _sprite(recording[:MOST_FRAMES], *step)
 
     def size(made: Sprite) -> int:
         return len(made.uri) + len(made.projection)

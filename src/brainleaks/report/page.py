@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from brainleaks import atomic
 from brainleaks.report import charts
-from brainleaks.report.images import Sprite, sprites, still_uris
+from brainleaks.report.images import MOST_FRAMES, Sprite, sprites, still_uris
 from brainleaks.report.measures import (
     CORRELATION,
     IDENTIFICATION,
@@ -133,7 +133,7 @@ def recordings(run: Run) -> dict[str, Any] | None:
     shape = run.results["dataset"]["input_shape"]
     rows = {"first " + _TRUTH: run.truth}
     rows |= {name: run.reconstruction(name) for name in run.attacks}
-    longest = max(run.reconstruction(name).shape[1] for name in run.attacks)
+    longest = min(MOST_FRAMES, max(run.reconstruction(name).shape[1] for name in run.attacks))
     classes = range(len(run.class_names))
     played = iter(
         sprites(

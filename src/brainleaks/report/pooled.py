@@ -1,4 +1,4 @@
-"""The judgement of one study's runs with several seeds, as one sample of clusters (class, seed)."""
+"""The judgement of one study's runs with several seeds, as one table of runs and classes."""
 
 import math
 from typing import Any
@@ -63,11 +63,12 @@ def _controls(attack: str, each: list[dict[str, Any]]) -> dict[Control, Scores]:
     }
 
 
-def _pool(metrics: list[dict[str, Any]]) -> dict[str, list[float]]:
-    """One value a class of each run, of what was measured in all of them."""
+def _pool(metrics: list[dict[str, Any]]) -> dict[str, list[list[float]]]:
+    """Each run's values by class, of what was measured in all of them."""
     shared = [key for key in metrics[0] if all(key in found for found in metrics)]
     return {
-        key: [_number(v) for found in metrics for v in found[key]["by_class"]] for key in shared
+        key: [[_number(value) for value in found[key]["by_class"]] for found in metrics]
+        for key in shared
     }
 
 

@@ -16,6 +16,8 @@ from brainleaks.results import read_results
 
 Values = NDArray[np.float32]
 
+_JUDGED = {"judges", "likeness", "controls", "statistics", "verdict"}
+
 
 @dataclass(frozen=True)
 class Run:
@@ -84,10 +86,19 @@ def read_run(folder: Path) -> Run:
         InputError: if it is not a finished run, or one without a verdict, as older versions wrote.
     """
     results = read_results(folder)
-    if "verdict" not in results:
+    if not results.keys() >= _JUDGED:
         raise InputError(
             f"{folder} has no verdict: an older version wrote it; run the study again, which "
             "trains nothing anew."
         )
     study = (folder / "study.yaml").read_text(encoding="utf-8")
+    if not isinstance(_yaml(folder, study), dict):
+        raise InputError(f"{folder / 'study.yaml'} is not a study; run the study again.")
     return Run(folder, results, atomic.read_json(folder / "provenance.json"), study)
+
+
+def _yaml(folder: Path, study: str) -> Any:
+    try:
+        return yaml.safe_load(study)
+    except yaml.YAMLError as error:
+        raise InputError(f"{folder / 'study.yaml'} is not valid YAML.") from error

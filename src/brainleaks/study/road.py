@@ -63,15 +63,15 @@ class Road:
         self.encode = study.encoding or as_images
 
     def train(self, name: str, model: Model, dataset: Dataset | None = None) -> Trained:
-        """Train one network, or load it; by default on the study's data."""
-        dataset = dataset or self.dataset
+        """Train one network, or load it; by default on the study's data, and then measured."""
+        control, dataset = dataset is not None, dataset or self.dataset
         network = self._new(name, model, dataset)
         config, recipe = model.network, model.training
 
         def make(monitor: Monitor) -> Artefact:
             common: Any = {"encode": self.encode, "name": name, "seed": self.seed}
             stages.train(network, recipe, dataset.train, **common, monitor=monitor)
-            facts = stages.measure(network, config, recipe, dataset, **common)
+            facts = {} if control else stages.measure(network, config, recipe, dataset, **common)
             return Artefact(dict(network.state_dict()), facts)
 
         key = self._network_key(name, dataset, model=model.model_dump(mode="json"))
@@ -80,7 +80,7 @@ class Road:
         return Trained(name, network.eval(), artefact.facts, key)
 
     def untrained(self, name: str, model: Model) -> Trained:
-        """A network with its first weights."""
+        """A network that was never trained; its first weights are a function of seed and name."""
         key = self._network_key(name, self.dataset, untrained=model.network.model_dump(mode="json"))
         return Trained(name, self._new(name, model, self.dataset).eval(), {}, key)
 

@@ -13,6 +13,7 @@ from brainleaks.attacks import Attack
 from brainleaks.data import Dataset
 from brainleaks.data.encoding import bernoulli
 from brainleaks.data.parts import Parts, images, of_classes, parts, with_shuffled_labels
+from brainleaks.errors import InputError
 from brainleaks.evaluation.controls import Control, class_means, nearest_known, noise
 from brainleaks.evaluation.judge import confidences, scale_each
 from brainleaks.evaluation.metrics import metrics
@@ -37,9 +38,9 @@ from brainleaks.study.store import Artefact
 class Trial:
     """What the trial of a run found: JSON under each key, and pictures as evidence.
 
-    ``evidence`` has, for each attack, ``ATTACK.nearest``: the training samples that its
-    reconstructions resemble most, and ``ATTACK.control``: what its strongest negative control
-    made; images ``(C, channels, H, W)`` in [0, 1].
+    ``evidence`` has, for each attack, ``ATTACK.nearest``: the training sample of each
+    class that its reconstruction resembles most, and ``ATTACK.control``: what its strongest
+    negative control made; images ``(C, channels, H, W)`` in [0, 1].
     """
 
     facts: dict[str, Any]
@@ -160,7 +161,7 @@ class _Trial:
             target = self.road.train(f"control-half-{fold + 1}", model, some)
             asked = f"{name} without-class-{fold + 1}"
             inverted, key = self.road.invert(asked, attack, target, len(known))
-            made.append(inverted.tensors["reconstruction"])
+            made.append(inverted.tensors["reconstruction"].cpu())
             keys.append(key)
             nearest = nearest_known(means, known, unknown)
             places |= {c: (fold, place) for c, place in zip(unknown, nearest, strict=True)}
@@ -174,7 +175,13 @@ class _Trial:
 
     def _score(self, name: str, key: dict[str, Any], values: Callable[[], Tensor]) -> Scores:
         def made() -> tuple[Tensor, Tensor]:
-            return values().cpu(), torch.arange(self.classes)
+            found = values().cpu()
+            if not found.isfinite().all():
+                raise InputError(
+                    f"{name}: the reconstructions hold NaN or infinity; the attack's settings do "
+                    "not suit this target."
+                )
+            return found, torch.arange(self.classes)
 
         return self.road.score(name, key, made, self.panel, lambda: self._references)
 
