@@ -1,13 +1,15 @@
 """The judges of the panel: they recognise real data, and nothing in noise."""
 
+import numpy as np
 import pytest
 import torch
 
-from brainleaks.data import digits
+from brainleaks.data import Samples, SpikeTrains, digits
 from brainleaks.data.encoding import RateCode
 from brainleaks.data.parts import parts
 from brainleaks.evaluation.panel import (
     KINDS,
+    batch_size,
     features,
     new_judge,
     recognition,
@@ -41,6 +43,16 @@ def test_they_are_different_and_have_seeds_of_their_own(shares):
     first, same, other = (judge.network.fc1.weight for judge in judges)
     assert torch.equal(first, same)
     assert not torch.equal(first, other)
+
+
+def test_batches_are_small_enough_for_memory(shares):
+    """DVS128's recordings of 120 frames: a step on three of them takes about 2 GB."""
+    digits_ = new_judge("snn-conv", shares.learn, (1, 8, 8), 10, seed=0)
+    assert batch_size(digits_) == len(shares.learn.labels) // 50
+    frames = np.arange(0, 1201 * 120 + 1)
+    many = SpikeTrains(np.zeros(1201 * 120, np.uint16), frames, frames[::120], (1, 128, 128))
+    samples = Samples(many, torch.arange(1201) % 10)
+    assert batch_size(new_judge("snn-conv", samples, (1, 128, 128), 10, seed=0)) == 3
 
 
 def test_spikes_and_images_of_the_same_digits_are_seen_alike(panel, shares):

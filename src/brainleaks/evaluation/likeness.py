@@ -4,7 +4,6 @@ Reconstructions are compared as images (spikes as firing rates), min-max scaled 
 samples that the target was trained on and with samples of the same classes that it never saw.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -19,8 +18,6 @@ from torch.nn import functional
 _CANDIDATES = 32
 _DEFAULT_WINDOW = 7
 _NEIGHBOURS = 5
-
-Features = Callable[[Tensor], Tensor]
 
 
 class Reference(NamedTuple):
@@ -92,12 +89,10 @@ def correlations(images: Tensor, others: Tensor) -> Tensor:
     return _unit(images) @ _unit(others).T
 
 
-def nearest_of_each_class(
-    seen: Tensor, images: Tensor, labels: Tensor, classes: int | None = None
-) -> Tensor:
+def nearest_of_each_class(seen: Tensor, images: Tensor, labels: Tensor, classes: int) -> Tensor:
     """The largest correlation with a sample of each class, ``(B, C)``; -1 without samples."""
     values = correlations(seen, images)
-    best = values.new_full((len(seen), classes or int(labels.max()) + 1), -1.0)
+    best = values.new_full((len(seen), classes), -1.0)
     return best.scatter_reduce(1, labels.to(seen.device).expand(len(seen), -1), values, "amax")
 
 

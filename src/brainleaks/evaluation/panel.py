@@ -6,8 +6,9 @@ differently (Ho et al. 2025, "Uncovering the limitations of model inversion eval
 
 import math
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -33,6 +34,7 @@ KINDS = {
 _LEARNING_RATE = 1e-3
 _CODE = RateCode(steps=25)
 _PIECE = 500
+_STEP_BYTES = 2 << 30
 #: Sides that the protocol's 5 x 5 kernels are made for; smaller images get 3 x 3.
 _LARGE_SIDE = 16
 
@@ -94,8 +96,7 @@ def train(judge: Judge, *, steps: int, seed: int, monitor: Monitor | None = None
     """Train its network in place, for whole passes of about so many steps of Adam."""
     if judge.network is None:
         return
-    count = len(judge.reference.labels)
-    batch = max(8, min(50, count // 50))
+    count, batch = len(judge.reference.labels), batch_size(judge)
     recipe = Recipe(
         learning_rate=_LEARNING_RATE,
         batch_size=batch,
@@ -110,6 +111,16 @@ def train(judge: Judge, *, steps: int, seed: int, monitor: Monitor | None = None
         generator=stream(seed, "judge", judge.name, "training"),
         monitor=monitor,
     )
+
+
+def batch_size(judge: Judge) -> int:
+    """Samples a step: 8 to 50, the more samples the more, and fewer if memory asks for it."""
+    batch = max(8, min(50, len(judge.reference.labels) // 50))
+    if not judge.spiking:
+        return batch
+    inputs, network = judge.reference.inputs, cast(SpikingConvNet, judge.network)
+    longest = _CODE.steps if isinstance(inputs, Tensor) else int(np.diff(inputs.recordings).max())
+    return max(2, min(batch, _STEP_BYTES // (4 * longest * network.activations)))
 
 
 def recognition(judge: Judge, samples: Samples, *, seed: int) -> float:

@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from importlib import metadata
 from typing import Any
 
 from torch import Tensor, nn
@@ -20,6 +21,9 @@ from brainleaks.study.config import Model, Study
 from brainleaks.study.store import Artefact, Recorder, Store, environment
 from brainleaks.study.tensors import Weights, load_weights, weights_digest
 from brainleaks.target import Target
+
+#: What scores are computed with, besides what determines every stage.
+_SCORED_WITH = ("numpy", "scikit-image", "scipy")
 
 
 @dataclass
@@ -181,6 +185,7 @@ class Road:
             "scored": made_of,
             "panel": [judge.key for judge in panel],
             "environment": self._environment(stages.score_all, class_means),
+            "libraries": {name: metadata.version(name) for name in _SCORED_WITH},
         }
 
         def make(monitor: Monitor) -> Artefact:
