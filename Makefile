@@ -27,10 +27,9 @@ results: .venv/run
 
 # full audits of networks that leak, and hundreds of small ones of networks that cannot
 calibration: .venv/run
-	$(BIN)/brainleaks run faces-snn --seed 0
-	$(BIN)/brainleaks run faces-snn --seed 1
-	$(BIN)/brainleaks run mnist-snn --seed 0
-	$(BIN)/brainleaks calibrate runs/faces-snn-seed0 runs/faces-snn-seed1 runs/mnist-snn-seed0
+	$(BIN)/brainleaks run faces-snn
+	$(BIN)/brainleaks run mnist-snn
+	$(BIN)/brainleaks calibrate runs/faces-snn-seed0 runs/mnist-snn-seed0
 
 screenshot: .venv/dev
 	$(BIN)/brainleaks run faces-snn
