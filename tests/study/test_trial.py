@@ -15,7 +15,7 @@ SMALL = (
     "target.training={learning_rate: 0.002, batch_size: 100, epochs: 8, gradient_clip: 1.0}",
     "evaluators.snn-conv.training.epochs=1",
     "draws=2",
-    "judging={judge_steps: 100, reconstructions: 2}",
+    "judging={judge_steps: 300, reconstructions: 2}",
 )
 
 
