@@ -112,3 +112,53 @@ def test_an_updated_entry_is_the_entry_of_the_new_inputs(small_snn, share):
         target = target_of(network)
         updated = target.update(target.entry(before), after - before)
         torch.testing.assert_close(updated, target.entry(after), rtol=1e-5, atol=1e-5)
+
+
+def test_scores_and_labels_are_the_networks(small_snn):
+    spikes = (torch.rand(9, 6, 1, 4, 5) < 0.5).float()
+    target = target_of(small_snn, access="scores", readout="spikes")
+    response = small_snn(spikes)
+    torch.testing.assert_close(target.scores(spikes), response.membrane.softmax(-1).mean(0))
+    assert torch.equal(target.labels(spikes), response.spikes.sum(0).argmax(1))
+    by_membrane = target_of(small_snn, access="labels").labels(spikes)
+    assert torch.equal(by_membrane, response.membrane.sum(0).argmax(1))
+    assert target.queries == 12
+
+
+def test_a_black_box_shows_neither_gradients_nor_weights(small_snn):
+    spikes, labels = torch.zeros(9, 6, 1, 4, 5), torch.arange(6)
+    for access in ("scores", "labels"):
+        target = target_of(small_snn, access=access)
+        with pytest.raises(AccessError, match="gradients were asked for"):
+            target.entry(spikes)
+        with pytest.raises(AccessError, match="gradients were asked for"):
+            target.gradient(spikes, labels, confidence)
+        with pytest.raises(AccessError, match="gradients were asked for"):
+            target.first_weights()
+        with pytest.raises(AccessError, match="gradients were asked for"):
+            _ = target.network
+        with pytest.raises(AccessError), target.differentiated_by(ArcTan(1.0)):
+            pass
+    with pytest.raises(AccessError, match="grants labels; scores were asked for"):
+        target.scores(spikes)
+
+
+def test_first_weights_are_those_of_a_linear_first_layer_alone(small_snn):
+    weights = target_of(small_snn).first_weights()
+    assert torch.equal(weights.flatten(1), small_snn.fc1.weight)
+    convolutional = SpikingConvNet(
+        (1, 4, 5), 6, kernel=3, padding=1, beta=0.8, surrogate=ArcTan(1.5)
+    )
+    assert target_of(convolutional).first_weights() is None
+
+
+def test_another_surrogate_changes_the_gradient_and_no_answer(small_snn):
+    spikes, labels = (torch.rand(9, 6, 1, 4, 5) < 0.5).float(), torch.arange(6)
+    target = target_of(small_snn)
+    values, gradient = ask(target, spikes, labels, confidence)
+    with target.differentiated_by(ArcTan(1.0)):
+        other_values, other = ask(target, spikes, labels, confidence)
+    assert torch.equal(other_values, values)
+    assert (other - gradient).abs().max() > 1e-6
+    assert torch.equal(ask(target, spikes, labels, confidence)[1], gradient)
+    assert small_snn.lif1.surrogate != ArcTan(1.0)

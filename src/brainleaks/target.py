@@ -1,14 +1,17 @@
 """The attacked network, seen through what the attacker may do with it."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from math import prod
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from brainleaks.errors import AccessError
-from brainleaks.networks import Response, respond
+from brainleaks.networks import Readout, Response, respond, respond_in_pieces
+from brainleaks.neuron import LIF, Surrogate
 
 Access = Literal["labels", "scores", "gradients"]
 _RANK: dict[Access, int] = {"labels": 0, "scores": 1, "gradients": 2}
@@ -33,7 +36,9 @@ class Target:
             where its first layer is affine, ``drive``, ``respond`` and ``pull_back``.
         input_shape: ``(C, H, W)`` of one input.
         classes: how many classes the network tells apart.
-        access: what the attacker may see: labels, scores, or gradients (which implies scores).
+        access: what the attacker may see: labels, scores, or gradients (which implies scores, and
+            the weights).
+        readout: which output trace, summed over time, the network decides by.
         memory: bytes that the activations of one piece may take.
     """
 
@@ -44,28 +49,42 @@ class Target:
         input_shape: tuple[int, ...],
         classes: int,
         access: Access = "gradients",
+        readout: Readout = "membrane",
         memory: int = 192 * 2**20,
     ) -> None:
-        self.network: Any = _frozen(network).eval()
+        self._network: Any = _frozen(network).eval()
         self.input_shape = tuple(input_shape)
         self.classes = classes
         self.access = access
+        self.readout = readout
         self.memory = memory
         self.queries = 0
 
     @property
+    def network(self) -> Any:
+        """The frozen network itself, for who may see gradients.
+
+        Raises:
+            AccessError: if the target does not grant gradients, and so not its weights.
+        """
+        self._grants("gradients")
+        return self._network
+
+    @property
     def spiking(self) -> bool:
         """Whether inputs are spike trains (time first) rather than images."""
-        return bool(self.network.spiking)
+        return bool(self._network.spiking)
 
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        device: torch.device = next(self.network.parameters()).device
+        device: torch.device = next(self._network.parameters()).device
         return device
 
-    def require(self, access: Access, attack: str, *, spiking: bool) -> None:
+    def require(self, access: Access, attack: str, *, spiking: bool | None) -> None:
         """Refuse an attack that needs more access, or another kind of network, than there is.
+
+        ``spiking`` is ``None`` for an attack on either kind.
 
         Raises:
             AccessError: with a sentence that says what is missing.
@@ -75,11 +94,62 @@ class Target:
                 f"{attack} needs the target's {access}; this target grants only {self.access}. "
                 "Choose an attack with less access, or grant more."
             )
-        if self.spiking != spiking:
+        if spiking is not None and self.spiking != spiking:
             kinds = {True: "spiking", False: "ordinary (non-spiking)"}
             raise AccessError(
                 f"{attack} attacks {kinds[spiking]} networks; this target is {kinds[self.spiking]}."
             )
+
+    def scores(self, inputs: Tensor) -> Tensor:
+        """The confidence in each class, ``(B, C)``: ``mean over t of softmax(U[t])``.
+
+        Args:
+            inputs: ``(T, B, *input_shape)`` for a spiking target, else ``(B, *input_shape)``.
+
+        Raises:
+            AccessError: if the target grants labels only.
+        """
+        self._grants("scores")
+        return self._ask(inputs).membrane.softmax(-1).mean(0)
+
+    def labels(self, inputs: Tensor) -> Tensor:
+        """The class that the network decides for, ``(B,)``, of inputs as in :meth:`scores`."""
+        response = self._ask(inputs)
+        spikes = response.spikes if self.readout == "spikes" else None
+        return (response.membrane if spikes is None else spikes).sum(0).argmax(1)
+
+    def first_weights(self) -> Tensor | None:
+        """Weights ``(H, *input_shape)`` from each input to the first layer, if that is linear.
+
+        Raises:
+            AccessError: if the target does not grant gradients, and so not its weights.
+        """
+        size = prod(self.input_shape)
+        layers = (m for m in self.network.modules() if isinstance(m, nn.Conv2d | nn.Linear))
+        first = next(layers, None)
+        if not isinstance(first, nn.Linear) or first.in_features != size:
+            return None
+        weights: Tensor = first.weight.detach().unflatten(1, self.input_shape)
+        return weights
+
+    @contextmanager
+    def differentiated_by(self, surrogate: Surrogate) -> Iterator[None]:
+        """Within, gradients are those of another surrogate; answers stay as they are.
+
+        Neurons of other libraries keep their own surrogate.
+
+        Raises:
+            AccessError: if the target does not grant gradients.
+        """
+        layers = [layer for layer in self.network.modules() if isinstance(layer, LIF)]
+        own = [layer.surrogate for layer in layers]
+        try:
+            for layer in layers:
+                layer.surrogate = surrogate
+            yield
+        finally:
+            for layer, original in zip(layers, own, strict=True):
+                layer.surrogate = original
 
     def entry(self, inputs: Tensor) -> Tensor:
         """What the network's first nonlinearity sees: the affine first layer's output.
@@ -88,14 +158,14 @@ class Target:
         :meth:`update` it instead of multiplying all of them again. A network whose first layer
         cannot be told apart is entered by its inputs.
         """
-        self._grants_gradients()
+        self._grants("gradients")
         with torch.no_grad():
-            return torch.as_tensor(self.network.drive(inputs) if self._splits else inputs)
+            return torch.as_tensor(self._network.drive(inputs) if self._splits else inputs)
 
     def update(self, entry: Tensor, change: Tensor) -> Tensor:
         """The entry after the inputs changed by ``change``; equals a new one up to rounding."""
         with torch.no_grad():
-            return entry + (self.network.drive(change, bias=False) if self._splits else change)
+            return entry + (self._network.drive(change, bias=False) if self._splits else change)
 
     def gradient(
         self, entry: Tensor, labels: Tensor, objective: Objective
@@ -111,7 +181,7 @@ class Target:
         Returns:
             ``(values, gradient)``: ``(B,)`` and the shape of the inputs.
         """
-        self._grants_gradients()
+        self._grants("gradients")
         batch_axis = 1 if self.spiking else 0
         values, gradients = [], []
         for piece in self._pieces(len(labels), entry.shape[0] if self.spiking else 1):
@@ -141,7 +211,7 @@ class Target:
         Returns:
             ``(weights, gradient)``: ``(n, B)`` and ``(T, B, *input_shape)``.
         """
-        self._grants_gradients()
+        self._grants("gradients")
         population = members.shape[1]
         weights, gradients = [], []
         for piece in self._pieces(len(labels), population * len(members)):
@@ -156,26 +226,31 @@ class Target:
         self.queries += population * len(labels)
         return torch.cat(weights, 1), torch.cat(gradients, 1)
 
+    @torch.no_grad()
+    def _ask(self, inputs: Tensor) -> Response:
+        self.queries += inputs.shape[1 if self.spiking else 0]
+        return respond_in_pieces(self._network, inputs)
+
     @property
     def _splits(self) -> bool:
-        return hasattr(self.network, "drive")
+        return hasattr(self._network, "drive")
 
     def _respond(self, entry: Tensor) -> Response:
-        response = self.network.respond(entry) if self._splits else respond(self.network, entry)
+        response = self._network.respond(entry) if self._splits else respond(self._network, entry)
         return Response(*response)
 
     def _pull_back(self, gradient: Tensor) -> Tensor:
         """A gradient on the entry to one on the inputs: the first layer's transpose."""
         with torch.no_grad():
-            return torch.as_tensor(self.network.pull_back(gradient) if self._splits else gradient)
+            return torch.as_tensor(self._network.pull_back(gradient) if self._splits else gradient)
 
-    def _grants_gradients(self) -> None:
-        if self.access != "gradients":
-            raise AccessError(f"this target grants {self.access}; gradients were asked for.")
+    def _grants(self, access: Access) -> None:
+        if _RANK[self.access] < _RANK[access]:
+            raise AccessError(f"this target grants {self.access}; {access} were asked for.")
 
     def _pieces(self, batch: int, samples_each: int) -> list[range]:
         """Cut a batch into ranges that keep within the memory budget, at least one sample each."""
-        bytes_each = 4 * samples_each * self.network.activations
+        bytes_each = 4 * samples_each * self._network.activations
         size = max(1, self.memory // bytes_each)
         return [range(lo, min(lo + size, batch)) for lo in range(0, batch, size)]
 

@@ -131,7 +131,13 @@ class Road:
         def make(monitor: Recorder) -> Artefact:
             shape = self.dataset.input_shape
             known = classes or len(self.dataset.class_names)
-            view = Target(target.network, input_shape=shape, classes=known)
+            view = Target(
+                target.network,
+                input_shape=shape,
+                classes=known,
+                access=attack.access,
+                readout=self.study.target.network.readout,
+            )
             monitor.count_queries(view)
             values = stages.attack_all(attack, view, name=name, seed=self.seed, monitor=monitor)
             return Artefact({"reconstruction": values}, {"queries": view.queries})
