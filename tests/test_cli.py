@@ -70,6 +70,9 @@ def finished(tmp_path_factory) -> Path:
     assert "brainleaks-v2" in done.stdout
     assert "Inconclusive: the study's evaluators judged alone" in done.stdout
     assert "  The panel was left out (judging: null).\n" in done.stdout
+    assert done.stdout.startswith(
+        "demo, seed 0. A spiking digit classifier on scikit-learn's digits"
+    )
     assert done.stderr == ""
     return base / "run"
 

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from brainleaks import InputError, __version__, keep_freed_memory
+from brainleaks.results import headline
 
 _MOST_SEEDS = 2**31
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, nothing else.")
@@ -354,6 +355,7 @@ def _print_json(content: Any) -> None:
 
 
 def _print_results(results: dict[str, Any]) -> None:
+    click.echo(headline(results))
     target = results["target"]
     origin = f", weights from {target['weights']['file']}" if "weights" in target else ""
     click.echo(f"target ({target['family']}): test accuracy {target['test_accuracy']:.4f}{origin}")

@@ -23,6 +23,7 @@ from brainleaks.report.measures import (
 from brainleaks.report.pictures import Picture, write_grid
 from brainleaks.report.run import Run, read_run
 from brainleaks.report.template import render
+from brainleaks.results import headline
 
 METRICS = {measure.key: measure.title for measure in PROTOCOL}
 _TRUTH = "training sample"
@@ -61,6 +62,7 @@ def _content(run: Run) -> dict[str, Any]:
     return {
         "run": run,
         "results": run.results,
+        "headline": headline(run.results),
         "provenance": run.provenance,
         "galleries": {name: gallery(run, name, stills) for name in _leading_first(run)},
         "recordings": recordings(run),
