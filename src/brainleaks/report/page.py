@@ -321,5 +321,9 @@ def _curve_text(title: str, unit: str, steps: list[dict[str, float]]) -> str:
 
 
 def _word(run: Run) -> str:
-    """What sets a run's charts apart from another's on the same page."""
-    return f"{run.provenance['study']}-{run.results['seed']}"
+    """What sets a run's charts apart from another's on the same page.
+
+    Targets from files may differ where study and seed do not.
+    """
+    provenance = run.provenance
+    return f"{provenance['study']}-{run.results['seed']}-{provenance['weights']['target'][:8]}"
