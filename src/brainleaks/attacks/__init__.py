@@ -7,14 +7,18 @@ from pydantic import Field
 from brainleaks.attacks.brainleaks_v1 import BrainLeaksV1
 from brainleaks.attacks.brainleaks_v2 import BrainLeaksV2
 from brainleaks.attacks.fredrikson import Fredrikson
+from brainleaks.attacks.smooth_inversion import SmoothInversion
 
 #: Any attack, told apart by its ``attack`` field: how a study file names one.
-Attack = Annotated[BrainLeaksV1 | BrainLeaksV2 | Fredrikson, Field(discriminator="attack")]
+Attack = Annotated[
+    BrainLeaksV1 | BrainLeaksV2 | Fredrikson | SmoothInversion, Field(discriminator="attack")
+]
 
-ATTACKS: dict[str, type[BrainLeaksV1] | type[BrainLeaksV2] | type[Fredrikson]] = {
+ATTACKS: dict[str, type[Attack]] = {
     "fredrikson": Fredrikson,
     "brainleaks-v1": BrainLeaksV1,
     "brainleaks-v2": BrainLeaksV2,
+    "smooth-inversion": SmoothInversion,
 }
 
-__all__ = ["ATTACKS", "Attack", "BrainLeaksV1", "BrainLeaksV2", "Fredrikson"]
+__all__ = ["ATTACKS", "Attack", "BrainLeaksV1", "BrainLeaksV2", "Fredrikson", "SmoothInversion"]
