@@ -4,7 +4,7 @@
 ``study.yaml``                          the study as resolved; runs again as it is
 ``results.json``                        every number
 ``provenance.json``                     versions, seed, hashes, machine, command
-``target.safetensors``                  weights
+``target.safetensors``                  weights, unless the target was built elsewhere
 ``evaluators/NAME.safetensors``         weights
 ``reconstructions/NAME.safetensors``    ``reconstruction``: ``(classes, T, 1, D)`` spikes or spike
                                         probabilities, ``(classes, 1, D)`` images
@@ -82,7 +82,9 @@ def write(
 
 def _write_into(scratch: Path, outcome: Outcome, folder: Path) -> dict[str, Any]:
     results = summary(outcome, folder)
-    atomic.write_tensors(scratch / "target.safetensors", outcome.target.network.state_dict())
+    if isinstance(outcome.study.target, Model):  # another is in a file already, and not ours
+        state = outcome.target.network.state_dict()
+        atomic.write_tensors(scratch / "target.safetensors", state)
     for trained in outcome.evaluators:
         path = scratch / "evaluators" / f"{trained.name}.safetensors"
         atomic.write_tensors(path, trained.network.state_dict())
@@ -91,7 +93,8 @@ def _write_into(scratch: Path, outcome: Outcome, folder: Path) -> dict[str, Any]
         atomic.write_tensors(path, {"reconstruction": to_release(item.values)})
     atomic.write_tensors(scratch / "truth.safetensors", {"inputs": _truth(outcome.dataset)})
     atomic.write_tensors(scratch / "evidence.safetensors", outcome.trial.evidence)
-    weights = {t.name: weights_digest(t.network) for t in (outcome.target, *outcome.evaluators)}
+    own = [outcome.target] if isinstance(outcome.study.target, Model) else []
+    weights = {t.name: weights_digest(t.network) for t in (*own, *outcome.evaluators)}
     atomic.write_json(scratch / "provenance.json", outcome.provenance | {"weights": weights})
     atomic.write_json(scratch / "results.json", results)
     plain = outcome.study.model_dump(mode="json")
@@ -133,7 +136,7 @@ def summary(outcome: Outcome, folder: Path) -> dict[str, Any]:
             "test": len(dataset.test.labels),
             "fingerprint": dataset.fingerprint,
         },
-        "target": {"family": "snn" if study.spiking else "ann", **outcome.target.facts},
+        "target": {"family": study.family, **outcome.target.facts},
         "evaluators": [{"name": e.name, **e.facts} for e in outcome.evaluators],
         "attacks": [
             attack_entry(item.name, evaluator, judgement)
@@ -176,7 +179,7 @@ def load_target(folder: Path) -> nn.Module:
     Raises:
         InputError: as :func:`load_evaluators`.
     """
-    return _load(read_study(folder).target, folder / "target.safetensors", read_results(folder))
+    return _load(read_study(folder).model, folder / "target.safetensors", read_results(folder))
 
 
 def load_evaluators(folder: Path, device: str) -> dict[str, nn.Module]:
