@@ -168,6 +168,7 @@ def test_an_untrained_network_does_not_leak(data, store):
         new_network(), data, steps=STEPS, attacks=["brainleaks-v1"], settings=QUICK, store=store
     )
     assert outcome.verdict["verdict"] != "leak"
+    assert "The model recognises 0." in outcome.verdict["reasons"][-1]
 
 
 class Sealed(nn.Module):
@@ -285,7 +286,7 @@ WRONG = [
         lambda r: Response(None, r.membrane.repeat(1, 1, 100)),
         "tells 1,000 classes apart and",
     ),
-    (lambda r: r.membrane, r"answers \(10, 10, 10\) to inputs \(T, B, C, H, W\)"),
+    (lambda r: r.membrane, r"answers \(10, 3, 10\) to inputs \(T, B, C, H, W\)"),
     (lambda r: Response(None, r.membrane.sum(1)), r"expected \(T, B, classes\) or \(B, classes\)"),
     (lambda r: "spam", "answers str to inputs"),
     (lambda r: Response(r.spikes, r.membrane.detach()), "answers cannot be differentiated"),
@@ -347,6 +348,7 @@ def test_what_is_refused_on_the_command_line(base, model, data, adapters, tmp_pa
     for part in ("train", "test"):
         (events / part / "a").mkdir(parents=True)
         np.savez(events / part / "a" / "0.npz", x=[1, 2], y=[1, 1], t=[0, 50], p=[0, 1])
+    assert "events has one class; expected two or more" in refused("audit", model, "--data", events)
     said = refused("audit", model, "--data", events, "--encoding", "rate")
     assert "--encoding rate: the data are events" in said
 

@@ -2,6 +2,8 @@
 
 import io
 import itertools
+import shutil
+import tarfile
 import zipfile
 
 import numpy as np
@@ -11,7 +13,7 @@ from PIL import Image
 from torch.utils.data import TensorDataset
 
 from brainleaks import InputError
-from brainleaks.data import SpikeTrains
+from brainleaks.data import SpikeTrains, att_faces
 from brainleaks.data.arrays import Part, as_dataset
 from brainleaks.data.image_files import read_image
 from brainleaks.data.own import EventFolder, OwnData, as_own_dataset, has_events, load_own, survey
@@ -50,6 +52,41 @@ def test_a_folder_of_images(tmp_path):
     brightness = (dataset.train.inputs[:, 0, 0, 0] * 255).round().int().tolist()
     assert brightness == [3, 4, 1, 2]
     assert (dataset.test.inputs[:, 0, 3, 4] * 255).round().int().tolist() == [7, 8, 5, 6]
+
+
+@pytest.mark.data
+def test_faces_in_folders_are_the_database(real_data, tmp_path):
+    with zipfile.ZipFile(real_data / "att_faces" / "att_faces.zip") as archive:
+        for person, i in itertools.product(("s1", "s10", "s2"), range(1, 11)):
+            name = f"{i}.pgm"
+            member = next(m for m in archive.namelist() if m.endswith(f"{person}/{name}"))
+            part = "test" if i in (8, 9) else "train"  # the last two by name
+            path = tmp_path / part / person / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(archive.read(member))
+    found, whole = load_own(OwnData(str(tmp_path))), att_faces.load(real_data)
+    assert found.class_names == ("s1", "s10", "s2")
+    assert whole.class_names.index("s2") == 11
+    people = [0, 1, 11]
+    for part, each in (("train", 8), ("test", 2)):
+        mine, theirs = getattr(found, part), getattr(whole, part)
+        rows = torch.tensor([p * each + i for p in people for i in range(each)])
+        assert torch.equal(mine.inputs, theirs.inputs[rows])
+
+
+@pytest.mark.data
+def test_recordings_in_folders_are_nmnists(real_data, tmp_path):
+    with tarfile.open(real_data / "nmnist" / "nmnist_1k.tar.gz") as archive:
+        kept = [m for m in archive if m.name.endswith((".bin",))][:40:10]
+        for member in kept:
+            path = tmp_path / "train" / member.name.split("/")[-2] / member.name.split("/")[-1]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(archive.extractfile(member).read())
+    shutil.copytree(tmp_path / "train", tmp_path / "test")
+    found = survey(OwnData(str(tmp_path)))
+    assert found.sensor == (34, 34)
+    assert found.polarities == 2
+    assert 280_000 < found.duration_us < 330_000
 
 
 def test_classes_in_the_models_order(tmp_path):

@@ -45,15 +45,24 @@ def check_answers(network: nn.Module, samples: Tensor, classes: int) -> None:
             f"the model answers {found} to inputs {axes} of {shape}; expected (T, B, classes) or "
             "(B, classes)."
         )
-    if not trace.isfinite().all():
-        raise InputError(
-            "the model answers NaN or infinity to samples of the data; its weights are damaged, "
-            "or they are not given as it was trained on."
-        )
+    check_finite(trace)
     if trace.shape[-1] != classes:
         raise InputError(
             f"the model tells {trace.shape[-1]:,} classes apart and the data has {classes:,}; give "
             "data of all its classes, or a model of those of the data."
+        )
+
+
+def check_finite(answers: Tensor) -> None:
+    """Refuse answers with NaN.
+
+    Raises:
+        InputError: if there are some.
+    """
+    if not answers.isfinite().all():
+        raise InputError(
+            "the model answers NaN or infinity to samples of the data; its weights are damaged, "
+            "or it is not given them as it was trained on."
         )
 
 

@@ -1,6 +1,6 @@
 """What the controls attack: the target's architecture, not trained or trained on other data."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from brainleaks.data.parts import of_classes, with_shuffled_labels
@@ -15,6 +15,10 @@ class Targets(Protocol):
     @property
     def missing(self) -> Mapping[Control, str]:
         """Controls that cannot be made, and why, in a sentence."""
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        """What a reader of the verdict should know of the target, in sentences."""
 
     def untrained(self) -> Trained:
         """It was never trained."""
@@ -36,6 +40,11 @@ class OwnTargets:
     def missing(self) -> Mapping[Control, str]:
         """None."""
         return {}
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        """None."""
+        return ()
 
     def untrained(self) -> Trained:
         return self._road.untrained("control-untrained", self._model)

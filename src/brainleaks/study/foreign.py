@@ -4,8 +4,10 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from math import prod
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -21,16 +23,17 @@ from brainleaks.networks.views import Coded, OfClasses
 from brainleaks.randomness import stream
 from brainleaks.study import stages
 from brainleaks.study.anew import anew, why_not_trainable
-from brainleaks.study.answers import check_answers, check_order, gradient_of
+from brainleaks.study.answers import check_answers, check_finite, check_order, gradient_of
 from brainleaks.study.config import RANKS, Foreign
-from brainleaks.study.loading import one_a_class
 from brainleaks.study.road import Road, Trained
 from brainleaks.study.store import Artefact
 from brainleaks.target import Access
 from brainleaks.training import summed_cross_entropy
 
 #: Classes of which a sample is shown to the adapter, and answered for by who the target is.
-_SHOWN = 64
+_SHOWN, _SHOWN_BYTES = 64, 256 << 20
+#: So many of them are looked at before the others, and are differentiated.
+_FEW = 3
 #: So many samples of either part say how well a target recognises them.
 _MEASURED = 2000
 _BATCH = 50
@@ -53,11 +56,14 @@ class Built:
 
 def shown_samples(road: Road) -> Tensor:
     """A training sample of each of the first classes, as the model takes them."""
+    inputs, labels = road.dataset.train
     encoding = road.study.encoding
-    samples = one_a_class(road.dataset)
-    if isinstance(road.dataset.train.inputs, SpikeTrains):
-        return samples[:, :_SHOWN]
-    samples = samples[:_SHOWN]
+    steps = encoding.steps if encoding else 1
+    if isinstance(inputs, SpikeTrains):
+        steps = int(np.diff(inputs.recordings).max())
+    bearable = _SHOWN_BYTES // (4 * steps * prod(road.dataset.input_shape))
+    count = min(len(road.dataset.class_names), _SHOWN, max(_FEW, bearable))
+    samples = inputs[torch.tensor([int((labels == c).nonzero()[0]) for c in range(count)])]
     if isinstance(encoding, LatencyCode | DirectCode):
         return encoding(samples)
     return road.encode(samples, stream(0, "shown samples"))
@@ -81,7 +87,8 @@ class ForeignTargets:
         self._road, self._config = road, road.study.target
         self._classes = len(road.dataset.class_names)
         _check_access(road.study.access, built)
-        check_answers(built.network, samples, self._classes)
+        few = min(_FEW, samples.shape[-4])
+        check_answers(built.network, samples.narrow(samples.ndim - 4, 0, few), self._classes)
         self._network = _of_images(road, built.network).to(road.device)
         self._built = built
         self._identity = self._known_by(samples)
@@ -130,6 +137,18 @@ class ForeignTargets:
             "train it longer or otherwise (--set target.training.epochs=...)"
         )
         return dict.fromkeys(("shuffled-labels", "without-class"), why)
+
+    @property
+    def remarks(self) -> list[str]:
+        """That the target recognises little, where it does: it may not be asked as it should."""
+        found, least = self.target.facts["test_accuracy"], bar(self._classes)
+        if found >= least:
+            return []
+        return [
+            f"The model recognises {found:.2f} of the held-out samples. If it was trained to do "
+            "better, it is not given them as it was trained on: look at --encoding, --steps, "
+            "--classes and how it takes its inputs."
+        ]
 
     def untrained(self) -> Trained:
         name = "control-untrained"
@@ -206,7 +225,8 @@ class ForeignTargets:
         """The class that each readout names, ``(N,)``."""
         road, found = self._road, dict[Readout, list[Tensor]]()
         noise = stream(road.seed, "target", "test", device=road.device)
-        for batch in torch.arange(len(samples.labels)).split(_BATCH):
+        size = min(_BATCH, self._config.training.batch_size)
+        for batch in torch.arange(len(samples.labels)).split(size):
             inputs = road.encode(samples.inputs[batch].to(road.device), noise)
             spikes, membrane = respond_in_pieces(network, inputs)
             found.setdefault("membrane", []).append(membrane.sum(0).argmax(1).cpu())
@@ -220,10 +240,12 @@ class ForeignTargets:
         network = self._built.network.to(road.device)
         inputs = samples.to(road.device)
         heard = hashlib.sha256()
-        with torch.no_grad():
-            _hear(heard, respond(network, inputs).membrane)
+        answers = respond_in_pieces(network, inputs).membrane
+        check_finite(answers)
+        _hear(heard, answers)
         if road.study.access == "gradients":
-            _hear(heard, gradient_of(network, inputs))
+            few = inputs.narrow(inputs.ndim - 4, 0, min(_FEW, inputs.shape[-4]))
+            _hear(heard, gradient_of(network, few))
         for name, tensor in _state(network).items():
             heard.update(name.encode())
             _hear(heard, tensor)

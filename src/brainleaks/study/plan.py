@@ -237,6 +237,10 @@ def _described(own: OwnData, dataset: Dataset) -> tuple[str, ...]:
 
 
 def _parts_said(own: OwnData, names: Sequence[str], train: int, test: int) -> str:
+    if len(names) < 2:
+        raise InputError(
+            f"{own.name} has one class; expected two or more, for them to be told apart."
+        )
     order = ", ".join(names[:_MOST_NAMED]) + (", ..." if len(names) > _MOST_NAMED else "")
     text = (
         f"An audit on {own.name}: {train:,} training samples and {test:,} held out, of "

@@ -108,7 +108,7 @@ class _Trial:
             sound_judges=len(self._sound),
             classes=self.classes,
         )
-        decided["reasons"] += self._impossible()
+        decided["reasons"] += [*self._impossible(), *self.targets.remarks]
         views = {item.name: self._target_view(item) for item in self.reconstructions}
         facts = {
             "judges": self._judges(),
