@@ -29,7 +29,7 @@ from test_cli import brainleaks, refused
 
 STEPS = 10
 QUICK = (
-    "judging={judge_steps: 150, reconstructions: 1}",
+    "judging={judge_steps: 120, reconstructions: 1}",
     "target.training.epochs=6",
     "draws=2",
 )

@@ -2,7 +2,6 @@
 
 import struct
 import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -53,16 +52,50 @@ def test_time_units(tmp_path):
         read_events(tmp_path / "s.npz")
 
 
-def test_aedat_4_by_the_package(tmp_path, monkeypatch):
-    """The package's documented fields: a structured array of t, x, y and on, packet by packet."""
+def sized(buffer):
+    return struct.pack("<I", len(buffer)) + buffer
+
+
+def aedat4(parts):
+    """An AEDAT 4.0 file without compression, its flatbuffers put together by hand.
+
+    Format: https://docs.inivation.com/software/software-advanced-usage/file-formats/aedat-4.0.html
+    """
+    text = (
+        b'<dv version="2.0"><node name="outInfo" path="/outInfo/"><node name="0" path="/outInfo/0/">'
+        b'<attr key="compression" type="string">NONE</attr>'
+        b'<attr key="typeIdentifier" type="string">EVTS</attr>'
+        b'<node name="info" path="/outInfo/0/info/"><attr key="sizeX" type="int">8</attr>'
+        b'<attr key="sizeY" type="int">6</attr></node></node></node></dv>'
+    )
+    header = struct.pack("<I4s5H6x", 24, b"IOHE", 10, 20, 4, 8, 16)
+    header += struct.pack("<iiqII", 16, 0, -1, 4, len(text)) + text + b"\0"
+    content = b"#!AER-DAT4.0\r\n" + sized(header)
+    for part in parts:
+        packet = struct.pack("<I4s3H2x", 16, b"EVTS", 6, 8, 4)
+        packet += struct.pack("<iI4xI", 8, 8, len(T[part]))
+        for row in zip(T[part], X[part], Y[part], P[part], strict=True):
+            packet += struct.pack("<qhh?3x", *map(int, row))
+        packet = sized(packet)
+        content += struct.pack("<ii", 0, len(packet)) + packet
+    return content
+
+
+def test_aedat_4(tmp_path):
+    pytest.importorskip("aedat")
     path = tmp_path / "a.aedat4"
-    path.write_bytes(b"#!AER-DAT4.0\r\n")
-    rows = np.empty(4, [("t", "<u8"), ("x", "<u2"), ("y", "<u2"), (("p", "on"), "?")])
-    for name, column in (("t", T), ("x", X), ("y", Y), ("on", P)):
-        rows[name] = column
-    packets = [{"events": rows[:2]}, {"frame": {}}, {"events": rows[2:]}]
-    monkeypatch.setitem(sys.modules, "aedat", SimpleNamespace(Decoder=lambda path: packets))
+    path.write_bytes(aedat4([slice(0, 2), slice(2, 4)]))
     assert same(read_events(path))
+    path.rename(tmp_path / "a.aedat")  # as DV's older recordings are called
+    assert same(read_events(tmp_path / "a.aedat"))
+    path.write_bytes(aedat4([slice(0, 2)])[:60])
+    with pytest.raises(InputError, match=r"a.aedat4 is not a whole AEDAT 4 recording"):
+        read_events(path)
+
+
+def test_aedat_4_without_the_package(tmp_path, monkeypatch):
+    path = tmp_path / "a.aedat4"
+    path.write_bytes(aedat4([slice(0, 4)]))
     monkeypatch.setitem(sys.modules, "aedat", None)
     with pytest.raises(InputError, match=r"pip install 'brainleaks\[aedat\]'"):
         read_events(path)

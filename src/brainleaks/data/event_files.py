@@ -174,7 +174,9 @@ def _aedat4(path: Path) -> Events:
         ) from error
     try:
         packets = [packet["events"] for packet in aedat.Decoder(path) if "events" in packet]
-    except Exception as error:  # the decoder raises what it likes
+    except BaseException as error:  # the decoder, which is Rust, panics past Exception
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            raise
         raise InputError(f"{path} is not a whole AEDAT 4 recording ({error}).") from error
     if not packets:
         raise InputError(f"{path} is empty: it holds no events.")
