@@ -62,7 +62,8 @@ def aedat4(parts):
     Format: https://docs.inivation.com/software/software-advanced-usage/file-formats/aedat-4.0.html
     """
     text = (
-        b'<dv version="2.0"><node name="outInfo" path="/outInfo/"><node name="0" path="/outInfo/0/">'
+        b'<dv version="2.0"><node name="outInfo" path="/outInfo/">'
+        b'<node name="0" path="/outInfo/0/">'
         b'<attr key="compression" type="string">NONE</attr>'
         b'<attr key="typeIdentifier" type="string">EVTS</attr>'
         b'<node name="info" path="/outInfo/0/info/"><attr key="sizeX" type="int">8</attr>'
