@@ -247,6 +247,21 @@ def test_events(base, store):
     assert results["dataset"]["input_shape"] == [2, 10, 9]
 
 
+def test_colour(base, store):
+    generator = torch.Generator().manual_seed(0)
+    part = TensorDataset(torch.rand(15, 3, 8, 9, generator=generator), torch.arange(15) % 5)
+    seen = SpikingMLP((3, 8, 9), 5, hidden=20, beta=0.7, surrogate=FastSigmoid(40))
+    outcome = audit(
+        seen, (part, part), steps=5, attacks=["brainleaks-v1"], store=store,
+        settings=["judging=null", "draws=1", "evaluators.snn-conv.training.epochs=1"],
+    )  # fmt: skip
+    write(outcome, base / "colour")
+    assert outcome.dataset.input_shape == (3, 8, 9)
+    assert "Inputs have 8 x 9 pixels and three channels." in outcome.study.description
+    figure = Image.open(base / "colour" / "figures" / "reconstructions.png").convert("RGB")
+    assert np.ptp(np.asarray(figure), axis=2).max() > 100
+
+
 def test_an_ordinary_twin(base, network, data, store):
     planned = plan(
         network, data, inputs=Inputs(steps=STEPS), attacks=["brainleaks-v1"], settings=QUICK,
