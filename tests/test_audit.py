@@ -136,6 +136,9 @@ def test_a_file_on_the_command_line(base, model, data, adapters, shared_store, m
     assert not (out / "target.safetensors").exists()
     page = (out / "report.html").read_text()
     assert "The target is a model of snntorch." in page
+    done = brainleaks(*arguments(model, data, out, "--factory", "mine:net", "--json"))
+    assert done.returncode == 0
+    assert json.loads(done.stdout) == results
     # the study says all of it again, and runs as it is, without a stage being made anew
     monkeypatch.setattr("brainleaks.study.stages.training.fit", pytest.fail)
     monkeypatch.setattr("brainleaks.study.stages.panel.scores", pytest.fail)

@@ -117,7 +117,7 @@ def plan(
         data: likewise.
         framework: likewise.
         factory: likewise.
-        dt: time step of a ``.nir`` graph, in seconds.
+        dt: time step of a ``.nir`` graph, in the unit of its time constants.
         reset: how its neurons are reset.
         inputs: what the model takes.
         access: likewise.

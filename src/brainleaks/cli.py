@@ -205,7 +205,9 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> tupl
     metavar="MODULE:FUNCTION",
     help="Builds the network whose weights MODEL holds; without MODEL, the whole model.",
 )
-@click.option("--dt", type=click.FloatRange(0, min_open=True), help="NIR: a time step, in seconds.")
+@click.option(
+    "--dt", type=click.FloatRange(0, min_open=True), help="NIR: a time step, in its units."
+)
 @click.option("--reset", help="NIR: how neurons are reset.")
 @click.option(
     "--holdout",
