@@ -31,6 +31,7 @@ from brainleaks.evaluation import Judgement
 from brainleaks.results import read_results
 from brainleaks.study.config import Model, Study, parse_study
 from brainleaks.study.loading import one_a_class
+from brainleaks.study.road import Trained
 from brainleaks.study.runner import Outcome
 from brainleaks.study.tensors import load_weights, weights_digest
 
@@ -93,13 +94,18 @@ def _write_into(scratch: Path, outcome: Outcome, folder: Path) -> dict[str, Any]
         atomic.write_tensors(path, {"reconstruction": to_release(item.values)})
     atomic.write_tensors(scratch / "truth.safetensors", {"inputs": _truth(outcome.dataset)})
     atomic.write_tensors(scratch / "evidence.safetensors", outcome.trial.evidence)
-    own = [outcome.target] if isinstance(outcome.study.target, Model) else []
-    weights = {t.name: weights_digest(t.network) for t in (*own, *outcome.evaluators)}
+    weights = {t.name: _digest(t) for t in (outcome.target, *outcome.evaluators)}
     atomic.write_json(scratch / "provenance.json", outcome.provenance | {"weights": weights})
     atomic.write_json(scratch / "results.json", results)
     plain = outcome.study.model_dump(mode="json")
     atomic.write_text(scratch / "study.yaml", yaml.safe_dump(plain, sort_keys=False))
     return results
+
+
+def _digest(trained: Trained) -> str:
+    """Of a network's weights; of one that was built elsewhere, of its answers as well."""
+    foreign = trained.key.get("foreign")
+    return str(foreign["answers"]) if foreign else weights_digest(trained.network)
 
 
 def _unfinished(folder: Path) -> Path:
