@@ -344,9 +344,7 @@ def _print_audit(results: dict[str, Any], place: Path) -> None:
     click.echo(results["description"])
     form = f"{target['framework']}, lowered" if target["lowered"] else target["framework"]
     click.echo(f"model ({form}): test accuracy {target['test_accuracy']:.4f}")
-    _print_judgement(results)
-    for reason in results["verdict"]["reasons"]:
-        click.echo(f"  {reason}")
+    _print_judgement(results, always_why=True)
     click.echo(f"report: {place / 'report.html'}")
     if "twin" in results:
         twin = results["twin"]
@@ -538,7 +536,7 @@ def _print_results(results: dict[str, Any]) -> None:
     _print_judgement(results)
 
 
-def _print_judgement(results: dict[str, Any]) -> None:
+def _print_judgement(results: dict[str, Any], *, always_why: bool = False) -> None:
     _print_attacks(results["attacks"])
     for name, found in results["likeness"].items():
         if "panel" in found["metrics"]:
@@ -546,7 +544,7 @@ def _print_judgement(results: dict[str, Any]) -> None:
             ends = f"{panel['low']:.3f} to {panel['high']:.3f}"
             click.echo(f"{name}: panel accuracy {panel['value']:.3f}, interval {ends}")
     click.echo(results["verdict"]["sentence"])
-    if results["verdict"]["verdict"] == "inconclusive":
+    if always_why or results["verdict"]["verdict"] == "inconclusive":
         for reason in results["verdict"]["reasons"]:
             click.echo(f"  {reason}")
 
