@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from brainleaks import atomic
 from brainleaks.errors import InputError
-from brainleaks.report.pictures import Picture, pictures, stretch
+from brainleaks.report.pictures import Picture, picture, pictures
 from brainleaks.results import read_results
 
 Values = NDArray[np.float32]
@@ -72,7 +72,7 @@ class Run:
     def evidence(self) -> dict[str, list[Picture]]:
         """One picture a class, by ``ATTACK.nearest`` and ``ATTACK.control``; may be empty."""
         stored = self._tensors("evidence.safetensors")
-        return {key: [stretch(image.mean(0)) for image in images] for key, images in stored.items()}
+        return {key: [picture(image) for image in images] for key, images in stored.items()}
 
     def _tensors(self, name: str) -> dict[str, Values]:
         stored = atomic.read_tensors(self.folder / name)

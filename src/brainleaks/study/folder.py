@@ -4,7 +4,7 @@
 ``study.yaml``                          the study as resolved; runs again as it is
 ``results.json``                        every number
 ``provenance.json``                     versions, seed, hashes, machine, command
-``target.safetensors``                  weights
+``target.safetensors``                  weights, unless the target was built elsewhere
 ``evaluators/NAME.safetensors``         weights
 ``reconstructions/NAME.safetensors``    ``reconstruction``: ``(classes, T, 1, D)`` spikes or spike
                                         probabilities, ``(classes, 1, D)`` images
@@ -31,6 +31,7 @@ from brainleaks.evaluation import Judgement
 from brainleaks.results import read_results
 from brainleaks.study.config import Model, Study, parse_study
 from brainleaks.study.loading import one_a_class
+from brainleaks.study.road import Trained
 from brainleaks.study.runner import Outcome
 from brainleaks.study.tensors import load_weights, weights_digest
 
@@ -82,7 +83,9 @@ def write(
 
 def _write_into(scratch: Path, outcome: Outcome, folder: Path) -> dict[str, Any]:
     results = summary(outcome, folder)
-    atomic.write_tensors(scratch / "target.safetensors", outcome.target.network.state_dict())
+    if isinstance(outcome.study.target, Model):  # another is in a file already, and not ours
+        state = outcome.target.network.state_dict()
+        atomic.write_tensors(scratch / "target.safetensors", state)
     for trained in outcome.evaluators:
         path = scratch / "evaluators" / f"{trained.name}.safetensors"
         atomic.write_tensors(path, trained.network.state_dict())
@@ -91,12 +94,18 @@ def _write_into(scratch: Path, outcome: Outcome, folder: Path) -> dict[str, Any]
         atomic.write_tensors(path, {"reconstruction": to_release(item.values)})
     atomic.write_tensors(scratch / "truth.safetensors", {"inputs": _truth(outcome.dataset)})
     atomic.write_tensors(scratch / "evidence.safetensors", outcome.trial.evidence)
-    weights = {t.name: weights_digest(t.network) for t in (outcome.target, *outcome.evaluators)}
+    weights = {t.name: _digest(t) for t in (outcome.target, *outcome.evaluators)}
     atomic.write_json(scratch / "provenance.json", outcome.provenance | {"weights": weights})
     atomic.write_json(scratch / "results.json", results)
     plain = outcome.study.model_dump(mode="json")
     atomic.write_text(scratch / "study.yaml", yaml.safe_dump(plain, sort_keys=False))
     return results
+
+
+def _digest(trained: Trained) -> str:
+    """Of a network's weights; of one that was built elsewhere, of its answers as well."""
+    foreign = trained.key.get("foreign")
+    return str(foreign["answers"]) if foreign else weights_digest(trained.network)
 
 
 def _unfinished(folder: Path) -> Path:
@@ -133,7 +142,7 @@ def summary(outcome: Outcome, folder: Path) -> dict[str, Any]:
             "test": len(dataset.test.labels),
             "fingerprint": dataset.fingerprint,
         },
-        "target": {"family": "snn" if study.spiking else "ann", **outcome.target.facts},
+        "target": {"family": study.family, **outcome.target.facts},
         "evaluators": [{"name": e.name, **e.facts} for e in outcome.evaluators],
         "attacks": [
             attack_entry(item.name, evaluator, judgement)
@@ -176,7 +185,7 @@ def load_target(folder: Path) -> nn.Module:
     Raises:
         InputError: as :func:`load_evaluators`.
     """
-    return _load(read_study(folder).target, folder / "target.safetensors", read_results(folder))
+    return _load(read_study(folder).model, folder / "target.safetensors", read_results(folder))
 
 
 def load_evaluators(folder: Path, device: str) -> dict[str, nn.Module]:

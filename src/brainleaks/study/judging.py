@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from brainleaks import atomic
+from brainleaks.data.encoding import RateCode
 from brainleaks.errors import InputError
 from brainleaks.results import read_results
 from brainleaks.study import folder
@@ -38,12 +39,12 @@ def evaluate_file(path: Path, run_dir: Path, *, device: str) -> dict[str, Any]:
     data = results["dataset"]
     released = read_reconstruction(path)
     forms: list[Form] = ["spikes"] if study.spiking else ["images"]
-    if study.encoding is not None:
+    if isinstance(study.encoding, RateCode):
         forms.append("images")
     check(path, released, data["classes"], tuple(data["input_shape"]), forms)
     evaluators = folder.load_evaluators(run_dir, device)
     values = folder.from_release(released, tuple(data["input_shape"])).to(device)
-    if study.encoding is not None and values.ndim == 4:
+    if isinstance(study.encoding, RateCode) and values.ndim == 4:
         values = values.expand(study.encoding.steps, *values.shape)
     entries = []
     for name, evaluator in evaluators.items():
