@@ -90,6 +90,16 @@ def test_facts_are_json():
         assert json.loads(json.dumps(adapted.facts)) == adapted.facts
 
 
+def test_a_silent_network_is_said_to_be_silent():
+    network = spiking()
+    network[3].weight.data.mul_(0)
+    network[3].bias.data.mul_(0)
+    adapted = adapt(network, samples=spikes(), classes=10)
+    assert adapted.lowered
+    assert adapted.facts["notes"][-1].startswith("no output neuron fires on the samples")
+    assert adapt(spiking(), samples=spikes(), classes=10).facts["parity"]["firing"] > 0
+
+
 def test_lowering_is_given_up_where_the_answers_differ(monkeypatch):
     from brainleaks.adapters import snntorch
 
@@ -144,6 +154,8 @@ def test_a_function_that_answers_with_labels():
 def test_a_function_that_answers_with_something_else():
     with pytest.raises(InputError, match=r"shape \(5, 3\); expected finite scores \(5, 10\)"):
         adapt(lambda x: torch.zeros(5, 3), samples=IMAGES, classes=10)
+    with pytest.raises(InputError, match="from 0 to 9"):
+        adapt(lambda x: [3, 1, 10, 2, 0], samples=IMAGES, classes=10)
 
 
 @pytest.mark.parametrize(

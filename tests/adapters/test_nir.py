@@ -243,7 +243,7 @@ def test_branches_are_summed(tmp_path):
         tmp_path / "x.nir", flatten(), one, two, neurons("IF", uniform=True), edges=edges
     )
     adapted = load(path)
-    assert "branches of the graph meet in 3" in adapted.facts["why_not_lowered"]
+    assert "the graph branches" in adapted.facts["why_not_lowered"]
     both = nir.Affine(one.weight + two.weight, one.bias + two.bias)
     alone = load(written(tmp_path / "y.nir", flatten(), both, neurons("IF", uniform=True)))
     assert torch.equal(adapted.network(spikes()).spikes, alone.network(spikes()).spikes)
@@ -302,7 +302,7 @@ def test_snntorchs_export_hides_a_subtractive_reset(tmp_path):
     for name, node in zero.nodes.items():
         assert all(np.array_equal(value, subtract.nodes[name][k]) for k, value in node.items())
     (note,) = load(tmp_path / "subtract.nir", dt=1e-4).facts["notes"]
-    assert "exports a subtractive reset as a reset to zero without saying so" in note
+    assert "writes a subtractive reset as a reset to zero without saying so" in note
 
 
 def test_snntorchs_export_needs_a_beta_for_each_neuron():
@@ -456,6 +456,31 @@ def test_refuses_graphs_that_it_cannot_run(tmp_path):
     pooled = [flatten(), affine(16), neurons("IF", uniform=True)]
     with pytest.raises(InputError, match=r"node 1 \(Affine\).*leave out layers that NIR has not"):
         load(written(tmp_path / "f.nir", *pooled))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("node/nodes/0/weight", "text"),
+        ("node/nodes/0/weight", 1.0),
+        ("node/nodes/0/bias", np.ones((2, 2, 3))),
+        ("node/nodes/1/r", np.ones(3)),
+        ("node/nodes/1/r", "text"),
+        ("node/nodes/1/v_threshold", np.zeros((0,))),
+        ("node/nodes/input/shape", np.array([-4, 16])),
+        ("node/nodes/input/shape", 0),
+        ("node/edges", np.array([1, 2, 3])),
+        ("node/nodes/1/type", 3),
+        ("node/type", "LIF"),
+    ],
+)
+def test_refuses_fields_that_make_no_sense(name, value, tmp_path):
+    path = plain_file(tmp_path / "x.nir")
+    with h5py.File(path, "a") as file:
+        del file[name]
+        file[name] = value
+    with pytest.raises(InputError):
+        load(path)
 
 
 def test_refuses_missing_settings_and_data_that_does_not_fit(tmp_path):

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from brainleaks.adapters import factory as _factory
 from brainleaks.adapters import nir, plain
 from brainleaks.adapters.lowered import CannotLower, Neuron, compare, lower
-from brainleaks.adapters.observed import chain, watch
+from brainleaks.adapters.observed import Watched, chain, watch
 from brainleaks.adapters.original import Original, find_call
 from brainleaks.adapters.service import Service
 from brainleaks.errors import InputError
@@ -40,10 +40,12 @@ class Adapted:
         network: the lowered network, or the original.
         framework: one of :data:`FRAMEWORKS`.
         lowered: whether it runs on the fused operator.
-        facts: what was found, JSON-able: ``version``, ``neurons`` (the conventions of each layer),
-            ``layers``, ``call`` (how the network is asked), ``readout`` (the trace that it answers
-            with: ``"spikes"`` or ``"membrane"``), ``access`` (the most that it can grant),
-            ``parity``, ``why_not_lowered``, ``notes``.
+        facts: what was found, JSON-able: ``framework``, its ``version``, ``neurons`` (the
+            conventions of each layer of them), ``layers``, ``call`` (how the network is asked),
+            ``readout`` (the trace that it answers with: ``"spikes"`` or ``"membrane"``),
+            ``access`` (the most that it can grant), ``parity`` (from
+            :func:`~brainleaks.adapters.lowered.compare`, with the number of samples and steps, or
+            ``None``), ``why_not_lowered`` (``None`` if it is) and ``notes``, sentences.
     """
 
     network: nn.Module
@@ -130,8 +132,7 @@ def adapt(
     _check_framework(framework)
     if not isinstance(module, nn.Module):
         service = Service(module, samples, classes)
-        facts = _service_facts(service)
-        return Adapted(service, "torch", False, facts)
+        return Adapted(service, "torch", False, _service_facts(service))
     adapter = _adapter(module, framework)
     adapter.check(module)
     notes = _notes(module)
@@ -147,12 +148,14 @@ def adapt(
     if not differentiable:
         notes.append("no gradients reach its inputs in eval mode; it can grant scores at most.")
     facts = {
+        "framework": adapter.NAME,
         "version": adapter.version(),
         "layers": [f"{seen.name}: {type(seen.layer).__name__}" for seen in watched],
         "call": _told(call, spiking),
         "readout": "membrane" if call.spikes is None else "spikes",
         "access": "gradients" if differentiable else "scores",
         "notes": notes,
+        "neurons": [_found(seen, adapter) for seen in watched if adapter.is_neuron(seen.layer)],
     }
 
     def parts() -> Any:
@@ -163,12 +166,16 @@ def adapt(
 
 def _service_facts(service: Service) -> dict[str, Any]:
     return {
+        "framework": plain.NAME,
         "version": plain.version(),
         "readout": "membrane",
         "access": service.gives,
         "parity": None,
         "why_not_lowered": "it is a function that shows no layers.",
         "notes": [],
+        "neurons": [],
+        "layers": [],
+        "call": "all steps in a call" if service.spiking else "images",
     }
 
 
@@ -193,7 +200,8 @@ def _load_nir(
     answer = respond_in_pieces(network, _few(samples))
     _check_answer(answer.membrane, classes)
     facts: dict[str, Any] = {
-        "version": None,
+        "framework": nir.NAME,
+        "version": graph.version,
         "dt": dt,
         "reset": reset,
         "layers": [f"{name}: {graph.nodes[name]['type']}" for name in network.order],
@@ -224,10 +232,9 @@ def _lowered(
     except CannotLower as reason:
         facts |= {"parity": None, "why_not_lowered": f"{reason}."}
         return _finished(Adapted(original, framework, False, facts))
-    neurons = [_stated(part) for part in layers if isinstance(part, Neuron)]
     answers = (respond_in_pieces(original, samples), respond_in_pieces(network, samples))
     parity = compare(*answers) | {"samples": samples.shape[-4], "steps": len(answers[1].membrane)}
-    facts |= {"neurons": neurons, "parity": parity, "why_not_lowered": None}
+    facts |= {"parity": parity, "why_not_lowered": None}
     if not parity["identical"]:
         differing = f"{parity['differing']} spikes, " if "differing" in parity else ""
         facts["why_not_lowered"] = (
@@ -235,15 +242,25 @@ def _lowered(
             f"by up to {parity['largest_difference']:.3g})."
         )
         return _finished(Adapted(original, framework, False, facts))
+    if parity.get("firing") == 0:
+        facts["notes"].append(
+            "no output neuron fires on the samples: that spikes agree says little."
+        )
     if parity["compared"].endswith("spikes"):
         facts["readout"] = "spikes"
     return _finished(Adapted(network, framework, True, facts))
 
 
-def _stated(neuron: Neuron) -> dict[str, Any]:
+def _found(seen: Watched, adapter: ModuleType) -> dict[str, Any]:
     """A layer of neurons for the report: its framework's conventions, the operator's numbers."""
+    try:
+        neuron: Neuron = adapter.describe(seen.layer)
+    except CannotLower as reason:
+        kind = f"{adapter.NAME}.{type(seen.layer).__name__}"
+        return {"layer": seen.name, "neuron": kind, "not_lowered": str(reason)}
     numbers = {"beta": neuron.beta, "threshold": neuron.threshold, "synapse": neuron.synapse}
-    return neuron.conventions | {k: round(v, 6) for k, v in numbers.items() if v is not None}
+    rounded = {name: round(x, 6) for name, x in numbers.items() if x is not None}
+    return {"layer": seen.name} | neuron.conventions | rounded
 
 
 def _finished(adapted: Adapted) -> Adapted:

@@ -222,8 +222,9 @@ def compare(original: Response, lowered: Response) -> dict[str, Any]:
 
     Returns:
         ``compared`` (which trace), ``identical`` (whether the network may be lowered),
-        ``differing`` (spikes that differ, where there are any) and ``largest_difference`` (of the
-        membrane, or of what the original answers with instead).
+        ``differing`` and ``firing`` (spikes that differ, and the share of those that could be
+        which are, where spikes are compared) and ``largest_difference`` (of the membrane, or of
+        what the original answers with instead).
     """
     shape = lowered.membrane.shape
     if (
@@ -232,7 +233,9 @@ def compare(original: Response, lowered: Response) -> dict[str, Any]:
         and original.spikes.shape == shape
     ):
         differing = int((original.spikes != lowered.spikes).sum())
-        found: dict[str, Any] = {"compared": "output spikes", "differing": differing}
+        firing = round(float(original.spikes.mean()), 6)
+        found: dict[str, Any] = {"differing": differing, "firing": firing}
+        found["compared"] = "output spikes"
         distance, close = _distance(original.membrane, lowered.membrane)
         if torch.equal(original.membrane, original.spikes):  # it answers with spikes alone
             return found | {"identical": differing == 0, "largest_difference": float(differing > 0)}

@@ -64,10 +64,14 @@ _NEEDED = {
 
 @dataclass(frozen=True)
 class Graph:
-    """Nodes by name (each its fields, ``type`` among them), and the edges between them."""
+    """Nodes by name (each its fields, ``type`` among them), and the edges between them.
+
+    ``version`` is that of the ``nir`` package that wrote them.
+    """
 
     nodes: dict[str, dict[str, Any]]
     edges: list[tuple[str, str]]
+    version: str | None
 
     def inputs_of(self, name: str) -> list[str]:
         """The nodes whose answers a node takes, summed."""
@@ -98,8 +102,10 @@ def read_graph(path: Path) -> Graph:
         raise InputError(f"{path} is not an HDF5 file; expected what nir.write writes.")
     try:
         with h5py.File(path, "r") as file:
-            return _checked(path, _values(path, file))
-    except (OSError, KeyError, RuntimeError, UnicodeDecodeError) as error:
+            return _checked(path, *_values(path, file))
+    except InputError:
+        raise
+    except (OSError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise InputError(f"{path} is not a whole NIR file: {error}.") from error
 
 
@@ -127,7 +133,7 @@ class NirNetwork(nn.Module):
             node = graph.nodes[name]
             if node["type"] not in ("Input", "Output"):
                 # a name may hold a dot, which no torch module's may
-                self.parts[str(i)] = _module(name, node, dt, reset)
+                self.parts[str(i)] = _built(name, node, dt, reset)
 
     def forward(self, spikes: Tensor) -> Response:
         given: dict[str, Response] = {}
@@ -153,7 +159,7 @@ class NirNetwork(nn.Module):
         """How the neurons of each node are defined, for the report."""
         named = zip(self.order, range(len(self.order)), strict=True)
         found = [(name, self.parts[str(i)]) for name, i in named if str(i) in self.parts]
-        return [{**d.conventions(), "layer": n} for n, d in found if isinstance(d, Dynamics)]
+        return [{"layer": n, **d.conventions()} for n, d in found if isinstance(d, Dynamics)]
 
     def _shaped(self, spikes: Tensor) -> Tensor:
         """Inputs in the file's shape, where that is the same pixels otherwise arranged."""
@@ -204,7 +210,7 @@ class Dynamics(nn.Module):
         v_reset = field.get("v_reset", zero)
         share = zero if kind == "IF" else dt / field["tau_mem" if kind == "CubaLIF" else "tau"]
         synapse = dt / field["tau_syn"] if kind == "CubaLIF" else None
-        self._hold("keep", 1 - share)
+        self._hold("keep", np.maximum(1 - share, 0))  # rounding puts it below
         self._hold("gain", (dt if kind == "IF" else share) * field["r"])
         self._hold("rest", v_reset if kind == "IF" else field["v_leak"])
         self._hold("keep_current", None if synapse is None else 1 - synapse)
@@ -268,7 +274,6 @@ class Dynamics(nn.Module):
             fires=self.threshold is not None,
             rest=rest,
             charged=how == "zero",
-            conventions=self.conventions(),
         )
 
     def conventions(self) -> dict[str, Any]:
@@ -294,12 +299,12 @@ def parts(network: NirNetwork, input_shape: tuple[int, ...]) -> list[nn.Module |
     Raises:
         CannotLower: if the graph branches, or a layer cannot be lowered.
     """
+    if len({source for source, _ in network.graph.edges}) < len(network.graph.edges):
+        raise CannotLower("the graph branches")
     chain: list[nn.Module | Neuron] = []
     if tuple(input_shape) != network.input_shape:
         chain += [nn.Flatten(), nn.Unflatten(1, network.input_shape)]
     for i, name in enumerate(network.order):
-        if len(network.graph.inputs_of(name)) > 1:
-            raise CannotLower(f"branches of the graph meet in {name}")
         if str(i) not in network.parts:
             continue
         part = network.parts[str(i)]
@@ -307,11 +312,9 @@ def parts(network: NirNetwork, input_shape: tuple[int, ...]) -> list[nn.Module |
             chain.append(part)
             continue
         try:
-            neuron = part.describe()
+            chain.append(part.describe())
         except CannotLower as reason:
             raise CannotLower(f"{name}: {reason}") from None
-        neuron.conventions["layer"] = name
-        chain.append(neuron)
     return chain
 
 
@@ -321,21 +324,22 @@ def notes(graph: Graph) -> list[str]:
     for node in graph.nodes.values():
         if node["type"] == "LIF" and _all_equal(node["r"] * 1e-4, node["tau"]):
             found.append(
-                "its neurons look written by snnTorch, which exports a subtractive reset as a "
-                "reset to zero without saying so, and drops max pooling and padding of average "
-                "pooling: give reset as the network was trained. snnTorch subtracts after the "
-                "leak, NIR before it; audit the snnTorch module itself for the same spikes"
+                "LIF with r = tau / 1e-4, as snnTorch exports it: if snnTorch did, note that it "
+                "writes a subtractive reset as a reset to zero without saying so, and leaves out "
+                "the padding of average pooling. Give reset as the network was trained; as "
+                "snnTorch subtracts after the leak and NIR before it, audit a subtractive network "
+                "as a snnTorch module for the same spikes."
             )
         if node["type"] == "IF" and _all_equal(node["r"], 1.0):
             found.append(
                 "IF with r 1: Norse exports its IAFCell so, though Norse adds inputs undivided, "
-                "which is r = 1 / dt; audit the Norse module itself for the same spikes"
+                "which is r = 1 / dt; audit the Norse module itself for the same spikes."
             )
         if node["type"] == "CubaLIF" and _all_equal(node.get("w_in", 1.0), 1.0):
             found.append(
                 "CubaLIF with w_in 1: Norse exports its LIFCell so, though Norse adds inputs to "
                 "the current undivided, which is w_in = tau_syn / dt; audit the Norse module "
-                "itself for the same spikes"
+                "itself for the same spikes."
             )
     return list(dict.fromkeys(found))
 
@@ -356,14 +360,15 @@ class _Spike(torch.autograd.Function):
         return gradient * gain / (1 + linear * q + q * q)
 
 
-def _values(path: Path, file: Any) -> dict[str, Any]:
-    """Everything in the file as nested dictionaries, once it is known to be no more than that."""
+def _values(path: Path, file: Any) -> tuple[dict[str, Any], str | None]:
+    """The graph as nested dictionaries, once it is known to be no more, and its version."""
     budget = [_VALUE_BYTES, _NODES * 20]
     if "node" not in file:
         raise InputError(
             f"{path} is an HDF5 file without a NIR graph; expected what nir.write writes."
         )
-    return _group(path, file["node"], 0, budget)
+    version = _dataset(path, file["version"], budget) if "version" in file else None
+    return _group(path, file["node"], 0, budget), version
 
 
 def _group(path: Path, group: Any, depth: int, budget: list[int]) -> dict[str, Any]:
@@ -404,7 +409,7 @@ def _dataset(path: Path, item: Any, budget: list[int]) -> Any:
     return item[()]
 
 
-def _checked(path: Path, values: dict[str, Any]) -> Graph:
+def _checked(path: Path, values: dict[str, Any], version: str | None) -> Graph:
     if values.get("type") != "NIRGraph" or not isinstance(values.get("nodes"), dict):
         raise InputError(f"{path} holds {values.get('type', 'something')}; expected a NIRGraph.")
     nodes = values["nodes"]
@@ -413,7 +418,7 @@ def _checked(path: Path, values: dict[str, Any]) -> Graph:
     for name, node in nodes.items():
         _check_node(path, name, node)
     edges = [(str(a), str(b)) for a, b in values.get("edges", [])]
-    graph = Graph(nodes, list(dict.fromkeys(edges)))
+    graph = Graph(nodes, list(dict.fromkeys(edges)), version)
     for kind in ("Input", "Output"):
         names = [name for name, node in nodes.items() if node["type"] == kind]
         if len(names) != 1:
@@ -456,14 +461,22 @@ def _predecessors(graph: Graph) -> dict[str, list[str]]:
     return {name: graph.inputs_of(name) for name in graph.nodes}
 
 
+def _built(name: str, node: dict[str, Any], dt: float, reset: NirReset) -> nn.Module:
+    try:
+        return _module(name, node, dt, reset)
+    except InputError:
+        raise
+    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        raise InputError(
+            f"node {name} ({node['type']}) of the NIR graph has fields that make no sense: {error}."
+        ) from error
+
+
 def _module(name: str, node: dict[str, Any], dt: float, reset: NirReset) -> nn.Module:
     kind = node["type"]
     if kind in _NEURONS:
         _check_step(name, node, dt)
-        try:
-            return Dynamics(kind, node, dt, reset)
-        except ValueError as error:
-            raise InputError(f"node {name} ({kind}) has parameters of unlike shapes.") from error
+        return Dynamics(kind, node, dt, reset)
     if kind == "Flatten":
         # NIR counts dimensions without the batch
         start, end = (int(node[name]) for name in ("start_dim", "end_dim"))

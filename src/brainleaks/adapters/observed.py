@@ -109,7 +109,6 @@ def _part(seen: Watched, framework: ModuleType) -> nn.Module | Neuron:
             neuron: Neuron = framework.describe(seen.layer)
         except CannotLower as reason:
             raise CannotLower(f"{seen.name}: {reason}") from None
-        neuron.conventions["layer"] = seen.name
         return neuron
     if isinstance(seen.layer, Affine | Pool | BatchNorm):
         return seen.layer

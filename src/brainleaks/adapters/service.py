@@ -36,15 +36,16 @@ class Service(nn.Module):
         self.place = nn.Parameter(torch.zeros(()), requires_grad=False)
         batch = samples.shape[-4]
         answer = self._answer(samples)
-        if answer.shape == (batch,) and not answer.is_floating_point():
+        whole = not answer.is_floating_point()
+        if whole and answer.shape == (batch,) and answer.min() >= 0 and answer.max() < classes:
             self.gives: Gives = "labels"
         elif answer.shape == (batch, classes) and bool(answer.isfinite().all()):
             self.gives = "scores"
         else:
             raise InputError(
                 f"the function answers {batch} inputs by a {answer.dtype} array of shape "
-                f"{tuple(answer.shape)}; expected finite scores ({batch}, {classes}) or integer "
-                f"labels ({batch},)."
+                f"{tuple(answer.shape)}; expected finite scores ({batch}, {classes}) or labels "
+                f"({batch},) from 0 to {classes - 1}."
             )
         rows = answer.float()
         self.normalised = self.gives == "scores" and bool(
