@@ -72,6 +72,9 @@ def check_target(network, samples):
     (wanted,) = torch.autograd.grad(expected.sum(), inputs)
     torch.testing.assert_close(gradient, wanted, rtol=1e-3, atol=1e-5)
     assert gradient.abs().max() > 0
+    changed = samples.flip(0)
+    updated = target.update(target.entry(samples), changed - samples)
+    torch.testing.assert_close(updated, target.entry(changed), rtol=1e-4, atol=1e-4)
     if spiking:
         members = samples.unsqueeze(1)
         _, shared = target.shared_gradient(

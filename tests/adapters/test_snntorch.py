@@ -154,6 +154,34 @@ def test_functions_between_layers_are_found():
     check_target(adapted.network, spikes())
 
 
+class SharedPool(nn.Module):
+    """One pooling at two places, one step a call or its own loop."""
+
+    def __init__(self, shared_neuron=False):
+        super().__init__()
+        self.pool = nn.MaxPool2d(2)
+        self.conv1, self.lif1 = nn.Conv2d(1, 4, 3, padding=1), snn.Leaky(0.8, init_hidden=True)
+        self.conv2, self.lif2 = nn.Conv2d(4, 4, 3, padding=1), snn.Leaky(0.8, init_hidden=True)
+        self.fc, self.lif3 = nn.Linear(16, 10), snn.Leaky(0.8, init_hidden=True, output=True)
+        self.lif2 = self.lif1 if shared_neuron else self.lif2
+
+    def forward(self, x):
+        x = self.lif1(self.pool(self.conv1(x)))
+        x = self.lif2(self.pool(self.conv2(x)))
+        return self.lif3(self.fc(x.flatten(1)))
+
+
+def test_one_layer_at_two_places():
+    network = lively(SharedPool(), 4)
+    adapted = adapt(network, samples=spikes(), classes=10)
+    assert adapted.lowered, adapted.facts["why_not_lowered"]
+    expected = stepped(network, spikes(seed=1))[0]
+    assert expected.mean() > 0.01
+    assert torch.equal(adapted.network(spikes(seed=1)).spikes, expected)
+    adapted = adapt(lively(SharedPool(True), 4), samples=spikes(), classes=10)
+    assert "lif1 is called 24 times in 12" in adapted.facts["why_not_lowered"]
+
+
 def test_what_is_no_chain_is_left_as_it_is():
     network = lively(Functional(lambda x: 0.9 * x))
     adapted = adapt(network, samples=spikes(), classes=10)

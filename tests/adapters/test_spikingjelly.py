@@ -118,6 +118,24 @@ def test_a_leak_after_a_subtractive_reset_is_left_as_it_is(kind):
     check_target(adapted.network, spikes())
 
 
+def test_a_threshold_below_the_reset_is_left_as_it_is():
+    adapted = adapt(connected(v_threshold=-0.1), samples=spikes(), classes=10)
+    assert "threshold lies below where it rests" in adapted.facts["why_not_lowered"]
+
+
+def test_currents_as_the_answer():
+    """A last layer without neurons, as in SpikingJelly's regression and reinforcement examples."""
+    network = connected(step_mode="m")[:-1]
+    adapted = adapt(network, samples=spikes(), classes=10)
+    assert adapted.lowered, adapted.facts["why_not_lowered"]
+    assert adapted.facts["readout"] == "membrane"
+    response = adapted.network(spikes(seed=1))
+    assert response.spikes is None
+    expected = asked(network, spikes(seed=1))
+    torch.testing.assert_close(response.membrane, expected, rtol=1e-5, atol=1e-5)
+    check_target(adapted.network, spikes())
+
+
 def test_firing_rates_as_the_answer():
     network = Rates()
     adapted = adapt(network, samples=spikes(), classes=10)

@@ -71,6 +71,17 @@ class Neuron:
                 raise CannotLower(f"a {name} keeps {share:g} of itself at each step, not 0 to 1")
 
 
+def above_rest(threshold: float) -> float:
+    """A threshold measured from where the membrane rests.
+
+    Raises:
+        CannotLower: if it is not above: the operator's neuron would be at rest in a state of reset.
+    """
+    if threshold < 0:
+        raise CannotLower("its threshold lies below where it rests")
+    return threshold
+
+
 class Neurons(nn.Module):
     """A layer of :class:`Neuron`: currents ``(T, B, ...)`` to spikes (or ``None``) and membrane.
 
@@ -180,7 +191,8 @@ class Lowered(nn.Module):
 
         layers = [*self.first, *self.rest]
         hooks = [layer.register_forward_hook(note) for layer in layers]
-        rows = torch.zeros(1, *self.input_shape)
+        weight = next(self.parameters(), torch.empty(0))
+        rows = weight.new_zeros(1, *self.input_shape)
         with torch.no_grad():
             for layer in layers:
                 rows = layer(rows.unsqueeze(0))[1][0] if isinstance(layer, Neurons) else layer(rows)

@@ -31,7 +31,7 @@ import torch
 from torch import Tensor, nn
 
 from brainleaks.adapters.factory import require
-from brainleaks.adapters.lowered import STAND_IN, CannotLower, Neuron
+from brainleaks.adapters.lowered import STAND_IN, CannotLower, Neuron, above_rest
 from brainleaks.errors import InputError
 from brainleaks.networks import Response
 
@@ -255,7 +255,7 @@ class Dynamics(nn.Module):
         if self.threshold is not None and self.v_reset is not None:
             v_reset = _uniform("v_reset", self.v_reset)
             how = "subtract" if self.subtracts else "zero"
-            threshold = _uniform("v_threshold", self.threshold) - rest
+            threshold = above_rest(_uniform("v_threshold", self.threshold) - rest)
             if self.subtracts and keep != 1:
                 raise CannotLower(
                     "it leaks after a subtractive reset; the operator subtracts after it"

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from brainleaks.adapters.lowered import STAND_IN, CannotLower, Neuron
+from brainleaks.adapters.lowered import STAND_IN, CannotLower, Neuron, above_rest
 from brainleaks.neuron import FastSigmoid, Reset, Surrogate
 
 NAME = "norse"
@@ -58,7 +58,7 @@ def describe(neuron: Any) -> Neuron:
         _returns_to(leak, reset, how)
         return Neuron(
             beta=1 - share,
-            threshold=threshold - leak,
+            threshold=above_rest(threshold - leak),
             reset=how,
             reset_delay=False,
             gain=share,
@@ -73,7 +73,7 @@ def describe(neuron: Any) -> Neuron:
         rest = _uniform(p, "v_reset")
         return Neuron(
             beta=1.0,
-            threshold=_uniform(p, "v_th") - rest,
+            threshold=above_rest(_uniform(p, "v_th") - rest),
             reset="zero",
             reset_delay=False,
             rest=rest,

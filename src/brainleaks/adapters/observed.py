@@ -9,6 +9,7 @@ the chain is the network is then proved on the user's own samples, not here.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from types import ModuleType
 from typing import Any
 
@@ -25,12 +26,13 @@ _LARGEST_POOL = 8
 
 @dataclass
 class Watched:
-    """A layer, and what it took and gave each time it was called."""
+    """A layer, and what it took and gave each time it was called; ``turns`` numbers the calls."""
 
     name: str
     layer: nn.Module
     taken: list[Tensor] = field(default_factory=list)
     given: list[Tensor] = field(default_factory=list)
+    turns: list[int] = field(default_factory=list)
 
 
 def watch(
@@ -38,6 +40,7 @@ def watch(
 ) -> list[Watched]:
     """The layers that ran while ``ask`` was called, in the order of their first call."""
     order: dict[str, Watched] = {}
+    turns = count()
 
     def watching(name: str) -> Any:
         def note(layer: nn.Module, inputs: Any, output: Any) -> None:
@@ -46,10 +49,12 @@ def watch(
             if inputs and isinstance(inputs[0], Tensor) and isinstance(first, Tensor):
                 seen.taken.append(inputs[0].detach().clone())
                 seen.given.append(first.detach().clone())
+                seen.turns.append(next(turns))
 
         return note
 
-    hooks = [part.register_forward_hook(watching(n)) for n, part in _layers(module, is_neuron)]
+    layers = {part: name for name, part in _layers(module, is_neuron)}
+    hooks = [part.register_forward_hook(watching(name)) for part, name in layers.items()]
     try:
         with torch.no_grad():
             ask()
@@ -80,7 +85,8 @@ def chain(watched: list[Watched], framework: ModuleType, samples: Tensor) -> Any
     trace = samples if samples.ndim == 5 else samples.expand(steps, *samples.shape)
     parts: list[nn.Module | Neuron] = []
     before = "the input"
-    for seen in kept:
+    uses = [use for seen in kept for use in _uses(seen, framework, steps, batch)]
+    for seen in sorted(uses, key=lambda use: use.turns[0]):
         taken = _over_time(seen.name, seen.taken, steps, batch)
         try:
             parts += _between(trace, taken)
@@ -103,6 +109,27 @@ def _layers(
         yield from _layers(child, is_neuron, f"{prefix}.{name}" if prefix else name)
 
 
+def _uses(seen: Watched, framework: ModuleType, steps: int, batch: int) -> list[Watched]:
+    """A layer that is used at several places of the chain, such as one pooling, place by place."""
+    calls = len(seen.taken)
+    if not calls:
+        raise CannotLower(f"{seen.name} does not map one tensor to another")
+    by_step = calls % steps == 0 and all(len(taken) == batch for taken in seen.taken)
+    places = calls // steps if by_step else calls
+    if places > 1 and framework.is_neuron(seen.layer):
+        raise CannotLower(f"{seen.name} is called {calls} times in {steps} time steps")
+    return [
+        Watched(
+            seen.name,
+            seen.layer,
+            seen.taken[place::places],
+            seen.given[place::places],
+            seen.turns[place::places],
+        )
+        for place in range(places)
+    ]
+
+
 def _part(seen: Watched, framework: ModuleType) -> nn.Module | Neuron:
     if framework.is_neuron(seen.layer):
         try:
@@ -119,7 +146,7 @@ def _part(seen: Watched, framework: ModuleType) -> nn.Module | Neuron:
 def _steps(watched: list[Watched], framework: ModuleType) -> int:
     """For how many steps a network that takes images lets its neurons run."""
     for seen in watched:
-        if framework.is_neuron(seen.layer):
+        if framework.is_neuron(seen.layer) and seen.taken:
             whole = len(seen.taken) == 1 and not framework.makes_one_step(seen.layer)
             return len(seen.taken[0]) if whole else len(seen.taken)
     raise CannotLower("it has no spiking neurons")
@@ -127,8 +154,6 @@ def _steps(watched: list[Watched], framework: ModuleType) -> int:
 
 def _over_time(name: str, calls: list[Tensor], steps: int, batch: int) -> Tensor:
     """What a layer took or gave as ``(T, B, ...)``, however often it was called."""
-    if not calls:
-        raise CannotLower(f"{name} does not map one tensor to another")
     first = calls[0]
     if len(calls) == steps and len(first) == batch:
         return torch.stack(calls)

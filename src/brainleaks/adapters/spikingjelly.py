@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from brainleaks.adapters.lowered import STAND_IN, CannotLower, Neuron
+from brainleaks.adapters.lowered import STAND_IN, CannotLower, Neuron, above_rest
 from brainleaks.neuron import ArcTan, FastSigmoid, Surrogate
 
 NAME = "spikingjelly"
@@ -65,11 +65,11 @@ def describe(node: Any) -> Neuron:
         raise CannotLower("it leaks after a subtractive reset; the operator subtracts after it")
     scaled = bool(leak and node.decay_input)
     rest = 0.0 if soft else node.v_reset
-    threshold = node.v_threshold - rest
+    threshold = np.nextafter(np.float32(node.v_threshold - rest), np.float32(-np.inf))
     surrogate, name = _surrogate(node.surrogate_function)
     return Neuron(
         beta=1 - leak,
-        threshold=float(np.nextafter(np.float32(threshold), np.float32(-np.inf))),
+        threshold=above_rest(float(threshold)),
         reset="subtract" if soft else "zero",
         # the operator's waiting reset carries no gradient, as a detached one does
         reset_delay=soft or node.detach_reset,
