@@ -1,5 +1,6 @@
 import json
 import sys
+import threading
 
 import pytest
 import snntorch as snn
@@ -134,6 +135,25 @@ def test_a_function_that_answers_with_scores(probabilities):
     granted = Target(adapted.network, input_shape=(1, 8, 8), classes=10)
     with pytest.raises(AccessError, match="a function that shows no gradients"):
         granted.gradient(granted.entry(IMAGES), torch.arange(5), confidence)
+
+
+class Remote:
+    """A connection, which cannot be copied."""
+
+    def __init__(self):
+        self.network, self.lock = ordinary(), threading.Lock()
+
+    def __call__(self, images):
+        with self.lock:
+            return self.network(images).argmax(1)
+
+
+def test_a_connection_stays_where_it_is():
+    remote = Remote()
+    for ask in (remote, remote.__call__):
+        adapted = adapt(ask, samples=IMAGES, classes=10)
+        target = Target(adapted.network, input_shape=(1, 8, 8), classes=10, access="labels")
+        assert torch.equal(target.labels(IMAGES), remote(IMAGES))
 
 
 def test_a_function_that_answers_with_labels():

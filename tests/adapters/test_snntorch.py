@@ -74,6 +74,11 @@ class OwnLoop(Hidden):
         return torch.stack(spikes), torch.stack(membranes)
 
 
+class OwnLoopOfLists(OwnLoop):
+    def forward(self, x):
+        return tuple(list(trace) for trace in super().forward(x))
+
+
 class OfImages(OwnLoop):
     def forward(self, x):
         return super().forward(x.expand(7, *x.shape))
@@ -125,7 +130,7 @@ def test_every_reset_gives_identical_spikes(make, reset, delay):
     check_target(adapted.network, new)
 
 
-@pytest.mark.parametrize("make", [OneStep, OwnLoop])
+@pytest.mark.parametrize("make", [OneStep, OwnLoop, OwnLoopOfLists])
 def test_hidden_state_outside(make):
     network = lively(make())
     adapted = adapt(network, samples=spikes(), classes=10)

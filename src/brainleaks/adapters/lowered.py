@@ -8,7 +8,6 @@ into them), pooling, flattening, and neurons. The neurons of each framework are 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import prod
 from typing import Any
 
 import torch
@@ -183,22 +182,19 @@ class Lowered(nn.Module):
 
     def _count(self) -> int:
         """Values kept for one input and time step during a backward pass, about."""
-        sizes: list[int] = []
-
-        def note(layer: nn.Module, inputs: Any, output: Any) -> None:
-            size = output.membrane.numel() * 3 if isinstance(output, Response) else output.numel()
-            sizes.append(size)
-
-        layers = [*self.first, *self.rest]
-        hooks = [layer.register_forward_hook(note) for layer in layers]
         weight = next(self.parameters(), torch.empty(0))
         rows = weight.new_zeros(1, *self.input_shape)
+        total = rows.numel()
         with torch.no_grad():
-            for layer in layers:
-                rows = layer(rows.unsqueeze(0))[1][0] if isinstance(layer, Neurons) else layer(rows)
-        for hook in hooks:
-            hook.remove()
-        return prod(self.input_shape) + sum(sizes)
+            for layer in (*self.first, *self.rest):
+                if isinstance(layer, Neurons):
+                    spikes, membrane = layer(rows.unsqueeze(0))
+                    rows = (membrane if spikes is None else spikes)[0]
+                    total += 3 * rows.numel()
+                else:
+                    rows = layer(rows)
+                    total += rows.numel()
+        return total
 
 
 def lower(

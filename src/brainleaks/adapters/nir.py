@@ -125,7 +125,9 @@ class NirNetwork(nn.Module):
 
     def __init__(self, graph: Graph, dt: float, reset: NirReset) -> None:
         super().__init__()
-        self.graph = graph
+        # without the weights, which its parts hold
+        kinds = {name: {"type": node["type"]} for name, node in graph.nodes.items()}
+        self.graph = Graph(kinds, graph.edges, graph.version)
         self.order = list(TopologicalSorter(_predecessors(graph)).static_order())
         self.input_shape = _input_shape(graph)
         self.parts = nn.ModuleDict()

@@ -207,8 +207,15 @@ def _read(call: Call, answers: Sequence[Tensor], samples: Tensor, classes: int) 
 
 def _tensors(output: Any) -> list[Tensor]:
     """The tensors of a module's answer: alone, or in a tuple with what is no tensor left out."""
-    parts = output if isinstance(output, tuple | list) else (output,)
-    return [part for part in parts if isinstance(part, Tensor)]
+    parts = output if isinstance(output, tuple) else (output,)
+    traces = [_stacked(part) if isinstance(part, list) else part for part in parts]
+    return [trace for trace in traces if isinstance(trace, Tensor)]
+
+
+def _stacked(steps: list[Any]) -> Tensor | None:
+    """A list of one tensor a time step as one."""
+    shapes = {step.shape if isinstance(step, Tensor) else None for step in steps}
+    return torch.stack(steps) if len(shapes) == 1 and None not in shapes else None
 
 
 def _is_binary(trace: Tensor) -> bool:

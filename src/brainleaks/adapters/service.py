@@ -28,7 +28,12 @@ class Service(nn.Module):
 
     def __init__(self, ask: Callable[[Tensor], Any], samples: Tensor, classes: int) -> None:
         super().__init__()
-        self.ask = ask
+
+        # a function is never copied with the network; what holds a connection cannot be
+        def asked(inputs: Tensor) -> Any:
+            return ask(inputs)
+
+        self.ask = asked
         self.classes = classes
         self.spiking = samples.ndim == 5
         self.activations = prod(samples.shape[-3:])
