@@ -68,7 +68,11 @@ def finished(tmp_path_factory) -> Path:
     )
     assert done.returncode == 0, done.stderr
     assert "brainleaks-v2" in done.stdout
-    assert "Inconclusive: the evidence decides neither way." in done.stdout
+    assert "Inconclusive: the study's evaluators judged alone" in done.stdout
+    assert "  The panel was left out (judging: null).\n" in done.stdout
+    assert done.stdout.startswith(
+        "demo, seed 0. A spiking digit classifier on scikit-learn's digits"
+    )
     assert done.stderr == ""
     return base / "run"
 
@@ -118,6 +122,14 @@ def test_evaluate_own_reconstructions(finished, tmp_path):
         torch.save(safetensors.torch.load_file(path)["reconstruction"], released)
         again = brainleaks("evaluate", released, "--run", finished, "--json")
         assert json.loads(again.stdout)["attacks"][0]["matrix"] == entry["matrix"]
+
+
+def test_columns_of_long_names_stay_apart(finished, tmp_path):
+    """The release's names are longer than the attacks'."""
+    released = brainleaks("export", finished, "--out", tmp_path / "release").stdout.splitlines()
+    head, row, *_ = brainleaks("evaluate", released[-1], "--run", finished).stdout.splitlines()
+    assert row.split()[:2] == ["digits_SNN_Inverted_BL2", "snn-conv"]
+    assert row.index("snn-conv") == head.index("evaluator")
 
 
 def test_export_and_attack_what_was_exported(finished, tmp_path):

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from brainleaks import InputError, __version__, keep_freed_memory
+from brainleaks.results import headline
 
 _MOST_SEEDS = 2**31
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, nothing else.")
@@ -354,6 +355,7 @@ def _print_json(content: Any) -> None:
 
 
 def _print_results(results: dict[str, Any]) -> None:
+    click.echo(headline(results))
     target = results["target"]
     origin = f", weights from {target['weights']['file']}" if "weights" in target else ""
     click.echo(f"target ({target['family']}): test accuracy {target['test_accuracy']:.4f}{origin}")
@@ -366,19 +368,24 @@ def _print_results(results: dict[str, Any]) -> None:
             ends = f"{panel['low']:.3f} to {panel['high']:.3f}"
             click.echo(f"{name}: panel accuracy {panel['value']:.3f}, interval {ends}")
     click.echo(results["verdict"]["sentence"])
+    if results["verdict"]["verdict"] == "inconclusive":
+        for reason in results["verdict"]["reasons"]:
+            click.echo(f"  {reason}")
 
 
 def _print_attacks(attacks: list[dict[str, Any]]) -> None:
-    click.echo(f"{'attack':<20}{'evaluator':<14}{'accuracy':>9}{'top-3':>8}{'conf.':>8}{'DAA':>8}")
+    one, other = (
+        2 + max(len(title), *(len(entry[key]) for entry in attacks))
+        for title, key in (("attack", "name"), ("evaluator", "evaluator"))
+    )
+    click.echo(f"{'attack':<{one}}{'evaluator':<{other}}accuracy   top-3   conf.     DAA")
     for entry in attacks:
         metrics = (entry[k] for k in ("attack_accuracy", "top3_accuracy", "confidence", "daa"))
-        one, three, confidence, daa = metrics
-        click.echo(
-            f"{entry['name']:<20}{entry['evaluator']:<14}{one:>9.3f}{three:>8.3f}{confidence:>8.3f}{daa:>8.3f}"
-        )
+        figures = "".join(f"{value:>8.3f}" for value in metrics)
+        click.echo(f"{entry['name']:<{one}}{entry['evaluator']:<{other}}{figures}")
         if draws := entry.get("draws"):
             mean, std = draws["mean"]["attack_accuracy"], draws["std"]["attack_accuracy"]
-            click.echo(f"{'':<34}{mean:>9.3f} +- {std:.3f} over {draws['n']} draws")
+            click.echo(f"{'':<{one + other}}{mean:>8.3f} +- {std:.3f} over {draws['n']} draws")
 
 
 def _fail(message: str) -> None:

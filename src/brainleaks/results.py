@@ -29,3 +29,9 @@ def read_results(folder: Path) -> dict[str, Any]:
     ):
         raise InputError(f"{path} is not the results of a run; run the study again.")
     return results
+
+
+def headline(results: dict[str, Any]) -> str:
+    """A run in a line: its study and seed, and the first sentence of what the study is."""
+    about, end, _ = results["description"].partition(". ")
+    return f"{results['preset']}, seed {results['seed']}. {about}{end.rstrip()}".rstrip()

@@ -1,6 +1,7 @@
 """Comparing runs: what is paired with what, what is said, and what is refused."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -128,6 +129,21 @@ def test_runs_of_one_study_alone_are_pooled(altered, tmp_path):
     said = write_comparison([altered("a"), altered("b", seed=1)], tmp_path / "page.html")
     assert len(said["groups"]) == 1
     assert said["statistics"]["tests"] == []
+
+
+def test_one_study_on_other_weights_is_another(altered, tmp_path):
+    """As defended against not; and what charts refer to stays their own."""
+    folders = [altered("plain"), altered("defended")]
+    results, provenance = (folders[1] / f"{name}.json" for name in ("results", "provenance"))
+    changed = atomic.read_json(results)
+    changed["target"]["weights"] = {"file": "w", "sha256": "0" * 64}
+    atomic.write_json(results, changed)
+    kept = atomic.read_json(provenance)
+    atomic.write_json(provenance, kept | {"weights": kept["weights"] | {"target": "0" * 64}})
+    said = write_comparison(folders, tmp_path / "page.html")
+    assert [group["label"] for group in said["groups"]] == ["one (plain)", "one (defended)"]
+    ids = re.findall(r' id="([^"]+)"', (tmp_path / "page.html").read_text())
+    assert len(ids) == len(set(ids))
 
 
 @pytest.mark.parametrize(

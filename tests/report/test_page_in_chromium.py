@@ -250,6 +250,7 @@ def test_a_comparison_shows_both_runs(visit, compared):
     assert page.locator(".compared .verdict").count() == 2
     assert page.locator(".card").count() == 10
     assert page.locator("#attack-table tbody tr").count() == 4
+    assert page.locator("section:has(#curves) svg.chart").count() == 2 * 4
     assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
     page.locator("#attack-table thead button").nth(2).click()
     values = values_of(page, "#attack-table", 3)

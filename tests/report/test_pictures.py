@@ -1,11 +1,13 @@
 """The figures and the animation: what is drawn is what was given."""
 
 import io
+import re
 
 import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
+from brainleaks.report import charts
 from brainleaks.report.animation import animate
 from brainleaks.report.pictures import curves, grid, matrices
 
@@ -84,3 +86,12 @@ def test_each_curve_has_its_own_plot():
     one = opened(curves({"target": [{"loss": 1.0}, {"loss": 0.5}]}, steps="epoch"))
     two = opened(curves({"target": [{"loss": 1.0}], "attack": [{"cost": 1.0}]}, steps="epoch"))
     assert two.width == 2 * one.width
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4])
+def test_a_short_curve_counts_its_steps(steps):
+    """There is no epoch 1.5, and a single one has one mark."""
+    losses = [{"loss": 1 / (i + 1)} for i in range(steps)]
+    drawn = charts.curve(losses, unit="epoch", name="chart", text="")
+    marks, _, _ = drawn.partition(">epoch</text>")
+    assert re.findall(r">([^<>\s]+)</text>", marks) == [str(i + 1) for i in range(steps)]

@@ -13,6 +13,8 @@ from brainleaks import InputError, atomic
 from brainleaks.cli import cli
 from brainleaks.report import write_report
 from brainleaks.report.pictures import pictures, stretch
+from brainleaks.results import headline, read_results
+from brainleaks.study import load_study
 
 
 class _Page(HTMLParser):
@@ -178,6 +180,17 @@ def test_names_are_escaped(run, tmp_path):
     atomic.write_json(copy / "results.json", results)
     write_report(copy)
     assert "<script>alert" not in (copy / "report.html").read_text()
+
+
+def test_what_was_run_is_said_before_the_verdict(run):
+    """So that an exercise is not taken for a result."""
+    text = " ".join(_Page((run / "report.html").read_text()).text)
+    assert text.index(headline(read_results(run))) < text.index(
+        read_results(run)["verdict"]["sentence"]
+    )
+    clips = {"preset": "c", "seed": 1, "description": load_study("dvsgesture-clips").description}
+    assert headline(clips).startswith("c, seed 1. An exercise, not a result")
+    assert headline(clips | {"description": ""}) == "c, seed 1."
 
 
 def test_figure(run):

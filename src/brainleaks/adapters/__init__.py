@@ -27,6 +27,8 @@ from brainleaks.adapters.service import Service
 from brainleaks.errors import InputError
 from brainleaks.networks import respond_in_pieces
 
+__all__ = ["FRAMEWORKS", "Adapted", "adapt", "load_model"]
+
 FRAMEWORKS: tuple[str, ...] = ("snntorch", "spikingjelly", "norse", "nir", "torch")
 
 _NIR_RESETS = ("subtract", "zero")

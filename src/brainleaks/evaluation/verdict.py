@@ -11,6 +11,7 @@ DECISIVE = ("panel", "identification")
 #: A judge whose accuracy is less than half way from chance to certainty does not count.
 _HALF_WAY = 0.5
 _FEWEST_JUDGES, _FEWEST_CLASSES = 3, 5
+_TOO_LITTLE = "Inconclusive: there is too little evidence for a verdict."
 #: An excess over the controls that is worth knowing of.
 _MATERIAL = 0.25
 
@@ -64,7 +65,7 @@ def verdict(
     """
     lacking = _lacking(controls, sound_judges, classes)
     if lacking:
-        return _said("inconclusive", lacking)
+        return _said("inconclusive", lacking, sentence=_TOO_LITTLE)
     excesses = {name: _excess(scores, controls[name]) for name, scores in attacks.items()}
     leaking = {name: _least(e) for name, e in excesses.items() if _exceeds_all(e)}
     if leaking:
@@ -84,8 +85,9 @@ def _lacking(controls: Mapping[str, Controls], sound_judges: int, classes: int) 
     found = []
     if sound_judges < _FEWEST_JUDGES:
         found.append(
-            f"{sound_judges} of the judges recognise real data well enough (test accuracy of at "
-            f"least {bar(classes):.2f}); a verdict needs {_FEWEST_JUDGES}."
+            f"{sound_judges} of the judges recognise{'s' if sound_judges == 1 else ''} real data "
+            f"well enough (test accuracy of at least {bar(classes):.2f}); a verdict needs "
+            f"{_FEWEST_JUDGES}."
         )
     if classes < _FEWEST_CLASSES:
         found.append(
@@ -163,17 +165,23 @@ def _said(
     *,
     attack: str | None = None,
     content: Literal["members", "class-typical"] | None = None,
+    sentence: str | None = None,
 ) -> Verdict:
-    sentences = {
-        "no leak shown": "No leak shown: no attack gets far beyond its negative controls both to "
-        "the judges and in likeness.",
-        "inconclusive": "Inconclusive: the evidence decides neither way.",
-    }
     shown = {
         "members": "and is nearer to the very training samples than to others of their classes",
         "class-typical": "and does not show that single training samples are memorised",
     }
-    sentence = sentences.get(word) or (
-        f"Leak: {attack} recovers what the classes look like, {shown[content or 'class-typical']}."
+    sentences = {
+        "leak": f"Leak: {attack} recovers what the classes look like, "
+        f"{shown[content or 'class-typical']}.",
+        "no leak shown": "No leak shown: no attack gets far beyond its negative controls both to "
+        "the judges and in likeness.",
+        "inconclusive": "Inconclusive: the evidence decides neither way.",
+    }
+    return Verdict(
+        verdict=word,
+        attack=attack,
+        content=content,
+        sentence=sentence or sentences[word],
+        reasons=reasons,
     )
-    return Verdict(verdict=word, attack=attack, content=content, sentence=sentence, reasons=reasons)

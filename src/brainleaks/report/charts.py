@@ -131,7 +131,7 @@ def curve(steps: Sequence[dict[str, float]], *, unit: str, name: str, text: str)
             )
         axes.set_xlabel(unit)
         axes.set_ylabel(next(iter(steps[0])) if len(steps[0]) == 1 else "")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         if len(steps[0]) > 1:
             axes.legend()
         return _svg(figure, name, text)

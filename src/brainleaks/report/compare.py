@@ -16,7 +16,7 @@ from brainleaks.evaluation.statistics import CONFIDENCE, holm, interval, paired
 from brainleaks.evaluation.verdict import DECISIVE
 from brainleaks.report import charts
 from brainleaks.report.measures import CORRELATION, IDENTIFICATION, PANEL, SSIM, SUMMARY
-from brainleaks.report.page import STILLS, encoded, matrices, measured, strip, strips_text
+from brainleaks.report.page import STILLS, curves, encoded, matrices, measured, strip, strips_text
 from brainleaks.report.pictures import Picture
 from brainleaks.report.run import Run, read_run
 from brainleaks.report.template import render
@@ -310,6 +310,11 @@ def _content(groups: list[Group], said: dict[str, Any]) -> dict[str, Any]:
             for group in groups
             for found in matrices(group.runs[0])
         ],
+        "curves": {
+            f"{group.label}: {title}": drawn
+            for group in groups
+            for title, drawn in curves(group.runs[0]).items()
+        },
         "version": groups[0].runs[0].provenance["versions"]["brainleaks"],
     }
 

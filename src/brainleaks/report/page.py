@@ -23,6 +23,7 @@ from brainleaks.report.measures import (
 from brainleaks.report.pictures import Picture, write_grid
 from brainleaks.report.run import Run, read_run
 from brainleaks.report.template import render
+from brainleaks.results import headline
 
 METRICS = {measure.key: measure.title for measure in PROTOCOL}
 _TRUTH = "training sample"
@@ -61,6 +62,7 @@ def _content(run: Run) -> dict[str, Any]:
     return {
         "run": run,
         "results": run.results,
+        "headline": headline(run.results),
         "provenance": run.provenance,
         "galleries": {name: gallery(run, name, stills) for name in _leading_first(run)},
         "recordings": recordings(run),
@@ -319,5 +321,9 @@ def _curve_text(title: str, unit: str, steps: list[dict[str, float]]) -> str:
 
 
 def _word(run: Run) -> str:
-    """What sets a run's charts apart from another's on the same page."""
-    return f"{run.provenance['study']}-{run.results['seed']}"
+    """What sets a run's charts apart from another's on the same page.
+
+    Targets from files may differ where study and seed do not.
+    """
+    provenance = run.provenance
+    return f"{provenance['study']}-{run.results['seed']}-{provenance['weights']['target'][:8]}"

@@ -128,7 +128,7 @@ def curves(named: dict[str, list[dict[str, float]]], *, steps: str) -> bytes:
             axis.set_ylabel(key, fontsize=9)
         axis.set_title(title, fontsize=10)
         axis.set_xlabel(steps, fontsize=9)
-        axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         axis.tick_params(labelsize=8, length=2)
         axis.spines[["top", "right"]].set_visible(False)
         axis.grid(alpha=0.25)
