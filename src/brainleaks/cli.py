@@ -14,6 +14,7 @@ from brainleaks import InputError, __version__, keep_freed_memory
 from brainleaks.results import headline
 
 _MOST_SEEDS = 2**31
+#: The networks that an attack is for, by its ``spiking``.
 _KINDS = {True: "spiking", False: "ordinary", None: "either"}
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, nothing else.")
 _DEVICE = click.option(
@@ -43,10 +44,6 @@ def main() -> None:
         _fail(f"{error.filename or 'a file'}: {error.strerror or error}.")
     else:
         sys.exit(status or 0)
-
-
-#: The networks that an attack is for, by its ``spiking``.
-_KINDS = {True: "spiking", False: "ordinary", None: "either kind"}
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
