@@ -104,7 +104,8 @@ def test_judgement_of_two_seeds(runs, tmp_path):
 
 def test_cells_whose_data_is_absent_are_left_out(runs, tmp_path, monkeypatch):
     """The central figure takes the first of its presets that was run."""
-    whole = Paper([Cell("demo"), Cell("nmnist-snn"), Cell("mnist-ann")], [["mnist-ann", "demo"]])
+    demo = Cell("demo", note="an exercise, not a result")
+    whole = Paper([demo, Cell("nmnist-snn"), Cell("mnist-ann")], [["mnist-ann", "demo"]])
     monkeypatch.setattr("brainleaks.publish.paper", lambda: whole)
     monkeypatch.setattr(
         "brainleaks.publish.load_study", lambda name, settings=(): load_study(name, QUICK)
@@ -124,6 +125,7 @@ def test_cells_whose_data_is_absent_are_left_out(runs, tmp_path, monkeypatch):
     ]
     text = (tmp_path / "docs" / "results.md").read_text()
     assert "- nmnist-snn: nmnist is not in the data folder" in text
+    assert text.count("| [demo](#demo) (*an exercise, not a result*) | brainleaks-v") == 2
     assert (tmp_path / "docs" / "images" / "paper.png").stat().st_size > 1000
 
 

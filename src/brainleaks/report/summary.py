@@ -136,6 +136,7 @@ def write_summary(
     runs: dict[str, list[Path]],
     *,
     why: dict[str, str],
+    notes: dict[str, str],
     left_out: dict[str, str],
     docs: Path,
     command: str,
@@ -145,6 +146,7 @@ def write_summary(
     Args:
         runs: the finished runs of each preset.
         why: what explains a preset's departures from the printed figures.
+        notes: what a preset's figures are never shown without.
         left_out: the presets that were not run, and why.
         docs: the folder to write to.
         command: what was typed.
@@ -154,9 +156,10 @@ def write_summary(
     """
     cells = [summarise(folders) for folders in runs.values()]
     for cell in cells:
-        cell |= {"departures": departures(cell), "why": why.get(cell["preset"], "")}
-        picture = _grid(runs[cell["preset"]][0], _SHOWN)
-        atomic.write_bytes(docs / "images" / f"{cell['preset']}.png", picture)
+        preset = cell["preset"]
+        cell |= {"departures": departures(cell), "why": why.get(preset, "")}
+        cell["note"] = notes.get(preset, "")
+        atomic.write_bytes(docs / "images" / f"{preset}.png", _grid(runs[preset][0], _SHOWN))
     content = {
         "command": command,
         "confidence": CONFIDENCE,
