@@ -166,7 +166,7 @@ def run(
             f"--target-weights: {target_weights} lies in {place}, which this run replaces; choose "
             "another --out."
         )
-    folder.prepare(place)
+    folder.prepare(place, resolved, seed)
     outcome = run_study(
         resolved,
         seed=seed,

@@ -72,7 +72,7 @@ def publish(
     for seed in seeds:
         for study in studies:
             place = places / f"{study.name}-seed{seed}"
-            folder.prepare(place)
+            folder.prepare(place, study, seed)
             outcome = run_study(
                 study,
                 seed=seed,
