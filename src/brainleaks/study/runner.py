@@ -15,7 +15,7 @@ from brainleaks.study.loading import load_dataset
 from brainleaks.study.provenance import provenance
 from brainleaks.study.road import Reconstruction, Road, Trained
 from brainleaks.study.store import Store, digest
-from brainleaks.study.tensors import read_weights
+from brainleaks.study.tensors import read_weights, refuse_the_target
 from brainleaks.study.trial import Trial, hold, not_held
 
 
@@ -57,7 +57,8 @@ def run_study(
 
     Raises:
         InputError: if the data cannot be had or is too small for a network, the target's weights
-            are not those of the study's network, training diverges, or a result cannot be written.
+            are not those of the study's network, a judge is the target itself, training diverges,
+            or a result cannot be written.
     """
     weights = read_weights(target_weights) if target_weights else None
     store = store or Store()
@@ -66,6 +67,7 @@ def run_study(
     road = Road(study, seed, dataset, device, store)
     target = road.load_target(weights) if weights else road.train("target", study.target)
     evaluators = [road.train(name, model) for name, model in study.evaluators.items()]
+    refuse_the_target(target.network, {f"evaluators.{e.name}": e.network for e in evaluators})
     reconstructions = [
         road.attack(name, attack, target, evaluators) for name, attack in study.attacks.items()
     ]
