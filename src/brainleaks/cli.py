@@ -165,7 +165,7 @@ def run(
     resolved = load_study(study, settings)
     place = out or Path("runs") / f"{resolved.name}-seed{seed}"
     _keep_out_of(place, "--target-weights", target_weights)
-    folder.prepare(place)
+    folder.prepare(place, resolved, seed)
     outcome = run_study(
         resolved,
         seed=seed,
@@ -299,7 +299,7 @@ def audit(
     place = out or Path("runs") / f"{planned.study.name}-seed{seed}"
     _keep_out_of(place, "MODEL", model)
     _keep_out_of(place, "--data", Path(data_path))
-    folder.prepare(place)
+    folder.prepare(place, planned.study, seed)
     how: dict[str, Any] = {
         "seed": seed,
         "device": _device(device),

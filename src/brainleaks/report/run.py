@@ -48,6 +48,15 @@ class Run:
         named: str | None = self.results["verdict"]["attack"]
         return named or self.attacks[0]
 
+    def metrics(self, attack: str, control: str | None = None) -> dict[str, Any]:
+        """What was measured of an attack, or of one of its controls; empty without that control."""
+        if control is None:
+            measured: dict[str, Any] = self.results["likeness"][attack]["metrics"]
+            return measured
+        entries = self.results["controls"]
+        beside = [e for e in entries if (e["attack"], e["control"]) == (attack, control)]
+        return beside[0]["metrics"] if beside else {}
+
     @cached_property
     def frame_us(self) -> int | None:
         """Length of a frame if the target was attacked with recordings, else ``None``."""

@@ -85,10 +85,12 @@ _Encoding = Annotated[
 
 
 class PrintedDraws(Strict):
-    """Means over 1,000 Bernoulli draws as the paper's release prints them."""
+    """Means and deviations over 1,000 Bernoulli draws as the paper's release prints them."""
 
     attack_accuracy: _Share
     top3_accuracy: _Share
+    attack_accuracy_std: _Share | None = None
+    top3_accuracy_std: _Share | None = None
 
 
 class PrintedAttack(Strict):

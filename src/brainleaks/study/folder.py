@@ -13,9 +13,11 @@
                                         ``ATTACK.nearest``, the training samples that it resembles
                                         most, and ``ATTACK.control``, its strongest control's
 ``figures/``, ``report.html``           see :mod:`brainleaks.report`
+``release/``                            see :mod:`brainleaks.study.release`; there once exported
 ======================================  ==========================================================
 """
 
+import hashlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -33,14 +35,20 @@ from brainleaks.study.config import Model, Study, parse_study
 from brainleaks.study.loading import one_a_class
 from brainleaks.study.road import Trained
 from brainleaks.study.runner import Outcome
+from brainleaks.study.store import digest
 from brainleaks.study.tensors import load_weights, weights_digest
 
 
-def prepare(folder: Path) -> None:
+def prepare(folder: Path, study: Study | None = None, seed: int = 0) -> None:
     """Make sure, before hours of work, that the run folder can be written and is ours to write.
 
+    Args:
+        folder: the run folder.
+        study: what will be run, if it is known.
+        seed: with which seed.
+
     Raises:
-        InputError: if it cannot, or holds something else than a run.
+        InputError: if it cannot, or holds something else than a run, or the export of another.
     """
     if folder.is_dir() and any(folder.iterdir()) and not (folder / "study.yaml").exists():
         raise InputError(
@@ -48,6 +56,10 @@ def prepare(folder: Path) -> None:
         )
     if folder.exists() and not folder.is_dir():
         raise InputError(f"--out: {folder} is a file; choose a folder.")
+    if study is not None and _release(folder).is_dir():
+        made = atomic.read_json(folder / "provenance.json")
+        if (made["study"], made["seed"]) != (digest(study.model_dump(mode="json")), seed):
+            raise _would_be_lost(folder)
     probe = _unfinished(folder) / "probe"
     atomic.write_bytes(probe, b"")
     shutil.rmtree(probe.parent)
@@ -58,6 +70,8 @@ def write(
 ) -> dict[str, Any]:
     """Write the run folder beside its place and move it there, instead of what was there.
 
+    An export of the run in ``release/`` stays if the run is the same again.
+
     Args:
         outcome: of a run.
         folder: the run folder.
@@ -67,7 +81,8 @@ def write(
         The content of ``results.json``.
 
     Raises:
-        InputError: if it cannot be written; what was there before stays.
+        InputError: if it cannot be written, or another run's export would be lost; what was there
+            before stays.
     """
     scratch = _unfinished(folder)
     shutil.rmtree(scratch, ignore_errors=True)
@@ -75,6 +90,7 @@ def write(
         results = _write_into(scratch, outcome, folder)
         if report is not None:
             report(scratch)
+        _keep_release(folder, scratch)
         _replace(folder, scratch)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -111,6 +127,33 @@ def _digest(trained: Trained) -> str:
 def _unfinished(folder: Path) -> Path:
     """Where a run folder is put together; a killed run may leave it, the next one removes it."""
     return folder.absolute().with_name(f".{folder.absolute().name}.unfinished")
+
+
+def _release(folder: Path) -> Path:
+    return folder / "release"
+
+
+def _keep_release(folder: Path, scratch: Path) -> None:
+    """Bring an export along if it is one of the run that replaces its own."""
+    if not _release(folder).is_dir():
+        return
+    if _exportable(folder) != _exportable(scratch):
+        raise _would_be_lost(folder)
+    shutil.copytree(_release(folder), _release(scratch))
+
+
+def _exportable(folder: Path) -> dict[Path, str]:
+    """Digests of what an export is made of."""
+    parts = ("target.safetensors", "evaluators/*", "reconstructions/*")
+    files = [path for part in parts for path in folder.glob(part)]
+    return {p.relative_to(folder): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+def _would_be_lost(folder: Path) -> InputError:
+    return InputError(
+        f"--out: {_release(folder)} holds the export of another run, which would be lost; move it "
+        "or choose another folder. What was computed is stored, and not computed again."
+    )
 
 
 def _replace(folder: Path, scratch: Path) -> None:

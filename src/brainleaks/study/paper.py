@@ -15,10 +15,15 @@ from brainleaks.study.store import Store
 
 
 class Cell(NamedTuple):
-    """A preset of the paper's study; ``why`` explains where it departs from the printed figures."""
+    """A preset of the paper's study.
+
+    ``why`` explains where it departs from the printed figures; ``note`` is what its figures are
+    never shown without.
+    """
 
     preset: str
     why: str = ""
+    note: str = ""
 
 
 class Paper(NamedTuple):

@@ -21,7 +21,7 @@ from brainleaks.study.loading import as_taken, load_dataset
 from brainleaks.study.provenance import provenance
 from brainleaks.study.road import Reconstruction, Road, Trained
 from brainleaks.study.store import Store, digest
-from brainleaks.study.tensors import Weights, read_weights
+from brainleaks.study.tensors import Weights, read_weights, refuse_the_target
 from brainleaks.study.trial import Trial, hold, not_held
 
 
@@ -105,7 +105,8 @@ def run_study(
 
     Raises:
         InputError: if the data cannot be had or is too small for a network, the target's weights
-            are not those of the study's network, training diverges, or a result cannot be written.
+            are not those of the study's network, a judge is the target itself, training diverges,
+            or a result cannot be written.
     """
     weights = read_weights(target_weights) if target_weights else None
     store = store or Store()
@@ -118,6 +119,7 @@ def run_study(
     road = Road(study, seed, dataset, device, store)
     target, targets = _target(road, weights, build)
     evaluators = [road.train(name, model) for name, model in study.evaluators.items()]
+    refuse_the_target(target.network, {f"evaluators.{e.name}": e.network for e in evaluators})
     reconstructions = [
         road.attack(name, attack, target, evaluators) for name, attack in study.attacks.items()
     ]

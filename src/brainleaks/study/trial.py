@@ -33,6 +33,7 @@ from brainleaks.study.findings import (
 )
 from brainleaks.study.road import PanelJudge, Reconstruction, Road, Trained
 from brainleaks.study.store import Artefact
+from brainleaks.study.tensors import refuse_the_target
 
 
 @dataclass
@@ -94,6 +95,7 @@ class _Trial:
         steps = self.judging.judge_steps
         self.panel = [self.road.judge(name, self.parts, steps) for name in KINDS]
         possible = [c for c in self.judging.controls if c not in self.targets.missing]
+        self._refuse_the_target()
         found: list[Finding] = []
         evidence: dict[str, Tensor] = {}
         for item in self.reconstructions:
@@ -125,6 +127,12 @@ class _Trial:
         missing = self.targets.missing
         reasons = dict.fromkeys(missing[c] for c in self.judging.controls if c in missing)
         return [f"{reason[:1].upper()}{reason[1:]}." for reason in reasons]
+
+    def _refuse_the_target(self) -> None:
+        """A target whose weights come from a file may be one of the judges."""
+        judges = [item.judge for item in self.panel]
+        networks = {f"the panel's {j.name}": j.network for j in judges if j.network is not None}
+        refuse_the_target(self.target.network, networks)
 
     def _score_attack(self, item: Reconstruction) -> Scores:
         attack = self.road.study.attacks[item.name]
