@@ -43,6 +43,10 @@ def main() -> None:
         sys.exit(status or 0)
 
 
+#: The networks that an attack is for, by its ``spiking``.
+_KINDS = {True: "spiking", False: "ordinary", None: "either kind"}
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def cli() -> None:
@@ -68,7 +72,7 @@ def list_command(as_json: bool) -> None:
         "attacks": {
             name: {
                 "access": attack.access,
-                "networks": "spiking" if attack.spiking else "ordinary",
+                "networks": _KINDS[attack.spiking],
                 "description": (attack.__doc__ or "").partition("\n")[0],
             }
             for name, attack in ATTACKS.items()

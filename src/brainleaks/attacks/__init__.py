@@ -4,17 +4,35 @@ from typing import Annotated
 
 from pydantic import Field
 
+from brainleaks.attacks.boundary import BoundaryRepulsion
 from brainleaks.attacks.brainleaks_v1 import BrainLeaksV1
 from brainleaks.attacks.brainleaks_v2 import BrainLeaksV2
+from brainleaks.attacks.evolution import ScoreEvolution
 from brainleaks.attacks.fredrikson import Fredrikson
+from brainleaks.attacks.gamin import Gamin
 
 #: Any attack, told apart by its ``attack`` field: how a study file names one.
-Attack = Annotated[BrainLeaksV1 | BrainLeaksV2 | Fredrikson, Field(discriminator="attack")]
+Attack = Annotated[
+    BrainLeaksV1 | BrainLeaksV2 | Fredrikson | ScoreEvolution | BoundaryRepulsion | Gamin,
+    Field(discriminator="attack"),
+]
 
-ATTACKS: dict[str, type[BrainLeaksV1] | type[BrainLeaksV2] | type[Fredrikson]] = {
+ATTACKS: dict[str, type[Attack]] = {
     "fredrikson": Fredrikson,
     "brainleaks-v1": BrainLeaksV1,
     "brainleaks-v2": BrainLeaksV2,
+    "score-evolution": ScoreEvolution,
+    "boundary-repulsion": BoundaryRepulsion,
+    "gamin": Gamin,
 }
 
-__all__ = ["ATTACKS", "Attack", "BrainLeaksV1", "BrainLeaksV2", "Fredrikson"]
+__all__ = [
+    "ATTACKS",
+    "Attack",
+    "BoundaryRepulsion",
+    "BrainLeaksV1",
+    "BrainLeaksV2",
+    "Fredrikson",
+    "Gamin",
+    "ScoreEvolution",
+]

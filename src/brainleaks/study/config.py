@@ -126,7 +126,7 @@ class Study(Strict):
             if model.network.spiking != spiking:
                 raise ValueError(f"evaluators.{label}: must be {family} like the target")
         for label, attack in self.attacks.items():
-            if attack.spiking != spiking:
+            if attack.spiking not in (spiking, None):
                 raise ValueError(
                     f"attacks.{label}: {attack.attack} does not attack {family} networks"
                 )
