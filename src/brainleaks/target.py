@@ -194,7 +194,13 @@ class Target:
         return torch.cat(values), torch.cat(gradients, batch_axis)
 
     def shared_gradient(
-        self, members: Tensor, labels: Tensor, objective: Objective, weigh: Weighing
+        self,
+        members: Tensor,
+        labels: Tensor,
+        objective: Objective,
+        weigh: Weighing,
+        *,
+        over_time: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """The weighted sum of a population's gradients, and the weights.
 
@@ -207,9 +213,12 @@ class Target:
             labels: ``(B,)``.
             objective: what is differentiated, for each member.
             weigh: the weight of each member's gradient, from all members' objectives.
+            over_time: ``(T, K)``, where the time steps' gradients are to be summed too, ``K`` times
+                with other weights.
 
         Returns:
-            ``(weights, gradient)``: ``(n, B)`` and ``(T, B, *input_shape)``.
+            ``(weights, gradient)``: ``(n, B)`` and ``(T, B, *input_shape)``, or
+            ``(K, B, *input_shape)`` over time.
         """
         self._grants("gradients")
         population = members.shape[1]
@@ -222,7 +231,10 @@ class Target:
             weight = weigh(values.detach(), part)
             (gradient,) = torch.autograd.grad(values, entry, weight)
             weights.append(weight)
-            gradients.append(self._pull_back(gradient.unflatten(1, part.shape[1:3]).sum(1)))
+            summed = gradient.unflatten(1, part.shape[1:3]).sum(1)
+            if over_time is not None:
+                summed = torch.einsum("tk,t...->k...", over_time, summed)
+            gradients.append(self._pull_back(summed))
         self.queries += population * len(labels)
         return torch.cat(weights, 1), torch.cat(gradients, 1)
 

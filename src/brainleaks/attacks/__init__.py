@@ -10,10 +10,17 @@ from brainleaks.attacks.brainleaks_v2 import BrainLeaksV2
 from brainleaks.attacks.evolution import ScoreEvolution
 from brainleaks.attacks.fredrikson import Fredrikson
 from brainleaks.attacks.gamin import Gamin
+from brainleaks.attacks.smooth_inversion import SmoothInversion
 
 #: Any attack, told apart by its ``attack`` field: how a study file names one.
 Attack = Annotated[
-    BrainLeaksV1 | BrainLeaksV2 | Fredrikson | ScoreEvolution | BoundaryRepulsion | Gamin,
+    BrainLeaksV1
+    | BrainLeaksV2
+    | Fredrikson
+    | SmoothInversion
+    | ScoreEvolution
+    | BoundaryRepulsion
+    | Gamin,
     Field(discriminator="attack"),
 ]
 
@@ -21,6 +28,7 @@ ATTACKS: dict[str, type[Attack]] = {
     "fredrikson": Fredrikson,
     "brainleaks-v1": BrainLeaksV1,
     "brainleaks-v2": BrainLeaksV2,
+    "smooth-inversion": SmoothInversion,
     "score-evolution": ScoreEvolution,
     "boundary-repulsion": BoundaryRepulsion,
     "gamin": Gamin,
@@ -35,4 +43,5 @@ __all__ = [
     "Fredrikson",
     "Gamin",
     "ScoreEvolution",
+    "SmoothInversion",
 ]

@@ -21,7 +21,7 @@ from brainleaks.randomness import draw_seed, stream
 from brainleaks.target import Access, Target
 
 _BATCH = 200
-#: Of how many batches, one after the other, labels are counted to tell which are rare.
+#: How much the counts of labels that tell which are rare keep of the batches before.
 _MEMORY = 0.5
 _GROWTH = 1.2
 _LARGEST_RADIUS = 4.0

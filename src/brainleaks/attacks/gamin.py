@@ -153,8 +153,7 @@ class Gamin:
             return _divergence(surrogate(images), scores).view(2, -1).mean(1)
 
         def imitate() -> Tensor:
-            on_made, on_noise = tasks()
-            return on_made + state["balance"] * on_noise
+            return tasks() @ torch.stack([torch.ones_like(state["balance"]), state["balance"]])
 
         def persuade() -> Tensor:
             return functional.cross_entropy(surrogate(maker(latent(), wanted)), wanted)
@@ -168,8 +167,7 @@ class Gamin:
             rate=self.surrogate_rate,
         )
         with torch.no_grad():
-            on_made, on_noise = tasks()
-        unequal = on_noise - self.equilibrium * on_made
+            unequal = tasks() @ scores.new_tensor([-self.equilibrium, 1.0])
         created = _descend(
             maker,
             persuade,

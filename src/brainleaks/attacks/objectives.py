@@ -24,6 +24,12 @@ def negative_log_likelihood(response: Response, labels: Tensor) -> Tensor:
     return -_of_class(response.membrane.log_softmax(-1), labels)
 
 
+def contrast(response: Response, labels: Tensor) -> Tensor:
+    """The class's membrane less the mean of all classes', mean over time, ``(B,)``."""
+    membrane = response.membrane
+    return _of_class(membrane - membrane.mean(-1, keepdim=True), labels)
+
+
 def _of_class(trace: Tensor, labels: Tensor) -> Tensor:
     """Mean over time of each sample's own class in a ``(T, B, C)`` trace."""
     return trace.mean(0).gather(1, labels.unsqueeze(1)).squeeze(1)

@@ -1,0 +1,214 @@
+"""Smooth inversion: images, or fields of spike probabilities, under a prior of smoothness."""
+
+import math
+from contextlib import nullcontext
+from typing import Annotated, ClassVar, Literal
+
+import torch
+from annotated_types import Ge, Gt, Lt
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
+from torch import Tensor
+
+from brainleaks.attacks.descent import adam, cosine
+from brainleaks.attacks.fields import draw, interpolation, over_time
+from brainleaks.attacks.objectives import contrast, negative_log_likelihood
+from brainleaks.attacks.priors import smooth, total_variation
+from brainleaks.monitor import Monitor
+from brainleaks.neuron import FastSigmoid
+from brainleaks.randomness import draw_seed
+from brainleaks.target import Access, Objective, Target
+
+#: Draws that the first look at the target is averaged over.
+_LOOKS = 4
+_TINY = 1e-12
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
+class SmoothInversion:
+    """Reconstruct the image behind the spikes, or a field of spike probabilities behind events.
+
+    The unknown is a picture ``x_c`` in (0, 1) for each of a few moments, the knots; between them
+    probabilities are interpolated, and one knot is an image under a rate code. It is made of what
+    the target shows at first sight, of what all classes share, and of the class's own::
+
+        x_c = sigmoid(logit(rate) + look * s_c + common + own_c)
+
+    ``s_c`` is the gradient of the class's membrane over that of the others, averaged over draws
+    from a uniform ``rate``, blurred, and scaled to a standard deviation of 1. Then, with Adam whose
+    steps shrink along a cosine, ``common`` and ``own_c`` go downhill on::
+
+        mean over draws z ~ Bernoulli(x_c) of -mean_t log softmax(U[t](z))_c
+            + variation * TV(x_c) + sparsity * mean(x_c)
+
+    A spike's derivative by its probability is taken for 1 (straight-through; Bengio et al. 2013),
+    and neurons are differentiated by a surrogate flatter than the one they were trained with, as a
+    steep one hides most of them. An ordinary target is asked for the images themselves.
+
+    ``common`` is learned from all classes that are asked for: they support one another.
+
+    Args:
+        iterations: steps.
+        time_steps: length ``T`` of the spike trains; an ordinary target has none.
+        knots: pictures in that time.
+        draws: spike trains drawn of each class in each step.
+        rate: probability that the search starts from.
+        look: weight of the first look.
+        blur: width of its blur, in pixels.
+        learning_rate: step size of ``own``, in logits.
+        common_rate: step size of ``common``.
+        slope: of the fast sigmoid that neurons are differentiated by; ``None`` keeps their own.
+        variation: weight of the total variation, summed over pixels and averaged over knots, in the
+            first step and in the last; it changes geometrically.
+        sparsity: weight of the mean probability.
+
+    Reference: ours. Total variation as a prior of inversion: Mahendran and Vedaldi 2015. One look
+    at a linear response: Simonyan, Vedaldi and Zisserman 2014.
+
+    Example:
+        >>> from brainleaks import FastSigmoid
+        >>> from brainleaks.networks import SpikingMLP
+        >>> network = SpikingMLP((1, 8, 8), 10, hidden=50, beta=0.7, surrogate=FastSigmoid(40))
+        >>> target = Target(network, input_shape=(1, 8, 8), classes=10)
+        >>> attack = SmoothInversion(iterations=5)
+        >>> rates = attack(target, torch.arange(10), generator=torch.Generator())
+        >>> tuple(rates.shape), 0 <= float(rates.min()) <= float(rates.max()) <= 1
+        ((25, 10, 1, 8, 8), True)
+    """
+
+    access: ClassVar[Access] = "gradients"
+    spiking: ClassVar[bool | None] = None
+
+    iterations: Annotated[int, Ge(1)] = 60
+    time_steps: Annotated[int, Ge(1)] = 25
+    knots: Annotated[int, Ge(1)] = 1
+    draws: Annotated[int, Ge(1)] = 1
+    rate: Annotated[float, Gt(0), Lt(1)] = 0.5
+    look: Annotated[float, Ge(0)] = 0.6
+    blur: Annotated[float, Ge(0)] = 1.5
+    learning_rate: Annotated[float, Gt(0)] = 0.02
+    common_rate: Annotated[float, Ge(0)] = 0.1
+    slope: Annotated[float, Gt(0)] | None = 10.0
+    variation: tuple[Annotated[float, Gt(0)], Annotated[float, Gt(0)]] = (0.003, 0.001)
+    sparsity: Annotated[float, Ge(0)] = 0.0
+    attack: Literal["smooth-inversion"] = "smooth-inversion"
+
+    def __call__(
+        self,
+        target: Target,
+        labels: Tensor,
+        *,
+        generator: torch.Generator,
+        monitor: Monitor | None = None,
+    ) -> Tensor:
+        """Spike probabilities for the classes ``labels``, or images of an ordinary target.
+
+        Returns:
+            ``(T, len(labels), C, H, W)``, or ``(len(labels), C, H, W)``; in [0, 1].
+
+        Raises:
+            AccessError: if the target does not grant gradients.
+        """
+        target.require(self.access, self.attack, spiking=self.spiking)
+        monitor = monitor or Monitor()
+        seed = draw_seed(generator)
+        labels = labels.to(target.device)
+        flatter = target.differentiated_by(FastSigmoid(self.slope)) if self.slope else nullcontext()
+        with flatter:
+            state = monitor.resume(self._start(target, labels, seed))
+            for iteration in monitor.remaining(self.iterations):
+                costs, gradient = self._ask(
+                    target,
+                    _field(state),
+                    labels,
+                    negative_log_likelihood,
+                    self.draws,
+                    seed,
+                    iteration,
+                )
+                state = self._step(state, gradient, iteration)
+                monitor.advance(iteration, state, cost=float(costs.mean()))
+        field = _field(state)
+        return over_time(self._weights(field), field) if target.spiking else field[0]
+
+    def _start(self, target: Target, labels: Tensor, seed: int) -> dict[str, Tensor]:
+        flat = self._flat(target, len(labels))
+        look = self._first_look(target, seed)[:, labels] if self.look else torch.zeros_like(flat)
+        common = torch.zeros_like(flat[:, :1])
+        return {
+            "start": flat.logit() + self.look * look,
+            "own": torch.zeros_like(flat),
+            "common": common,
+            "own_moments": torch.stack([torch.zeros_like(flat)] * 2),
+            "common_moments": torch.stack([common] * 2),
+        }
+
+    def _first_look(self, target: Target, seed: int) -> Tensor:
+        """What lifts each of the target's classes above the others, ``(K, classes, C, H, W)``."""
+        classes = torch.arange(target.classes, device=target.device)
+        flat = self._flat(target, len(classes))
+        _, seen = self._ask(target, flat, classes, contrast, _LOOKS, seed, "look")
+        seen = smooth(seen.flatten(0, 1), self.blur).view_as(seen)
+        axes = (0, *range(2, seen.ndim))
+        seen = seen - seen.mean(axes, keepdim=True)
+        return seen / seen.std(axes, keepdim=True).clamp(min=_TINY)
+
+    def _flat(self, target: Target, batch: int) -> Tensor:
+        shape = (self.knots if target.spiking else 1, batch, *target.input_shape)
+        return torch.full(shape, self.rate, device=target.device)
+
+    def _ask(
+        self,
+        target: Target,
+        field: Tensor,
+        labels: Tensor,
+        objective: Objective,
+        draws: int,
+        seed: int,
+        purpose: str | int,
+    ) -> tuple[Tensor, Tensor]:
+        """The objective, ``(B,)``, and its gradient on the field ``(K, B, ...)``, over draws."""
+        if not target.spiking:
+            values, gradient = target.gradient(target.entry(field[0]), labels, objective)
+            return values, gradient.unsqueeze(0)
+        weights, found = self._weights(field), []
+        members = draw(over_time(weights, field), labels, draws, seed, purpose)
+
+        def weigh(values: Tensor, members: Tensor) -> Tensor:
+            found.append(values.mean(0))
+            return torch.full_like(values, 1 / draws)
+
+        _, gradient = target.shared_gradient(members, labels, objective, weigh, over_time=weights)
+        return torch.cat(found), gradient
+
+    def _weights(self, field: Tensor) -> Tensor:
+        return interpolation(self.time_steps, len(field)).to(field)
+
+    def _step(
+        self, state: dict[str, Tensor], gradient: Tensor, iteration: int
+    ) -> dict[str, Tensor]:
+        """Own and common logits, moved along the cost's gradient on the field and the prior's."""
+        moved = {name: state[name].detach().requires_grad_() for name in ("own", "common")}
+        cost = self._along(_field(state | moved), gradient, iteration)
+        gradients = torch.autograd.grad(cost, list(moved.values()))
+        rates = {"own": self.learning_rate, "common": self.common_rate}
+        shrunk = cosine(iteration, self.iterations)
+        found = dict(state)
+        for (name, value), slope in zip(moved.items(), gradients, strict=True):
+            found[name], found[f"{name}_moments"] = adam(
+                value.detach(), slope, state[f"{name}_moments"], iteration, shrunk * rates[name]
+            )
+        return found
+
+    def _along(self, field: Tensor, gradient: Tensor, iteration: int) -> Tensor:
+        """A cost whose gradient on the field is the objective's, given, and the prior's."""
+        first, last = self.variation
+        weight = first * math.pow(last / first, iteration / max(1, self.iterations - 1))
+        variation = total_variation(field.flatten(0, 1)).sum() / len(field)
+        firing = field.mean((0, *range(2, field.ndim))).sum()
+        return (field * gradient).sum() + weight * variation + self.sparsity * firing
+
+
+def _field(state: dict[str, Tensor]) -> Tensor:
+    field: Tensor = torch.sigmoid(state["start"] + state["common"] + state["own"])
+    return field
