@@ -49,8 +49,10 @@ docs: .venv/dev
 	$(BIN)/pip install -q -c constraints.txt -e .
 	touch $@
 
+# Norse and SpikingJelly without torchvision, tensorboard and the like, which their examples need
 .venv/dev: .venv/run
 	$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
+	$(BIN)/pip install -q -c constraints.txt --no-deps norse spikingjelly
 	touch $@
 
 clean:

@@ -85,7 +85,7 @@ def _full_size(pipe: object) -> None:
         atomic.write_tensors(path, loading.pack(dataset))
         del dataset
         size = path.stat().st_size
-        samples = loading.unpack(atomic.read_tensors(path), "train", SENSOR)
+        samples = loading.unpack(atomic.read_tensors(path), "train", (1, *SENSOR))
     which = torch.randint(len(samples.labels), (STEPS, BATCH))
     batch = statistics.median(_seconds(lambda w=w: samples.inputs[w]) for w in which)
     network = SpikingMLP((1, *SENSOR), 10, beta=0.7, surrogate=FastSigmoid(40))

@@ -9,6 +9,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import jupytext
 import pytest
 from PIL import Image
 
@@ -59,6 +60,16 @@ def rendered(real_data, tmp_path_factory):
 
 def test_all_seven_are_there():
     assert {path.stem for path in FOLDER.glob("*_*.py")} == set(PICTURES)
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_what_is_rendered_is_what_the_source_says(name):
+    """Whoever changes a notebook's source renders it again."""
+    source, shown = (
+        [(cell.cell_type, cell.source) for cell in jupytext.read(path).cells]
+        for path in (FOLDER / f"{name}.py", FOLDER / "rendered" / f"{name}.ipynb")
+    )
+    assert shown == source
 
 
 @pytest.mark.data

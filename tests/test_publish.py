@@ -6,6 +6,7 @@ import pytest
 
 from brainleaks import InputError
 from brainleaks.publish import publish
+from brainleaks.report.page import METRICS
 from brainleaks.report.summary import interval
 from brainleaks.study import Store, load_study
 from brainleaks.study.paper import Cell, Paper, left_out
@@ -54,6 +55,30 @@ def test_table_of_two_seeds(runs, tmp_path, monkeypatch):
     assert publish("demo", range(2), settings=QUICK, **runs).read_text() == text
 
 
+DRAWN = (
+    "target.training.learning_rate=0.01",
+    "printed.attacks.brainleaks-v2={attack_accuracy: 0.4, top3_accuracy: 1, confidence: 1, daa: 1, "
+    "draws: {attack_accuracy: 0.461, attack_accuracy_std: 0.066, top3_accuracy: 0.911}}",
+)
+
+
+def test_spreads_over_draws_stand_beside_the_printed_ones(runs, tmp_path):
+    text = publish("demo", range(2), settings=(*QUICK, *DRAWN), **runs).read_text()
+    (line,) = (line for line in text.splitlines() if line.startswith("| over 5 draws |"))
+    each = [
+        json.loads((tmp_path / "runs" / f"demo-seed{seed}" / "results.json").read_text())
+        for seed in (0, 1)
+    ]
+    cells = line.split(" |")[1:5]
+    printed = (" *0.461 ± 0.066*", " *0.911*", "", "")
+    for key, cell, beside in zip(METRICS, cells, printed, strict=True):
+        spread = sum(r["attacks"][1]["draws"]["std"][key] for r in each) / 2
+        assert cell.endswith(f" ± {spread:.3f}{beside}")
+    report = (tmp_path / "runs" / "demo-seed0" / "report.html").read_text()
+    assert "0.461 ± 0.066 over draws" in report
+    assert "0.911 over draws" in report
+
+
 JUDGED = "judging={judge_steps: 60, reconstructions: 1}"
 
 
@@ -79,7 +104,8 @@ def test_judgement_of_two_seeds(runs, tmp_path):
 
 def test_cells_whose_data_is_absent_are_left_out(runs, tmp_path, monkeypatch):
     """The central figure takes the first of its presets that was run."""
-    whole = Paper([Cell("demo"), Cell("nmnist-snn"), Cell("mnist-ann")], [["mnist-ann", "demo"]])
+    demo = Cell("demo", note="an exercise, not a result")
+    whole = Paper([demo, Cell("nmnist-snn"), Cell("mnist-ann")], [["mnist-ann", "demo"]])
     monkeypatch.setattr("brainleaks.publish.paper", lambda: whole)
     monkeypatch.setattr(
         "brainleaks.publish.load_study", lambda name, settings=(): load_study(name, QUICK)
@@ -99,6 +125,7 @@ def test_cells_whose_data_is_absent_are_left_out(runs, tmp_path, monkeypatch):
     ]
     text = (tmp_path / "docs" / "results.md").read_text()
     assert "- nmnist-snn: nmnist is not in the data folder" in text
+    assert text.count("| [demo](#demo) (*an exercise, not a result*) | brainleaks-v") == 2
     assert (tmp_path / "docs" / "images" / "paper.png").stat().st_size > 1000
 
 

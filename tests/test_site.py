@@ -15,7 +15,7 @@ from brainleaks.attacks import ATTACKS
 
 DOCS = Path(__file__).parent.parent / "docs"
 PACKAGES = [module.name for module in pkgutil.iter_modules(brainleaks.__path__) if module.ispkg]
-MODULES = ("neuron", "target", "training")
+MODULES = ("art", "audit", "neuron", "target", "training")
 LOADED = {"script": "src", "link": "href", "img": "src", "iframe": "src", "source": "src"}
 
 

@@ -61,9 +61,9 @@ def calibrate(
     nulls, cells = _plan()
     studies = [load_study(cell.preset, tuple(cell.settings)) for cell in cells]
     missing = {
-        study.name: f"{study.dataset} is not in the data folder"
+        study.name: f"{study.data_name} is not in the data folder"
         for study in studies
-        if not DATASETS[study.dataset].present(data_folder(data_dir))
+        if not DATASETS[study.data_name].present(data_folder(data_dir))
     }
     for preset, reason in missing.items():
         say(f"left out: {preset}: {reason}")
@@ -118,7 +118,7 @@ def _audits(
         facts = hold(road, study.judging, target, made).facts
         yield {
             "preset": cell.preset,
-            "dataset": study.dataset,
+            "dataset": study.data_name,
             "small": True,
             "settings": cell.settings,
             "seed": seed,
@@ -129,7 +129,7 @@ def _audits(
 
 def _targets(road: Road, nulls: int) -> Iterator[tuple[str, Trained]]:
     """Targets to audit, by what they are; none shares a weight with the controls'."""
-    model = road.study.target
+    model = road.study.model
     for i in range(nulls):
         yield "untrained", road.untrained(f"audited-untrained-{i}", model)
         shuffled = with_shuffled_labels(road.dataset, stream(road.seed, "audited", i))

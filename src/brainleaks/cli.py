@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -13,6 +14,8 @@ from brainleaks import InputError, __version__, keep_freed_memory
 from brainleaks.results import headline
 
 _MOST_SEEDS = 2**31
+#: The networks that an attack is for, by its ``spiking``.
+_KINDS = {True: "spiking", False: "ordinary", None: "either"}
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, nothing else.")
 _DEVICE = click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
@@ -41,10 +44,6 @@ def main() -> None:
         _fail(f"{error.filename or 'a file'}: {error.strerror or error}.")
     else:
         sys.exit(status or 0)
-
-
-#: The networks that an attack is for, by its ``spiking``.
-_KINDS = {True: "spiking", False: "ordinary", None: "either kind"}
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -165,12 +164,8 @@ def run(
         return
     resolved = load_study(study, settings)
     place = out or Path("runs") / f"{resolved.name}-seed{seed}"
-    if target_weights and place.resolve() in target_weights.resolve().parents:
-        raise InputError(
-            f"--target-weights: {target_weights} lies in {place}, which this run replaces; choose "
-            "another --out."
-        )
-    folder.prepare(place)
+    _keep_out_of(place, "--target-weights", target_weights)
+    folder.prepare(place, resolved, seed)
     outcome = run_study(
         resolved,
         seed=seed,
@@ -185,6 +180,180 @@ def run(
     else:
         _print_results(results)
         click.echo(f"report: {place / 'report.html'}")
+
+
+def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    found = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", value or "")
+    if value is not None and found is None:
+        raise InputError(
+            f"--sensor: found {value!r}; expected the height and the width, such as 34x34."
+        )
+    return (int(found[1]), int(found[2])) if found else None
+
+
+@cli.command()
+@click.argument("model", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--data",
+    "data_path",
+    required=True,
+    metavar="PATH",
+    help="A folder with one sub-folder a class, or with such folders in train and test; an .npz; "
+    "or module:function, which returns a torch data set, or one to train and one to test.",
+)
+@click.option("--framework", help="That the model is of; by default it is told by the model.")
+@click.option(
+    "--factory",
+    metavar="MODULE:FUNCTION",
+    help="Builds the network whose weights MODEL holds; without MODEL, the whole model.",
+)
+@click.option(
+    "--dt", type=click.FloatRange(0, min_open=True), help="NIR: a time step, in its units."
+)
+@click.option("--reset", help="NIR: how neurons are reset.")
+@click.option(
+    "--holdout",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="SHARE",
+    help="Of each class, where the data has no test part.",
+)
+@click.option("--classes", metavar="NAME,NAME,...", help="Classes in the order of the model's.")
+@click.option("--channels", type=click.Choice(["grey", "rgb"]), help="Of images.")
+@click.option(
+    "--encoding",
+    type=click.Choice(["rate", "latency", "direct", "none"]),
+    help="How images become what the model takes; by default rate, and none for torch.",
+)
+@click.option("--steps", type=click.IntRange(1, 20_000), help="Time steps, or frames of events.")
+@click.option(
+    "--sensor", metavar="HxW", callback=_size, help="That events lie on; by default as they need."
+)
+@click.option("--time-unit", type=click.Choice(["us", "ms", "s"]), default="us")
+@click.option("--frame-us", type=click.IntRange(1), help="Length of a frame of events.")
+@click.option("--denoise-us", type=click.IntRange(1), help="Drop events without such neighbours.")
+@click.option("--polarity", type=click.Choice(["first", "merged", "both"]), help="Of events.")
+@click.option(
+    "--access",
+    type=click.Choice(["gradients", "scores", "labels"]),
+    default="gradients",
+    show_default=True,
+    help="What the attacker may see.",
+)
+@click.option(
+    "--attack", "attacks", multiple=True, metavar="NAME", help="By default all that suit."
+)
+@click.option("--twin", is_flag=True, help="Audit an ordinary network beside it, and compare.")
+@click.option("--seed", type=click.IntRange(0, _MOST_SEEDS - 1), default=0, show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), help="Run folder; runs/audit-DATA-seedN.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="Change a field of the audit's study, by its path: target.training.epochs=20.",
+)
+@click.option("--fail-on", type=click.Choice(["leak"]), help="Exit with status 1 on this verdict.")
+@_DEVICE
+@_JSON
+def audit(
+    model: Path | None,
+    data_path: str,
+    framework: str | None,
+    factory: str | None,
+    dt: float | None,
+    reset: str | None,
+    access: Any,
+    attacks: tuple[str, ...],
+    twin: bool,
+    seed: int,
+    out: Path | None,
+    settings: tuple[str, ...],
+    fail_on: str | None,
+    device: str,
+    as_json: bool,
+    **reading: Any,
+) -> int:
+    """Say what a trained MODEL leaks of the data that it was trained on.
+
+    It is attacked, and what comes back is judged beside controls by judges that are trained on the
+    data. The exit status is 0, whether it leaks or not, unless --fail-on is given.
+    """
+    from brainleaks.audit import plan, run, run_twin, write
+    from brainleaks.study import folder
+
+    if model is None and factory is None:
+        raise InputError("MODEL: missing; name a file, or give --factory, which builds the model.")
+    planned = plan(
+        model,
+        _own_data(data_path, reading),
+        framework=framework,
+        factory=factory,
+        dt=dt,
+        reset=reset,
+        inputs=_inputs(reading),
+        access=access,
+        attacks=attacks,
+        settings=settings,
+        twin=twin,
+    )
+    place = out or Path("runs") / f"{planned.study.name}-seed{seed}"
+    _keep_out_of(place, "MODEL", model)
+    _keep_out_of(place, "--data", Path(data_path))
+    folder.prepare(place, planned.study, seed)
+    how: dict[str, Any] = {
+        "seed": seed,
+        "device": _device(device),
+        "command": shlex.join(["brainleaks", *sys.argv[1:]]),
+    }
+    outcome = run(planned, **how)
+    results = write(outcome, place, run_twin(planned, **how) if twin else None)
+    if as_json:
+        _print_json(results)
+    else:
+        _print_audit(results, place)
+    return int(fail_on == results["verdict"]["verdict"])
+
+
+def _own_data(path: str, reading: dict[str, Any]) -> Any:
+    from brainleaks.data.own import OwnData
+
+    classes = reading["classes"]
+    return OwnData(
+        path,
+        classes=tuple(classes.split(",")) if classes else None,
+        **{name: reading[name] for name in ("holdout", "channels", "sensor", "time_unit")},
+    )
+
+
+def _inputs(reading: dict[str, Any]) -> Any:
+    from brainleaks.study.plan import Inputs
+
+    names = ("encoding", "steps", "frame_us", "denoise_us", "polarity")
+    return Inputs(**{name: reading[name] for name in names})
+
+
+def _keep_out_of(place: Path, option: str, given: Path | None) -> None:
+    """Refuse what lies in the run folder, which is replaced."""
+    if given is not None and place.resolve() in (given.resolve(), *given.resolve().parents):
+        raise InputError(
+            f"{option}: {given} lies in {place}, which this run replaces; choose another --out."
+        )
+
+
+def _print_audit(results: dict[str, Any], place: Path) -> None:
+    target = results["target"]
+    click.echo(results["description"])
+    form = f"{target['framework']}, lowered" if target["lowered"] else target["framework"]
+    click.echo(f"model ({form}): test accuracy {target['test_accuracy']:.4f}")
+    _print_judgement(results, always_why=True)
+    click.echo(f"report: {place / 'report.html'}")
+    if "twin" in results:
+        twin = results["twin"]
+        click.echo(f"twin (ordinary): test accuracy {twin['target']['test_accuracy']:.4f}")
+        click.echo(twin["verdict"]["sentence"])
+        for sentence in results["comparison"]["sentences"] or ["No difference is shown."]:
+            click.echo(sentence)
+        click.echo(f"comparison: {place / 'compare.html'}")
 
 
 @cli.command()
@@ -365,6 +534,10 @@ def _print_results(results: dict[str, Any]) -> None:
     click.echo(f"target ({target['family']}): test accuracy {target['test_accuracy']:.4f}{origin}")
     for evaluator in results["evaluators"]:
         click.echo(f"evaluator {evaluator['name']}: test accuracy {evaluator['test_accuracy']:.4f}")
+    _print_judgement(results)
+
+
+def _print_judgement(results: dict[str, Any], *, always_why: bool = False) -> None:
     _print_attacks(results["attacks"])
     for name, found in results["likeness"].items():
         if "panel" in found["metrics"]:
@@ -372,7 +545,7 @@ def _print_results(results: dict[str, Any]) -> None:
             ends = f"{panel['low']:.3f} to {panel['high']:.3f}"
             click.echo(f"{name}: panel accuracy {panel['value']:.3f}, interval {ends}")
     click.echo(results["verdict"]["sentence"])
-    if results["verdict"]["verdict"] == "inconclusive":
+    if always_why or results["verdict"]["verdict"] == "inconclusive":
         for reason in results["verdict"]["reasons"]:
             click.echo(f"  {reason}")
 

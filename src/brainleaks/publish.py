@@ -72,7 +72,7 @@ def publish(
     for seed in seeds:
         for study in studies:
             place = places / f"{study.name}-seed{seed}"
-            folder.prepare(place)
+            folder.prepare(place, study, seed)
             outcome = run_study(
                 study,
                 seed=seed,
@@ -129,8 +129,14 @@ def _write(
     *,
     figure: bool,
 ) -> None:
-    why = {cell.preset: cell.why for cell in whole.cells}
-    write_summary(finished, why=why, left_out=missing, docs=docs, command=command)
+    write_summary(
+        finished,
+        why={cell.preset: cell.why for cell in whole.cells},
+        notes={cell.preset: cell.note for cell in whole.cells},
+        left_out=missing,
+        docs=docs,
+        command=command,
+    )
     shown = [next((preset for preset in row if preset in finished), None) for row in whole.figure]
     if figure and any(shown):
         first_runs = [finished[preset][0] for preset in shown if preset is not None]

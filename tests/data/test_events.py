@@ -60,6 +60,15 @@ def tonic_frames(events, framing, sensor):
     return to_frame_numpy(array, size, time_window=framing.frame_us)[:, 0].clip(max=1)
 
 
+def test_both_polarities_are_tonics_channels():
+    framing = Framing(frame_us=700, polarity="both")
+    for seed in range(3):
+        events = random_events(seed)
+        trains = spike_trains([frames("here", events, framing, (9, 11))], (9, 11), 2)
+        expected = to_frame_numpy(structured(events), (11, 9, 2), time_window=700).clip(max=1)
+        assert np.array_equal(trains[torch.tensor([0])][:, 0].numpy(), expected)
+
+
 PROTOCOL = {
     "nmnist": Framing(frame_us=3000, denoise_us=40_000, polarity="first"),
     "dvsgesture": Framing(frame_us=50_000, denoise_us=100_000, polarity="merged"),

@@ -1,9 +1,12 @@
 """Small finished runs, each made once for all tests of the report."""
 
+import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
+from brainleaks import atomic
 from brainleaks.data import Dataset, Samples, digits, digits_events
 from brainleaks.report import write_report
 from brainleaks.study import Store, load_study, run_study
@@ -81,3 +84,46 @@ def events_run(make_run):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(digits_events, "load_images", lambda folder: few)
         return make_run("events", "digits-events-snn", EVENTS)
+
+
+@pytest.fixture(scope="session")
+def widened():
+    """Copies a run with more classes and larger inputs, all of them noise."""
+
+    def copy(run, folder, *, classes, shape, steps):
+        shutil.copytree(run, folder)
+        results = atomic.read_json(folder / "results.json")
+        names = [f"s{i}" for i in range(1, classes + 1)]
+        results["dataset"] |= {"classes": classes, "class_names": names, "input_shape": list(shape)}
+        for entry in [*results["likeness"].values(), *results["controls"]]:
+            for metric in entry["metrics"].values():
+                metric["by_class"] = [0.5] * classes
+        for attack in results["attacks"]:
+            attack["matrix"] = [[1 / classes] * classes] * classes
+        atomic.write_json(folder / "results.json", results)
+        noise = torch.rand(classes, steps, 1, shape[1] * shape[2]).round()
+        for name in ("brainleaks-v1", "brainleaks-v2"):
+            path = folder / "reconstructions" / f"{name}.safetensors"
+            atomic.write_tensors(path, {"reconstruction": noise})
+        atomic.write_tensors(folder / "truth.safetensors", {"inputs": noise})
+        evidence = atomic.read_tensors(folder / "evidence.safetensors")
+        atomic.write_tensors(
+            folder / "evidence.safetensors", {key: torch.rand(classes, *shape) for key in evidence}
+        )
+        return folder
+
+    return copy
+
+
+@pytest.fixture(scope="session")
+def renamed():
+    """Copies a run under another study's name, as if it were a run of that."""
+
+    def copy(run, folder, study):
+        shutil.copytree(run, folder, dirs_exist_ok=True)
+        results, provenance = (folder / f"{name}.json" for name in ("results", "provenance"))
+        atomic.write_json(results, atomic.read_json(results) | {"preset": study})
+        atomic.write_json(provenance, atomic.read_json(provenance) | {"study": study})
+        return folder
+
+    return copy

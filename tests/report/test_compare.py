@@ -168,6 +168,41 @@ def test_refuses_what_cannot_be_compared(run, protocol_run, tmp_path):
     assert not (tmp_path / "page.html").exists()
 
 
+def test_controls_and_held_out_data_are_pooled_as_attacks_are(run, altered, tmp_path):
+    runs = [altered("a", scores=HIGH), altered("b", seed=1, scores=LOW), altered("c", study="two")]
+    facts = write_comparison(runs, tmp_path / "page.html")["groups"][0]
+    stored = [atomic.read_json(folder / "results.json")["controls"] for folder in runs[:2]]
+    assert [(c["attack"], c["control"], c["negative"]) for c in facts["controls"]] == [
+        (c["attack"], c["control"], c["negative"]) for c in stored[0]
+    ]
+    for control, *each in zip(facts["controls"], *stored, strict=True):
+        values = np.array([c["metrics"]["identification"]["by_class"] for c in each])
+        found = control["metrics"]["identification"]
+        assert found["value"] == pytest.approx(values.mean())
+        assert found["by_class"] == pytest.approx(values.mean(0))
+    found = facts["attacks"]["brainleaks-v2"]["feature_distance_held_out"]
+    assert found["by_class"] == pytest.approx((HIGH + LOW) / 2)
+
+
+def test_the_panel_of_a_control_is_of_the_same_judges(altered, tmp_path):
+    one, two = altered("one"), altered("two", study="two", judges=("nearest", "ann-conv"))
+    facts = write_comparison([one, two], tmp_path / "page.html")["groups"][1]["controls"][0]
+    stored = atomic.read_json(two / "results.json")["controls"][0]["metrics"]
+    expected = stored["attack_accuracy:nearest"]["value"]
+    assert facts["metrics"]["panel"]["value"] == pytest.approx(expected)
+
+
+def test_many_classes_of_several_studies_stay_under_five_megabytes(
+    run, events_run, widened, renamed, tmp_path
+):
+    faces = widened(run, tmp_path / "faces", classes=40, shape=(1, 112, 92), steps=2)
+    clips = widened(events_run, tmp_path / "clips", classes=11, shape=(1, 128, 128), steps=60)
+    for one, others in (faces, "abc"), (clips, "a"):
+        folders = [one, *(renamed(one, tmp_path / f"{one.name}-{o}", o) for o in others)]
+        write_comparison(folders, tmp_path / "page.html")
+        assert 1_000_000 < (tmp_path / "page.html").stat().st_size < 5_000_000
+
+
 def test_command(run, narrow_run, tmp_path):
     out = tmp_path / "page.html"
     words = ["compare", str(run), str(narrow_run), "--out", str(out)]

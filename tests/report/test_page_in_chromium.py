@@ -58,6 +58,14 @@ def compared(run, narrow_run, tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="module")
+def compared_events(events_run, renamed, tmp_path_factory):
+    base = tmp_path_factory.mktemp("compared-events")
+    path = base / "compare.html"
+    write_comparison([events_run, renamed(events_run, base / "other", "other")], path)
+    return path
+
+
 def names_of(page, table):
     return page.locator(f"{table} tbody th").evaluate_all("cells => cells.map(c => c.innerText)")
 
@@ -248,10 +256,83 @@ def test_a_comparison_shows_both_runs(visit, compared):
     page = visit(compared, viewport=PHONE)
     assert page.locator("h1").inner_text() == "demo (demo) against demo (narrow)"
     assert page.locator(".compared .verdict").count() == 2
-    assert page.locator(".card").count() == 10
-    assert page.locator("#attack-table tbody tr").count() == 4
-    assert page.locator("section:has(#curves) svg.chart").count() == 2 * 4
+    for summary in page.locator("summary").all():
+        summary.click()
     assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
-    page.locator("#attack-table thead button").nth(2).click()
-    values = values_of(page, "#attack-table", 3)
+    assert page.locator("#attack-table tbody tr.attack").count() == 2 * 2
+    assert page.locator("#attack-table tbody tr.negative-control").count() == 2 * 4
+    assert page.locator("#attack-table tbody tr.positive-control").count() == 2
+    page.locator("#attack-table thead button").nth(3).click()
+    values = values_of(page, "#attack-table", 4)
+    assert len(values) == 14
     assert values == sorted(values, reverse=True)
+
+
+def test_a_comparison_has_every_picture_and_figure_of_its_runs(visit, compared):
+    """The narrow run has no controls: a training sample stands beside what was made."""
+    page = visit(compared)
+    for summary in page.locator("summary").all():
+        summary.click()
+    loaded = page.locator("img").evaluate_all(
+        "all => Promise.all(all.map(i => i.decode().then(() => i.naturalWidth)))"
+    )
+    assert len(loaded) == 2 * 10 * (3 + 2)
+    assert min(loaded) > 0
+    expected = {"confusion": 2 * 2, "likeness": 4 + 2 * 6, "held-out": 2 * 2, "curves": 2 * 4}
+    for section, count in expected.items():
+        charts = page.locator(f"section:has(#{section}) svg.chart")
+        assert charts.count() == count
+        for i in range(count):
+            box = charts.nth(i).bounding_box()
+            assert box["width"] > 200
+            assert box["height"] > 60  # one line, where there are no controls
+    for attack in ("brainleaks-v1", "brainleaks-v2"):
+        for run in ("demo (demo)", "demo (narrow)"):
+            assert page.get_by_role("heading", name=f"{attack} on {run}", exact=True).count() == 1
+            name = f"Enlarge: Class 7, reconstruction, by {attack} on {run}"
+            assert page.get_by_role("button", name=name, exact=True).count() == 1
+    name = "Enlarge: Class 7, nearest training sample, for brainleaks-v2 on demo (demo)"
+    page.get_by_role("button", name=name, exact=True).click()
+    assert page.get_by_role("dialog").locator("img").bounding_box()["width"] > 300
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_comparison_is_readable_in_both_schemes(visit, compared, scheme):
+    page = visit(compared, color_scheme=scheme)
+    for selector in (
+        "h1",
+        ".verdict li",
+        ".by",
+        "figcaption",
+        "tr.attack b",
+        "td small",
+        "summary",
+    ):
+        assert contrast(page, selector) >= 4.5, selector
+
+
+def test_a_comparison_plays_what_both_made(visit, compared_events, events_run):
+    page = visit(compared_events)
+    page.wait_for_timeout(200)  # for pictures to be decoded
+    assert page.locator(".player").count() == 1
+    assert page.locator(".player canvas").count() == (1 + 2 * 2) * 10
+    slider = page.get_by_role("slider", name="Frame")
+    slider.fill("5")
+    card = page.locator(".player .card").nth(2)
+    labels = card.locator("figcaption").all_inner_texts()
+    assert labels[2::2] == ["brainleaks-v2 on digits-events-snn", "brainleaks-v2 on other"]
+    first, other = (
+        card.locator("canvas").nth(i).evaluate("canvas => canvas.toDataURL()") for i in (1, 3)
+    )
+    assert first == other
+    slider.fill("9")
+    assert card.locator("canvas").nth(3).evaluate("canvas => canvas.toDataURL()") != other
+    page.get_by_role("button", name="Play").click()
+    page.wait_for_function("document.querySelector('.player input').value !== '9'")
+
+
+def test_a_comparison_of_recordings_fits_a_phone(visit, compared_events):
+    page = visit(compared_events, viewport=PHONE)
+    for summary in page.locator("summary").all():
+        summary.click()
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]

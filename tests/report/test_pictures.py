@@ -1,5 +1,6 @@
 """The figures and the animation: what is drawn is what was given."""
 
+import base64
 import io
 import re
 
@@ -9,8 +10,9 @@ from PIL import Image, ImageSequence
 
 from brainleaks.report import charts
 from brainleaks.report.animation import animate
+from brainleaks.report.images import still_uris
 from brainleaks.report.measures import progress
-from brainleaks.report.pictures import curves, grid, matrices
+from brainleaks.report.pictures import curves, grid, matrices, pictures
 
 
 def opened(content: bytes) -> Image.Image:
@@ -36,6 +38,21 @@ def test_a_spike_lights_up_its_pixels_in_its_frame_alone():
     assert (rows.min(), columns.min()) == (32 + 4 * zoom, 4 + 6 * zoom + 4)
     assert (lit[rows, columns] == 255).all()
     assert (dark[rows, columns] == 0).all()
+
+
+def test_three_channels_are_colours():
+    values = np.zeros((2, 1, 3 * 4 * 6), np.float32)
+    values[:, 0, : 4 * 6] = 0.5  # the first channel alone
+    shown = pictures(values, (3, 4, 6))
+    assert [picture.shape for picture in shown] == [(4, 6, 3)] * 2
+    assert (shown[0] == [255, 0, 0]).all()
+    (uri, _) = still_uris(shown, 100_000)
+    image = opened(base64.b64decode(uri.partition(",")[2]))
+    assert (image.mode, image.getpixel((2, 2))) == ("RGB", (255, 0, 0))
+    small = still_uris([np.random.default_rng(0).integers(0, 256, (60, 64, 3), np.uint8)], 10)
+    assert opened(base64.b64decode(small[0].partition(",")[2])).size == (16, 15)
+    drawn = np.asarray(opened(grid({"made": shown}, ["a", "b"])).convert("RGB"))
+    assert (drawn == [255, 0, 0]).all(2).any()
 
 
 def test_a_short_recording_starts_again():

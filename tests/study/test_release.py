@@ -4,6 +4,7 @@ import hashlib
 import io
 import os
 import pickletools
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from torch import nn
 from brainleaks import InputError, atomic
 from brainleaks.data import DATASETS, digits
 from brainleaks.data.encoding import RateCode
+from brainleaks.data.parts import parts
 from brainleaks.networks import MLP, ConvNet, SpikingMLP
 from brainleaks.neuron import FastSigmoid
 from brainleaks.randomness import draw_seed, stream
@@ -23,7 +25,9 @@ from brainleaks.report import write_report
 from brainleaks.study import Store, load_study, run_study
 from brainleaks.study import folder as run_folder
 from brainleaks.study.judging import evaluate_file, read_reconstruction
+from brainleaks.study.loading import load_dataset
 from brainleaks.study.release import attack_names, export, prefix_of
+from brainleaks.study.road import Road
 from brainleaks.study.tensors import load_weights, read_weights
 from notebook_way import NotebookSNN, train_step
 
@@ -329,6 +333,49 @@ def test_damaged_file_is_no_traceback(tmp_path, byte):
             out.writestr(name, bytes(content))
     with pytest.raises(InputError):
         load(tmp_path / "w", fresh())
+
+
+def test_an_evaluator_with_the_targets_very_weights_is_refused(finished, released):
+    """Whatever it is called: here the evaluator's weights are attacked, and it would judge them."""
+    evaluator = load_study("demo", QUICK).evaluators["snn-conv"].network
+    settings = (*QUICK, f"target.network={evaluator.model_dump_json()}")
+    with pytest.raises(
+        InputError, match=r"evaluators\.snn-conv has the very weights of the target"
+    ):
+        run(finished, "self", settings, target_weights=released[1])
+    assert not (finished / "self").exists()
+
+
+def test_a_target_put_in_an_evaluators_place_is_refused(finished):
+    """Networks of one architecture are told apart by their weights, and by those alone."""
+    target = load_study("demo", QUICK).target.network
+    run(finished, "alike", (*QUICK, f"evaluators.snn-conv.network={target.model_dump_json()}"))
+    made = finished / "alike" / "reconstructions" / "brainleaks-v1.safetensors"
+    assert evaluate_file(made, finished / "alike", device="cpu")["attacks"]
+    evaluator = finished / "alike" / "evaluators" / "snn-conv.safetensors"
+    shutil.copy(finished / "alike" / "target.safetensors", evaluator)
+    with pytest.raises(
+        InputError, match=r"snn-conv\.safetensors has the very weights of the target"
+    ):
+        evaluate_file(made, finished / "alike", device="cpu")
+
+
+def test_a_judge_of_the_panel_that_is_the_target_is_refused(tmp_path):
+    settings = (
+        "subset={train: 200, test: 50}",
+        "encoding=null",
+        "target.network={architecture: conv, kernel: 3, padding: 1}",
+        "evaluators={one: {network: {architecture: mlp, hidden: 20}, "
+        "training: {learning_rate: 0.01, batch_size: 100, epochs: 1}}}",
+        "attacks={descent: {attack: fredrikson, iterations: 3}}",
+        "judging={judge_steps: 5, reconstructions: 1, controls: []}",
+    )
+    study, store = load_study("demo", settings), Store(tmp_path / "store")
+    dataset = load_dataset(study, tmp_path, store)
+    judge = Road(study, 0, dataset, "cpu", store).judge("ann-conv", parts(dataset), 5).judge
+    torch.save(judge.network.state_dict(), tmp_path / "weights")
+    with pytest.raises(InputError, match="the panel's ann-conv has the very weights of the target"):
+        run_study(study, store=store, target_weights=tmp_path / "weights")
 
 
 def test_other_files_are_refused(tmp_path):

@@ -15,6 +15,7 @@ import yaml
 from brainleaks import InputError, atomic
 from brainleaks.study import Store, load_study, run_study
 from brainleaks.study import folder as run_folder
+from brainleaks.study.release import export
 
 QUICK = (
     "target.network.hidden=60",
@@ -202,6 +203,25 @@ def test_a_run_replaces_the_one_before_whole(tmp_path):
     run(tmp_path / "run", tmp_path / "store", (), study=str(study))
     names = {p.name for p in (tmp_path / "run" / "reconstructions").iterdir()}
     assert names == {"descent.safetensors"}
+
+
+def test_an_export_stays_with_its_run_and_is_not_lost_to_another(tmp_path):
+    out, store = tmp_path / "run", tmp_path / "store"
+    run(out, store)
+    released = {path: path.read_bytes() for path in export(out)}
+    run_folder.prepare(out, load_study("demo", QUICK))
+    run(out, store)
+    assert released == {path: path.read_bytes() for path in (out / "release").iterdir()}
+
+    other = (*QUICK, "attacks.brainleaks-v1.iterations=3")
+    for study, seed in (load_study("demo", other), 0), (load_study("demo", QUICK), 1):
+        with pytest.raises(InputError, match="the export of another run, which would be lost"):
+            run_folder.prepare(out, study, seed)
+    before = tensors(out)
+    with pytest.raises(InputError, match="the export of another run, which would be lost"):
+        run(out, store, other)
+    assert released == {path: path.read_bytes() for path in (out / "release").iterdir()}
+    assert tensors(out) == before
 
 
 def test_a_network_that_does_not_fit_is_refused_before_training(tmp_path, monkeypatch):

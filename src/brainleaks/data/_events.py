@@ -42,10 +42,13 @@ def connected(x, y, t, filter_us):
 
 
 @numba.njit(cache=True)
-def firing(x, y, t, p, dark_only, frame_us, count, height, width):
-    """The pixels that fire in each frame, each once and in order, and how many they are."""
+def firing(x, y, t, p, dark_only, channels, frame_us, count, height, width):
+    """The pixels that fire in each frame, each once and in order, and how many they are.
+
+    With two ``channels``, those of polarity 1 come after all those of polarity 0.
+    """
     pixels, frames = np.empty(len(t), np.uint32), np.empty(len(t), np.int64)
-    last_fired = np.full(height * width, -1, np.int64)
+    last_fired = np.full(channels * height * width, -1, np.int64)
     frame, found, end = 0, 0, t[0] + frame_us
     for i in range(len(t)):
         if t[i] >= end:
@@ -53,12 +56,13 @@ def firing(x, y, t, p, dark_only, frame_us, count, height, width):
             end = t[0] + (frame + 1) * frame_us
             if frame >= count:
                 break
-        pixel = np.int64(y[i]) * width + x[i]
+        row = np.int64(y[i]) + (height if channels == 2 and p[i] else 0)
+        pixel = row * width + x[i]
         if last_fired[pixel] != frame and not (dark_only and p[i]):
             last_fired[pixel] = frame
             pixels[found], frames[found] = pixel, frame
             found += 1
-    by_pixel, _ = _counting_sort(pixels[:found], height * width)
+    by_pixel, _ = _counting_sort(pixels[:found], channels * height * width)
     by_frame, counts = _counting_sort(frames[:found][by_pixel], count)
     return pixels[:found][by_pixel][by_frame], counts
 

@@ -85,12 +85,18 @@ class Framing:
         denoise_us: an event is dropped if none of its four neighbours fired within so many
             microseconds before it; ``None`` keeps all.
         polarity: ``"first"`` keeps only events of polarity 0, those of falling light, in the
-            frames; ``"merged"`` keeps all and forgets their polarity.
+            frames; ``"merged"`` keeps all and forgets their polarity; ``"both"`` keeps all in two
+            channels, that of polarity 0 first.
     """
 
     frame_us: Annotated[int, Ge(1), Le(_HOUR_US)]
     denoise_us: Annotated[int, Ge(1), Le(_HOUR_US)] | None = None
-    polarity: Literal["first", "merged"] = "merged"
+    polarity: Literal["first", "merged", "both"] = "merged"
+
+    @property
+    def channels(self) -> int:
+        """Of a frame."""
+        return 2 if self.polarity == "both" else 1
 
 
 def read_five_byte(where: str, content: bytes, sensor: tuple[int, int]) -> Events:
@@ -223,12 +229,15 @@ def frames(where: str, events: Events, framing: Framing, sensor: tuple[int, int]
             f"frames; expected at most {_MOST_FRAMES:,}. Choose longer frames."
         )
     dark_only = framing.polarity == "first"
-    pixels, counts = firing(*events, dark_only, framing.frame_us, count, height, width)
-    small = height * width <= 1 << 16
+    channels = framing.channels
+    pixels, counts = firing(*events, dark_only, channels, framing.frame_us, count, height, width)
+    small = channels * height * width <= 1 << 16
     return Frames(pixels.astype(np.uint16) if small else pixels, counts)
 
 
-def spike_trains(recordings: list[Frames], sensor: tuple[int, int]) -> SpikeTrains:
+def spike_trains(
+    recordings: list[Frames], sensor: tuple[int, int], channels: int = 1
+) -> SpikeTrains:
     """Put recordings behind one another."""
     counts = np.concatenate([recording.counts for recording in recordings])
     lengths = [len(recording.counts) for recording in recordings]
@@ -236,7 +245,7 @@ def spike_trains(recordings: list[Frames], sensor: tuple[int, int]) -> SpikeTrai
         np.concatenate([recording.pixels for recording in recordings]),
         np.concatenate([[0], np.cumsum(counts)]),
         np.concatenate([[0], np.cumsum(lengths)]),
-        (1, *sensor),
+        (channels, *sensor),
     )
 
 
@@ -271,5 +280,6 @@ def framed(
             raise InputError(f"{name}: no {kind} recordings were found; fetch the data set again.")
         ordered = [rows[recording] for recording in sorted(rows)]
         labels = torch.tensor([label for label, _ in ordered])
-        parts[kind] = Samples(spike_trains([cut for _, cut in ordered], sensor), labels)
+        trains = spike_trains([cut for _, cut in ordered], sensor, framing.channels)
+        parts[kind] = Samples(trains, labels)
     return Dataset(name, parts["train"], parts["test"], class_names)

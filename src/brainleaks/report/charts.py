@@ -51,6 +51,8 @@ _SETTINGS: Any = {
     "legend.frameon": False,
 }
 _PIXELS_A_POINT = 96 / 72
+#: Labels of so many characters leave room for what is drawn; each further one takes some inches.
+_SHORT, _CHARACTER = 18, 0.07
 _NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 
 Kind = Literal["attack", "negative", "positive"]
@@ -77,8 +79,10 @@ def strips(rows: Sequence[Strip], *, axis: str, name: str, text: str) -> Markup:
         name: sets this chart apart from the others of a page; a word.
         text: what it shows, for those who do not see it.
     """
+    longest = max(len(line) for row in rows for line in row.label.splitlines())
+    width = 4.2 + _CHARACTER * max(0, longest - _SHORT)
     with rc_context(_SETTINGS):
-        figure = Figure(figsize=(4.2, 0.75 + 0.36 * len(rows)), layout="constrained")
+        figure = Figure(figsize=(width, 0.75 + 0.36 * len(rows)), layout="constrained")
         axes = figure.subplots()
         for y, row in enumerate(rows):
             colour = _OF_KIND[row.kind]

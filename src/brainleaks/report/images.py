@@ -41,7 +41,7 @@ def still_uris(shown: Sequence[Picture], budget: int) -> list[str]:
     """Pictures for ``<img>``: exact if they fit the budget, else as good as it allows.
 
     Args:
-        shown: grey values ``(H, W)``.
+        shown: grey values ``(H, W)`` or colours ``(H, W, 3)``.
         budget: characters, together.
     """
     ladder: list[tuple[_Format, int, int]] = [
@@ -131,12 +131,12 @@ def _greys(values: NDArray[np.float32]) -> Picture:
 
 
 def _pooled(frames: NDArray[Any], side: int) -> NDArray[Any]:
-    """Means over squares of pixels ``(N, H, W)``; what is left over at the edges is cut off."""
+    """Means over squares of pixels ``(N, H, W, ...)``; what is left at the edges is cut off."""
     if side == 1:
         return frames
     count, height, width = frames.shape[0], frames.shape[1] // side, frames.shape[2] // side
     cut = frames[:, : height * side, : width * side]
-    blocks = cut.reshape(count, height, side, width, side)
+    blocks = cut.reshape(count, height, side, width, side, *frames.shape[3:])
     means: NDArray[Any] = blocks.mean((2, 4)).astype(frames.dtype)
     return means
 
@@ -145,7 +145,7 @@ def _uri(picture: Picture, form: _Format, quality: int) -> str:
     buffer = io.BytesIO()
     image = Image.fromarray(np.ascontiguousarray(picture))
     if form == "PNG":
-        binary = np.isin(picture, (0, 255)).all()
+        binary = picture.ndim == 2 and np.isin(picture, (0, 255)).all()
         (image.convert("1") if binary else image).save(buffer, form)
     else:
         image.save(buffer, form, quality=quality, method=2)

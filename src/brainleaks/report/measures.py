@@ -71,6 +71,8 @@ SUMMARY = (
     SSIM,
     MEMORISATION,
 )
+#: The two sides of what a target was trained on, as measures' names end.
+MEMBERS, HELD_OUT = "members", "held_out"
 #: What is compared with held-out samples: the measure's stem, its title, what more of it means.
 SIDES = (
     ("correlation", "Correlation with the nearest sample", "more is nearer"),

@@ -14,6 +14,7 @@ from PIL import Image
 from brainleaks import atomic
 from brainleaks.report.measures import progress
 
+#: Grey values ``(H, W)``, or colours ``(H, W, 3)``.
 Picture = NDArray[np.uint8]
 
 _SMALLEST_SIDE = 56
@@ -25,14 +26,19 @@ def pictures(values: NDArray[np.float32], input_shape: tuple[int, int, int]) -> 
 
     Args:
         values: as in a run folder, ``(classes, T, 1, D)`` or ``(classes, 1, D)``.
-        input_shape: ``(C, H, W)``; channels are averaged.
+        input_shape: ``(C, H, W)``.
     """
     rates = values.mean(axis=tuple(range(1, values.ndim - 1)))
-    return [stretch(rate.reshape(input_shape).mean(0)) for rate in rates]
+    return [picture(rate.reshape(input_shape)) for rate in rates]
+
+
+def picture(image: NDArray[np.float32]) -> Picture:
+    """``(C, H, W)`` to look at: three channels are colours, others are averaged."""
+    return stretch(image.transpose(1, 2, 0) if len(image) == 3 else image.mean(0))
 
 
 def stretch(image: NDArray[np.float32]) -> Picture:
-    """Grey values from the image's own minimum to its maximum; a flat image is black."""
+    """Values from the image's own minimum to its maximum; a flat image is black."""
     low, high = float(image.min()), float(image.max())
     scaled = (image - low) / (high - low) if high > low else np.zeros_like(image)
     return (scaled * 255).round().astype(np.uint8)
@@ -52,7 +58,8 @@ def grid(rows: dict[str, list[Picture]], names: list[str], *, dpi: int = 100) ->
     """A PNG: one row a kind of picture, one column a class, at most ten columns a band."""
     columns = min(10, len(names))
     bands = -(-len(names) // columns)
-    height, width = next(iter(rows.values()))[0].shape
+    first = next(iter(rows.values()))[0]
+    height, width = first.shape[:2]
     figure, axes = _figure(
         (bands * len(rows), columns),
         (columns * 1.05 + 1.2, bands * len(rows) * 1.05 * height / width + 0.3 * bands),
@@ -71,7 +78,8 @@ def grid(rows: dict[str, list[Picture]], names: list[str], *, dpi: int = 100) ->
                 axis.text(
                     -0.08, 0.5, label, transform=axis.transAxes, ha="right", va="center", fontsize=8
                 )
-    return _grey(_png(figure, dpi))
+    drawn = _png(figure, dpi)
+    return drawn if first.ndim == 3 else _grey(drawn)
 
 
 def write_grid(rows: dict[str, list[Picture]], names: list[str], path: Path) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from brainleaks import atomic
 from brainleaks.errors import InputError
-from brainleaks.report.pictures import Picture, pictures, stretch
+from brainleaks.report.pictures import Picture, picture, pictures
 from brainleaks.results import read_results
 
 Values = NDArray[np.float32]
@@ -48,6 +48,15 @@ class Run:
         named: str | None = self.results["verdict"]["attack"]
         return named or self.attacks[0]
 
+    def metrics(self, attack: str, control: str | None = None) -> dict[str, Any]:
+        """What was measured of an attack, or of one of its controls; empty without that control."""
+        if control is None:
+            measured: dict[str, Any] = self.results["likeness"][attack]["metrics"]
+            return measured
+        entries = self.results["controls"]
+        beside = [e for e in entries if (e["attack"], e["control"]) == (attack, control)]
+        return beside[0]["metrics"] if beside else {}
+
     @cached_property
     def frame_us(self) -> int | None:
         """Length of a frame if the target was attacked with recordings, else ``None``."""
@@ -72,7 +81,7 @@ class Run:
     def evidence(self) -> dict[str, list[Picture]]:
         """One picture a class, by ``ATTACK.nearest`` and ``ATTACK.control``; may be empty."""
         stored = self._tensors("evidence.safetensors")
-        return {key: [stretch(image.mean(0)) for image in images] for key, images in stored.items()}
+        return {key: [picture(image) for image in images] for key, images in stored.items()}
 
     def _tensors(self, name: str) -> dict[str, Values]:
         stored = atomic.read_tensors(self.folder / name)

@@ -107,16 +107,25 @@ def _attack(entries: list[dict[str, Any]], printed: dict[str, Any]) -> dict[str,
         "seconds": _mean([e["seconds"] for e in entries]),
     }
     if all("draws" in entry for entry in entries):
-        summary["draws"] = {
-            "n": entries[0]["draws"]["n"],
-            "metrics": {
-                key: interval(
-                    [e["draws"]["mean"][key] for e in entries], (paper.get("draws") or {}).get(key)
-                )
-                for key in METRICS
-            },
-        }
+        summary["draws"] = _draws([e["draws"] for e in entries], paper.get("draws") or {})
     return summary
+
+
+def _draws(each: list[dict[str, Any]], paper: dict[str, float | None]) -> dict[str, Any]:
+    """Means over Bernoulli draws, and ``spreads``: their standard deviations, mean over seeds."""
+    return {
+        "n": each[0]["n"],
+        "metrics": {
+            key: interval([d["mean"][key] for d in each], paper.get(key)) for key in METRICS
+        },
+        "spreads": {
+            key: {
+                "mean": sum(d["std"][key] for d in each) / len(each),
+                "printed": paper.get(f"{key}_std"),
+            }
+            for key in METRICS
+        },
+    }
 
 
 def _mean(values: list[float]) -> float:
@@ -127,6 +136,7 @@ def write_summary(
     runs: dict[str, list[Path]],
     *,
     why: dict[str, str],
+    notes: dict[str, str],
     left_out: dict[str, str],
     docs: Path,
     command: str,
@@ -136,6 +146,7 @@ def write_summary(
     Args:
         runs: the finished runs of each preset.
         why: what explains a preset's departures from the printed figures.
+        notes: what a preset's figures are never shown without.
         left_out: the presets that were not run, and why.
         docs: the folder to write to.
         command: what was typed.
@@ -145,9 +156,10 @@ def write_summary(
     """
     cells = [summarise(folders) for folders in runs.values()]
     for cell in cells:
-        cell |= {"departures": departures(cell), "why": why.get(cell["preset"], "")}
-        picture = _grid(runs[cell["preset"]][0], _SHOWN)
-        atomic.write_bytes(docs / "images" / f"{cell['preset']}.png", picture)
+        preset = cell["preset"]
+        cell |= {"departures": departures(cell), "why": why.get(preset, "")}
+        cell["note"] = notes.get(preset, "")
+        atomic.write_bytes(docs / "images" / f"{preset}.png", _grid(runs[preset][0], _SHOWN))
     content = {
         "command": command,
         "confidence": CONFIDENCE,
@@ -200,18 +212,34 @@ def _template() -> jinja2.Template:
     environment = jinja2.Environment(  # noqa: S701 (Markdown, of our own words and numbers)
         trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    environment.filters |= {"beside_paper": _beside_paper, "interval": _interval}
+    environment.filters |= {
+        "beside_paper": _beside_paper,
+        "over_draws": _over_draws,
+        "interval": _interval,
+    }
     return environment.from_string(source)
 
 
 def _beside_paper(entry: Interval) -> str:
     """Mean, interval, and the printed figure where there is one."""
+    text = _measured(entry)
+    return text if entry["printed"] is None else f"{text} *{entry['printed']:.3f}*"
+
+
+def _over_draws(entry: Interval, spread: dict[str, float | None]) -> str:
+    """As :func:`_beside_paper`, each mean with its spread over draws."""
+    text = f"{_measured(entry)} ± {spread['mean']:.3f}"
+    if entry["printed"] is None:
+        return text
+    behind = "" if spread["printed"] is None else f" ± {spread['printed']:.3f}"
+    return f"{text} *{entry['printed']:.3f}{behind}*"
+
+
+def _measured(entry: Interval) -> str:
     text = f"{entry['mean']:.3f}"
     if entry["low"] is not None:
         text += f" [{entry['low']:.3f}, {entry['high']:.3f}]"
-    if excludes(entry):
-        text = f"**{text}**"
-    return text if entry["printed"] is None else f"{text} *{entry['printed']:.3f}*"
+    return f"**{text}**" if excludes(entry) else text
 
 
 def _interval(entry: dict[str, float | None]) -> str:

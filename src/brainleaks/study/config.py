@@ -5,19 +5,25 @@ import json
 import re
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 
 from brainleaks.attacks import Attack
 from brainleaks.data import EVENTS, DatasetName
+from brainleaks.data.codes import DirectCode, LatencyCode
 from brainleaks.data.encoding import RateCode
 from brainleaks.data.events import Framing
+from brainleaks.data.own import OwnData
 from brainleaks.errors import InputError
 from brainleaks.evaluation.controls import CONTROLS, Control
 from brainleaks.networks.config import NetworkConfig, Strict
+from brainleaks.target import Access
 from brainleaks.training import Recipe
+
+#: From the least that an attacker may see to the most.
+RANKS: tuple[Access, ...] = get_args(Access)
 
 _LARGEST_FILE = 1 << 20
 
@@ -32,11 +38,59 @@ class Model(Strict):
     training: Recipe
 
 
+class Foreign(Strict):
+    """A target that was built and trained elsewhere (:mod:`brainleaks.adapters`).
+
+    ``model`` is its file, or what it is called where it was handed over in Python; without, its
+    ``factory`` makes all of it. ``framework``, ``factory``, ``dt`` and ``reset`` say how the file
+    is read. ``training`` is how its architecture is trained anew, for the controls.
+    """
+
+    model: str | None = None
+    framework: str | None = None
+    factory: str | None = None
+    dt: Annotated[float, Field(gt=0)] | None = None
+    reset: str | None = None
+    training: Recipe
+
+
+def _of_target(value: Any) -> str:
+    if isinstance(value, dict):
+        return "foreign" if value.keys() & {"model", "factory", "framework"} else "own"
+    return "foreign" if isinstance(value, Foreign) else "own"
+
+
+def _of_dataset(value: Any) -> str:
+    return "named" if isinstance(value, str) else "own"
+
+
+def _of_encoding(value: Any) -> str:
+    found = value.get("encoding") if isinstance(value, dict) else getattr(value, "encoding", None)
+    return found if found in ("latency", "direct") else "rate"
+
+
+_Target = Annotated[
+    Annotated[Model, Tag("own")] | Annotated[Foreign, Tag("foreign")], Discriminator(_of_target)
+]
+_Dataset = Annotated[
+    Annotated[DatasetName, Tag("named")] | Annotated[OwnData, Tag("own")],
+    Discriminator(_of_dataset),
+]
+_Encoding = Annotated[
+    Annotated[RateCode, Tag("rate")]
+    | Annotated[LatencyCode, Tag("latency")]
+    | Annotated[DirectCode, Tag("direct")],
+    Discriminator(_of_encoding),
+]
+
+
 class PrintedDraws(Strict):
-    """Means over 1,000 Bernoulli draws as the paper's release prints them."""
+    """Means and deviations over 1,000 Bernoulli draws as the paper's release prints them."""
 
     attack_accuracy: _Share
     top3_accuracy: _Share
+    attack_accuracy_std: _Share | None = None
+    top3_accuracy_std: _Share | None = None
 
 
 class PrintedAttack(Strict):
@@ -81,7 +135,9 @@ class Study(Strict):
     """One experiment: a data set, a target, its evaluators, and the attacks on it.
 
     Images become spikes by the ``encoding``, if the networks are spiking. Events become binary
-    ``frames``; ordinary networks are given each recording's time-average of them.
+    ``frames``; ordinary networks are given each recording's time-average of them. A spiking target
+    that was built elsewhere may have another encoding than the rate code; with its encoding it is a
+    network of images, and attacked as one. ``access`` is what the attacker may see.
     ``draws`` is the number of Bernoulli draws that spike probabilities are judged on; ``judging``
     says how far the panel goes, ``null`` leaving it out; ``printed`` holds the paper's own figures,
     shown beside the measured ones.
@@ -89,11 +145,12 @@ class Study(Strict):
 
     name: _Label
     description: str = ""
-    dataset: DatasetName
+    dataset: _Dataset
     subset: Subset | None = None
-    encoding: RateCode | None = None
+    encoding: _Encoding | None = None
     frames: Framing | None = None
-    target: Model
+    target: _Target
+    access: Access = "gradients"
     evaluators: Annotated[dict[_Label, Model], Field(min_length=1)]
     attacks: Annotated[dict[_Label, Attack], Field(min_length=1)]
     draws: Annotated[int, Field(ge=1)] = 1000
@@ -102,16 +159,19 @@ class Study(Strict):
 
     @model_validator(mode="after")
     def _inputs(self) -> "Study":
-        if self.dataset in EVENTS:
-            if self.frames is None:
+        if self.recorded:
+            if self.dataset in EVENTS and self.frames is None:
                 raise ValueError("frames: missing; events need it, with frame_us at least")
             if self.encoding is not None:
                 raise ValueError("encoding: events are spikes already; leave encoding out")
             return self
         if self.frames is not None:
             raise ValueError("frames: images are no events; leave frames out")
-        if self.spiking and self.encoding is None:
-            raise ValueError("encoding: missing; a spiking target needs one, such as rate")
+        if isinstance(self.target, Foreign):
+            return self
+        if self.spiking and not isinstance(self.encoding, RateCode):
+            missing = "missing" if self.encoding is None else "must be rate"
+            raise ValueError(f"encoding: {missing}; a spiking target needs one, such as rate")
         if not self.spiking and self.encoding is not None:
             raise ValueError("encoding: an ordinary target takes images; leave encoding out")
         return self
@@ -130,12 +190,49 @@ class Study(Strict):
                 raise ValueError(
                     f"attacks.{label}: {attack.attack} does not attack {family} networks"
                 )
+            if RANKS.index(attack.access) > RANKS.index(self.access):
+                raise ValueError(
+                    f"attacks.{label}: {attack.attack} needs {attack.access}, and access is "
+                    f"{self.access}"
+                )
         return self
 
     @property
     def spiking(self) -> bool:
-        """Whether the target is a spiking network."""
+        """Whether the target is asked about spike trains, rather than images."""
+        if isinstance(self.target, Foreign):
+            return self.recorded or isinstance(self.encoding, RateCode)
         return self.target.network.spiking
+
+    @property
+    def recorded(self) -> bool:
+        """Whether the data are recordings, rather than images."""
+        if isinstance(self.dataset, OwnData):
+            return self.frames is not None or self.dataset.framed
+        return self.dataset in EVENTS
+
+    @property
+    def family(self) -> Literal["snn", "ann"]:
+        """Of the target; what an encoding leads to is spiking, whatever it is asked about."""
+        return "snn" if self.spiking or self.encoding is not None else "ann"
+
+    @property
+    def data_name(self) -> str:
+        """What results call the data set."""
+        return self.dataset.name if isinstance(self.dataset, OwnData) else self.dataset
+
+    @property
+    def model(self) -> Model:
+        """The target's network and training, where it is one of this package's.
+
+        Raises:
+            InputError: if it was built elsewhere.
+        """
+        if isinstance(self.target, Foreign):
+            raise InputError(
+                "target: was built elsewhere; this is for targets that a study builds and trains."
+            )
+        return self.target
 
 
 def preset_names() -> list[str]:
@@ -160,7 +257,7 @@ def load_study(name_or_file: str, settings: tuple[str, ...] = ()) -> Study:
     if not isinstance(content, dict):
         raise InputError(f"{where}: expected a mapping of fields such as name, dataset, target.")
     for setting in settings:
-        _apply(content, setting)
+        apply_setting(content, setting)
     return parse_study(where, content)
 
 
@@ -217,8 +314,12 @@ def _load_yaml(text: str) -> Any:
     return yaml.load(text, _Loader)  # noqa: S506 (a SafeLoader)
 
 
-def _apply(content: dict[str, Any], setting: str) -> None:
-    """Set one ``path.to.field=value`` in the raw content; validation follows."""
+def apply_setting(content: dict[str, Any], setting: str) -> None:
+    """Set one ``path.to.field=value`` in the raw content; validation follows.
+
+    Raises:
+        InputError: if it is no such setting, or the path leads through what has no fields.
+    """
     path, equals, value = setting.partition("=")
     keys = path.strip().split(".")
     if not equals or not all(keys):
@@ -254,6 +355,8 @@ def _field_path(location: tuple[Any, ...], content: Any) -> str:
     path, node = [], content
     for i, key in enumerate(location, 1):
         if isinstance(node, dict) and key not in node and i < len(location):
+            continue
+        if isinstance(node, str):  # the name of a union's member that a text was taken for
             continue
         path.append(str(key))
         node = node.get(key) if isinstance(node, dict) else None

@@ -4,7 +4,7 @@
 ``study.yaml``                          the study as resolved; runs again as it is
 ``results.json``                        every number
 ``provenance.json``                     versions, seed, hashes, machine, command
-``target.safetensors``                  weights
+``target.safetensors``                  weights, unless the target was built elsewhere
 ``evaluators/NAME.safetensors``         weights
 ``reconstructions/NAME.safetensors``    ``reconstruction``: ``(classes, T, 1, D)`` spikes or spike
                                         probabilities, ``(classes, 1, D)`` images
@@ -13,9 +13,11 @@
                                         ``ATTACK.nearest``, the training samples that it resembles
                                         most, and ``ATTACK.control``, its strongest control's
 ``figures/``, ``report.html``           see :mod:`brainleaks.report`
+``release/``                            see :mod:`brainleaks.study.release`; there once exported
 ======================================  ==========================================================
 """
 
+import hashlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -31,15 +33,22 @@ from brainleaks.evaluation import Judgement
 from brainleaks.results import read_results
 from brainleaks.study.config import Model, Study, parse_study
 from brainleaks.study.loading import one_a_class
+from brainleaks.study.road import Trained
 from brainleaks.study.runner import Outcome
+from brainleaks.study.store import digest
 from brainleaks.study.tensors import load_weights, weights_digest
 
 
-def prepare(folder: Path) -> None:
+def prepare(folder: Path, study: Study | None = None, seed: int = 0) -> None:
     """Make sure, before hours of work, that the run folder can be written and is ours to write.
 
+    Args:
+        folder: the run folder.
+        study: what will be run, if it is known.
+        seed: with which seed.
+
     Raises:
-        InputError: if it cannot, or holds something else than a run.
+        InputError: if it cannot, or holds something else than a run, or the export of another.
     """
     if folder.is_dir() and any(folder.iterdir()) and not (folder / "study.yaml").exists():
         raise InputError(
@@ -47,6 +56,10 @@ def prepare(folder: Path) -> None:
         )
     if folder.exists() and not folder.is_dir():
         raise InputError(f"--out: {folder} is a file; choose a folder.")
+    if study is not None and _release(folder).is_dir():
+        made = atomic.read_json(folder / "provenance.json")
+        if (made["study"], made["seed"]) != (digest(study.model_dump(mode="json")), seed):
+            raise _would_be_lost(folder)
     probe = _unfinished(folder) / "probe"
     atomic.write_bytes(probe, b"")
     shutil.rmtree(probe.parent)
@@ -57,6 +70,8 @@ def write(
 ) -> dict[str, Any]:
     """Write the run folder beside its place and move it there, instead of what was there.
 
+    An export of the run in ``release/`` stays if the run is the same again.
+
     Args:
         outcome: of a run.
         folder: the run folder.
@@ -66,7 +81,8 @@ def write(
         The content of ``results.json``.
 
     Raises:
-        InputError: if it cannot be written; what was there before stays.
+        InputError: if it cannot be written, or another run's export would be lost; what was there
+            before stays.
     """
     scratch = _unfinished(folder)
     shutil.rmtree(scratch, ignore_errors=True)
@@ -74,6 +90,7 @@ def write(
         results = _write_into(scratch, outcome, folder)
         if report is not None:
             report(scratch)
+        _keep_release(folder, scratch)
         _replace(folder, scratch)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -82,7 +99,9 @@ def write(
 
 def _write_into(scratch: Path, outcome: Outcome, folder: Path) -> dict[str, Any]:
     results = summary(outcome, folder)
-    atomic.write_tensors(scratch / "target.safetensors", outcome.target.network.state_dict())
+    if isinstance(outcome.study.target, Model):  # another is in a file already, and not ours
+        state = outcome.target.network.state_dict()
+        atomic.write_tensors(scratch / "target.safetensors", state)
     for trained in outcome.evaluators:
         path = scratch / "evaluators" / f"{trained.name}.safetensors"
         atomic.write_tensors(path, trained.network.state_dict())
@@ -91,7 +110,7 @@ def _write_into(scratch: Path, outcome: Outcome, folder: Path) -> dict[str, Any]
         atomic.write_tensors(path, {"reconstruction": to_release(item.values)})
     atomic.write_tensors(scratch / "truth.safetensors", {"inputs": _truth(outcome.dataset)})
     atomic.write_tensors(scratch / "evidence.safetensors", outcome.trial.evidence)
-    weights = {t.name: weights_digest(t.network) for t in (outcome.target, *outcome.evaluators)}
+    weights = {t.name: _digest(t) for t in (outcome.target, *outcome.evaluators)}
     atomic.write_json(scratch / "provenance.json", outcome.provenance | {"weights": weights})
     atomic.write_json(scratch / "results.json", results)
     plain = outcome.study.model_dump(mode="json")
@@ -99,9 +118,42 @@ def _write_into(scratch: Path, outcome: Outcome, folder: Path) -> dict[str, Any]
     return results
 
 
+def _digest(trained: Trained) -> str:
+    """Of a network's weights; of one that was built elsewhere, of its answers as well."""
+    foreign = trained.key.get("foreign")
+    return str(foreign["answers"]) if foreign else weights_digest(trained.network)
+
+
 def _unfinished(folder: Path) -> Path:
     """Where a run folder is put together; a killed run may leave it, the next one removes it."""
     return folder.absolute().with_name(f".{folder.absolute().name}.unfinished")
+
+
+def _release(folder: Path) -> Path:
+    return folder / "release"
+
+
+def _keep_release(folder: Path, scratch: Path) -> None:
+    """Bring an export along if it is one of the run that replaces its own."""
+    if not _release(folder).is_dir():
+        return
+    if _exportable(folder) != _exportable(scratch):
+        raise _would_be_lost(folder)
+    shutil.copytree(_release(folder), _release(scratch))
+
+
+def _exportable(folder: Path) -> dict[Path, str]:
+    """Digests of what an export is made of."""
+    parts = ("target.safetensors", "evaluators/*", "reconstructions/*")
+    files = [path for part in parts for path in folder.glob(part)]
+    return {p.relative_to(folder): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+def _would_be_lost(folder: Path) -> InputError:
+    return InputError(
+        f"--out: {_release(folder)} holds the export of another run, which would be lost; move it "
+        "or choose another folder. What was computed is stored, and not computed again."
+    )
 
 
 def _replace(folder: Path, scratch: Path) -> None:
@@ -133,7 +185,7 @@ def summary(outcome: Outcome, folder: Path) -> dict[str, Any]:
             "test": len(dataset.test.labels),
             "fingerprint": dataset.fingerprint,
         },
-        "target": {"family": "snn" if study.spiking else "ann", **outcome.target.facts},
+        "target": {"family": study.family, **outcome.target.facts},
         "evaluators": [{"name": e.name, **e.facts} for e in outcome.evaluators],
         "attacks": [
             attack_entry(item.name, evaluator, judgement)
@@ -176,7 +228,7 @@ def load_target(folder: Path) -> nn.Module:
     Raises:
         InputError: as :func:`load_evaluators`.
     """
-    return _load(read_study(folder).target, folder / "target.safetensors", read_results(folder))
+    return _load(read_study(folder).model, folder / "target.safetensors", read_results(folder))
 
 
 def load_evaluators(folder: Path, device: str) -> dict[str, nn.Module]:

@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from brainleaks import atomic
+from brainleaks.data.encoding import RateCode
 from brainleaks.errors import InputError
 from brainleaks.results import read_results
 from brainleaks.study import folder
 from brainleaks.study.stages import judge_all
-from brainleaks.study.tensors import is_dense, read_torch
+from brainleaks.study.tensors import is_dense, read_torch, refuse_the_target
 
 Form = Literal["spikes", "images"]
 
@@ -32,18 +33,20 @@ def evaluate_file(path: Path, run_dir: Path, *, device: str) -> dict[str, Any]:
         device: ``"cpu"`` or ``"cuda"``.
 
     Raises:
-        InputError: if the file cannot be read without unpickling, or does not fit the run.
+        InputError: if the file cannot be read without unpickling, or does not fit the run, or an
+            evaluator is the run's target itself.
     """
     results, study = read_results(run_dir), folder.read_study(run_dir)
     data = results["dataset"]
     released = read_reconstruction(path)
     forms: list[Form] = ["spikes"] if study.spiking else ["images"]
-    if study.encoding is not None:
+    if isinstance(study.encoding, RateCode):
         forms.append("images")
     check(path, released, data["classes"], tuple(data["input_shape"]), forms)
     evaluators = folder.load_evaluators(run_dir, device)
+    _refuse_the_target(run_dir, evaluators)
     values = folder.from_release(released, tuple(data["input_shape"])).to(device)
-    if study.encoding is not None and values.ndim == 4:
+    if isinstance(study.encoding, RateCode) and values.ndim == 4:
         values = values.expand(study.encoding.steps, *values.shape)
     entries = []
     for name, evaluator in evaluators.items():
@@ -52,6 +55,17 @@ def evaluate_file(path: Path, run_dir: Path, *, device: str) -> dict[str, Any]:
         seconds = round(time.perf_counter() - started, 3)
         entries.append(folder.attack_entry(path.stem, name, judgement) | {"seconds": seconds})
     return {"file": str(path), "run_dir": str(run_dir), "attacks": entries}
+
+
+def _refuse_the_target(run_dir: Path, evaluators: dict[str, nn.Module]) -> None:
+    """The evaluators' files are a run's own, but anyone may put others in their place.
+
+    A target that was built elsewhere leaves no weights in the run folder to compare with.
+    """
+    if not (run_dir / "target.safetensors").exists():
+        return
+    files = {str(run_dir / "evaluators" / f"{n}.safetensors"): e for n, e in evaluators.items()}
+    refuse_the_target(folder.load_target(run_dir), files)
 
 
 def read_reconstruction(path: Path) -> Tensor:

@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from brainleaks.data import EVENTS, IMAGES, Dataset, EventSource, Samples, SpikeTrains
 from brainleaks.data import events as event_frames
+from brainleaks.data.own import EventFolder, OwnData, load_own
 from brainleaks.errors import InputError
 from brainleaks.monitor import Monitor
 from brainleaks.study.config import Study
@@ -28,10 +29,21 @@ def load_dataset(study: Study, folder: Path, store: Store) -> Dataset:
         InputError: if the data cannot be had or is damaged, or a subset is larger than it or lacks
             a class.
     """
-    if study.dataset in IMAGES:
+    if isinstance(study.dataset, OwnData):
+        dataset = _load_own(study, study.dataset, folder, store)
+    elif study.dataset in IMAGES:
         dataset = IMAGES[study.dataset].load(folder)
     else:
         dataset = _load_frames(study, EVENTS[study.dataset], folder, store)
+    return as_taken(study, dataset)
+
+
+def as_taken(study: Study, dataset: Dataset) -> Dataset:
+    """As much of a data set as a study takes, and as its networks take it.
+
+    Raises:
+        InputError: as :func:`load_dataset`.
+    """
     if study.subset is not None:
         train = _first("train", dataset.train, study.subset.train)
         test = _first("test", dataset.test, study.subset.test)
@@ -68,8 +80,18 @@ def one_a_class(dataset: Dataset) -> Tensor:
     return inputs[torch.tensor(first)]
 
 
+def _load_own(study: Study, own: OwnData, folder: Path, store: Store) -> Dataset:
+    if study.frames is not None:
+        return _load_frames(study, EventFolder(own), folder, store)
+    dataset = load_own(own)
+    if isinstance(dataset.train.inputs, SpikeTrains) != own.framed:
+        found = "images" if own.framed else "recordings in frames"
+        raise InputError(f"dataset.framed: {own.path} holds {found}; set it to {not own.framed}.")
+    return dataset
+
+
 def _load_frames(study: Study, source: EventSource, folder: Path, store: Store) -> Dataset:
-    name, framing = study.dataset, study.frames
+    name, framing = study.data_name, study.frames
     if framing is None:
         raise ValueError("a study of events has frames; its validation sees to that.")
     source.fetch(folder)
@@ -77,7 +99,9 @@ def _load_frames(study: Study, source: EventSource, folder: Path, store: Store) 
         "dataset": name,
         "files": source.identity(folder),
         "frames": asdict(framing),
-        "code": code_digest(getattr(source, "__name__", ""), event_frames.__name__),
+        "code": code_digest(
+            getattr(source, "__name__", type(source).__module__), event_frames.__name__
+        ),
     }
 
     def make(monitor: Monitor) -> Artefact:
@@ -92,7 +116,8 @@ def _load_frames(study: Study, source: EventSource, folder: Path, store: Store) 
         )
 
     tensors = store.get_or_make(f"frames:{name}", key, make).tensors
-    train, test = (unpack(tensors, part, source.SENSOR) for part in ("train", "test"))
+    shape = (framing.channels, *source.SENSOR)
+    train, test = (unpack(tensors, part, shape) for part in ("train", "test"))
     return Dataset(name, train, test, source.CLASS_NAMES)
 
 
@@ -107,10 +132,10 @@ def pack(dataset: Dataset) -> dict[str, Tensor]:
     return tensors
 
 
-def unpack(tensors: dict[str, Tensor], part: str, sensor: tuple[int, int]) -> Samples:
-    """One part of a framed data set, from how the store keeps it."""
+def unpack(tensors: dict[str, Tensor], part: str, shape: tuple[int, int, int]) -> Samples:
+    """One part of a framed data set, frames ``(C, H, W)``, from how the store keeps it."""
     arrays = {field: tensors[f"{part}.{field}"].numpy() for field in _FIELDS}
-    return Samples(SpikeTrains(**arrays, shape=(1, *sensor)), tensors[f"{part}.labels"])
+    return Samples(SpikeTrains(**arrays, shape=shape), tensors[f"{part}.labels"])
 
 
 def _averaged(samples: Samples) -> Samples:

@@ -15,10 +15,15 @@ from brainleaks.study.store import Store
 
 
 class Cell(NamedTuple):
-    """A preset of the paper's study; ``why`` explains where it departs from the printed figures."""
+    """A preset of the paper's study.
+
+    ``why`` explains where it departs from the printed figures; ``note`` is what its figures are
+    never shown without.
+    """
 
     preset: str
     why: str = ""
+    note: str = ""
 
 
 class Paper(NamedTuple):
@@ -41,9 +46,10 @@ def paper() -> Paper:
 def left_out(preset: str, data_dir: Path | None, store: Store) -> str | None:
     """Why a preset cannot be run on the whole of its data, or ``None`` if it can."""
     study, base = load_study(preset), data_folder(data_dir)
-    source = DATASETS[study.dataset]
+    source = DATASETS[study.data_name]
     if not source.present(base):
-        return f"{study.dataset} is not in the data folder (brainleaks data fetch {study.dataset})"
+        name = study.data_name
+        return f"{name} is not in the data folder (brainleaks data fetch {name})"
     try:
         dataset = load_dataset(study, base, store)
     except InputError as error:
@@ -51,5 +57,5 @@ def left_out(preset: str, data_dir: Path | None, store: Store) -> str | None:
     found = (len(dataset.train.labels), len(dataset.test.labels))
     if source.SIZE is not None and found != source.SIZE:
         whole = " + ".join(f"{n:,}" for n in source.SIZE)
-        return f"only {found[0]:,} + {found[1]:,} of {study.dataset}'s {whole} samples are there"
+        return f"only {found[0]:,} + {found[1]:,} of {study.data_name}'s {whole} samples are there"
     return None

@@ -16,6 +16,7 @@ strictly, into the notebooks' network.
 """
 
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from torch import Tensor, nn
 
 from brainleaks import atomic
 from brainleaks.data import DATASETS
+from brainleaks.data.own import OwnData
 from brainleaks.errors import InputError
 from brainleaks.neuron import LIF
 from brainleaks.results import read_results
@@ -78,8 +80,11 @@ def prefix_of(study: Study, counts: tuple[int, int]) -> str:
 
     ``counts`` is how many training and test samples the run was made of.
     """
-    dataset = _DATASETS.get(study.dataset, study.dataset.replace("-", "_"))
-    whole = study.subset is None and DATASETS[study.dataset].SIZE in (None, counts)
+    name = study.data_name
+    dataset = _DATASETS.get(name, name.replace("-", "_"))
+    if isinstance(study.dataset, OwnData):
+        dataset = f"Own_{re.sub(r'[^0-9A-Za-z]+', '_', name)}"
+    whole = study.subset is None and (name not in DATASETS or DATASETS[name].SIZE in (None, counts))
     part = "" if whole else "_subset"
     return f"{dataset}{part}_{'SNN' if study.spiking else 'ANN'}"
 

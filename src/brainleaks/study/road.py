@@ -10,12 +10,13 @@ from torch import Tensor, nn
 
 from brainleaks.attacks import Attack
 from brainleaks.data import Dataset
-from brainleaks.data.encoding import as_images
+from brainleaks.data.encoding import RateCode, as_images
 from brainleaks.data.parts import Parts
 from brainleaks.evaluation import Judgement
 from brainleaks.evaluation.controls import class_means
 from brainleaks.evaluation.panel import Judge, References, new_judge, with_network_on
 from brainleaks.monitor import Monitor
+from brainleaks.networks import Readout
 from brainleaks.study import stages
 from brainleaks.study.config import Model, Study
 from brainleaks.study.store import Artefact, Recorder, Store, environment
@@ -34,6 +35,7 @@ class Trained:
     network: nn.Module
     facts: dict[str, Any]
     key: dict[str, Any]
+    readout: Readout = "membrane"
 
 
 @dataclass
@@ -64,7 +66,9 @@ class Road:
     ) -> None:
         self.study, self.seed, self.dataset = study, seed, dataset
         self.device, self.store = device, store
-        self.encode = study.encoding or as_images
+        # behind another code than this one, a network is one of images
+        self.code = study.encoding if isinstance(study.encoding, RateCode) else None
+        self.encode = self.code or as_images
 
     def train(self, name: str, model: Model, dataset: Dataset | None = None) -> Trained:
         """Train one network, or load it; by default on the study's data, and then measured."""
@@ -81,17 +85,19 @@ class Road:
         key = self._network_key(name, dataset, model=model.model_dump(mode="json"))
         artefact = self.store.get_or_make(f"train:{name}", key, make)
         network.load_state_dict(artefact.tensors)
-        return Trained(name, network.eval(), artefact.facts, key)
+        return Trained(name, network.eval(), artefact.facts, key, config.readout)
 
     def untrained(self, name: str, model: Model) -> Trained:
         """A network that was never trained; its first weights are a function of seed and name."""
         key = self._network_key(name, self.dataset, untrained=model.network.model_dump(mode="json"))
-        return Trained(name, self._new(name, model, self.dataset).eval(), {}, key)
+        network = self._new(name, model, self.dataset).eval()
+        return Trained(name, network, {}, key, model.network.readout)
 
     def load_target(self, weights: Weights) -> Trained:
         """The target with the weights of a file, measured as a trained one is."""
-        name, config, recipe = "target", self.study.target.network, self.study.target.training
-        network = self._new(name, self.study.target, self.dataset).eval()
+        name, model = "target", self.study.model
+        config, recipe = model.network, model.training
+        network = self._new(name, model, self.dataset).eval()
         load_weights(network, weights.path, weights.tensors)
 
         def make(monitor: Monitor) -> Artefact:
@@ -106,7 +112,7 @@ class Road:
             batch_size=recipe.batch_size,
         )
         facts = self.store.get_or_make(f"measure:{name}", key, make).facts
-        return Trained(name, network, facts | {"weights": weights.origin}, key)
+        return Trained(name, network, facts | {"weights": weights.origin}, key, config.readout)
 
     def attack(
         self, name: str, attack: Attack, target: Trained, evaluators: list[Trained]
@@ -125,7 +131,7 @@ class Road:
             "attack": asdict(attack),
             "name": name,
             "target": target.key,
-            "environment": self._environment(stages.attack_all, attack),
+            "environment": self.environment(stages.attack_all, attack),
         }
 
         def make(monitor: Recorder) -> Artefact:
@@ -136,7 +142,7 @@ class Road:
                 input_shape=shape,
                 classes=known,
                 access=attack.access,
-                readout=self.study.target.network.readout,
+                readout=target.readout,
             )
             monitor.count_queries(view)
             values = stages.attack_all(attack, view, name=name, seed=self.seed, monitor=monitor)
@@ -153,7 +159,7 @@ class Road:
             "steps": steps,
             "data": self.dataset.fingerprint,
             "seed": self.seed,
-            "environment": self._environment(stages.train_judge),
+            "environment": self.environment(stages.train_judge),
         }
 
         def make(monitor: Monitor) -> Artefact:
@@ -190,7 +196,7 @@ class Road:
         key = {
             "scored": made_of,
             "panel": [judge.key for judge in panel],
-            "environment": self._environment(stages.score_all, class_means),
+            "environment": self.environment(stages.score_all, class_means),
             "libraries": {name: metadata.version(name) for name in _SCORED_WITH},
         }
 
@@ -210,7 +216,7 @@ class Road:
             "attack": attack_key,
             "evaluator": evaluator.key,
             "draws": draws,
-            "environment": self._environment(stages.judge_all),
+            "environment": self.environment(stages.judge_all),
         }
 
         def make(monitor: Monitor) -> Artefact:
@@ -226,17 +232,16 @@ class Road:
 
     def _network_key(self, name: str, dataset: Dataset, **made_of: Any) -> dict[str, Any]:
         """What determines a network and what is measured of it; ``made_of`` is its own part."""
-        encoding = self.study.encoding
         return {
             **made_of,
             "name": name,
-            "encoding": asdict(encoding) if encoding else None,
+            "encoding": asdict(self.code) if self.code else None,
             "data": dataset.fingerprint,
             "seed": self.seed,
-            "environment": self._environment(stages.train, self.encode),
+            "environment": self.environment(stages.train, self.encode),
         }
 
-    def _environment(self, *code: object) -> dict[str, Any]:
+    def environment(self, *code: object) -> dict[str, Any]:
         """The environment of a stage that these functions or objects compute."""
         owners = [item if inspect.isfunction(item) else type(item) for item in code]
         return environment(self.device, *(owner.__module__ for owner in owners))

@@ -1,21 +1,27 @@
 """The road from a study to its results, each stage stored."""
 
+import hashlib
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from brainleaks.data import Dataset
 from brainleaks.data.files import data_folder
+from brainleaks.data.own import OwnData
 from brainleaks.errors import InputError
-from brainleaks.study.config import Study
-from brainleaks.study.loading import load_dataset
+from brainleaks.study.config import Foreign, Study
+from brainleaks.study.controls import OwnTargets, Targets
+from brainleaks.study.foreign import Built, ForeignTargets, shown_samples
+from brainleaks.study.loading import as_taken, load_dataset
 from brainleaks.study.provenance import provenance
 from brainleaks.study.road import Reconstruction, Road, Trained
 from brainleaks.study.store import Store, digest
-from brainleaks.study.tensors import read_weights
+from brainleaks.study.tensors import Weights, read_weights, refuse_the_target
 from brainleaks.study.trial import Trial, hold, not_held
 
 
@@ -32,6 +38,44 @@ class Outcome:
     trial: Trial
     provenance: dict[str, Any]
 
+    @property
+    def verdict(self) -> dict[str, Any]:
+        """See :class:`brainleaks.evaluation.verdict.Verdict`."""
+        decided: dict[str, Any] = self.trial.facts["verdict"]
+        return decided
+
+
+Build = Callable[[Foreign, Tensor, int], Built]
+
+
+def load_foreign(target: Foreign, samples: Tensor, classes: int) -> Built:
+    """The target in a file.
+
+    Args:
+        target: which file, and how to read it.
+        samples: of the data, as the model takes them.
+        classes: how many there are.
+
+    Raises:
+        InputError: if it cannot be read, or its framework is not installed.
+    """
+    path = Path(target.model) if target.model else None
+    if path is not None and not path.is_file():
+        raise InputError(f"no such file: {path}; expected a model.")
+    from brainleaks import adapters  # imported late: it brings frameworks
+
+    adapted = adapters.load_model(
+        path,
+        framework=target.framework,
+        factory=target.factory,
+        samples=samples,
+        classes=classes,
+        dt=target.dt,
+        reset=target.reset,
+    )
+    weights = {"file": path.name, "sha256": _sha256(path)} if path else None
+    return Built(adapted.network, adapted.framework, adapted.lowered, adapted.facts, weights)
+
 
 def run_study(
     study: Study,
@@ -42,6 +86,8 @@ def run_study(
     store: Store | None = None,
     command: str | None = None,
     target_weights: Path | None = None,
+    dataset: Dataset | None = None,
+    build: Build = load_foreign,
 ) -> Outcome:
     """Train, attack and judge; what is in the store already is not made again.
 
@@ -54,18 +100,26 @@ def run_study(
         command: what to type to run this again; by default the run folder's study file.
         target_weights: file with the target's state dict, to attack that instead of training one;
             see :func:`brainleaks.study.tensors.read_weights`.
+        dataset: the whole data set, where it was read or handed over already.
+        build: gives a target that was built elsewhere.
 
     Raises:
         InputError: if the data cannot be had or is too small for a network, the target's weights
-            are not those of the study's network, training diverges, or a result cannot be written.
+            are not those of the study's network, a judge is the target itself, training diverges,
+            or a result cannot be written.
     """
     weights = read_weights(target_weights) if target_weights else None
     store = store or Store()
-    dataset = load_dataset(study, data_folder(data_dir), store)
+    if dataset is None:
+        place = Path() if isinstance(study.dataset, OwnData) else data_folder(data_dir)
+        dataset = load_dataset(study, place, store)
+    else:
+        dataset = as_taken(study, dataset)
     _check_networks(study, dataset)
     road = Road(study, seed, dataset, device, store)
-    target = road.load_target(weights) if weights else road.train("target", study.target)
+    target, targets = _target(road, weights, build)
     evaluators = [road.train(name, model) for name, model in study.evaluators.items()]
+    refuse_the_target(target.network, {f"evaluators.{e.name}": e.network for e in evaluators})
     reconstructions = [
         road.attack(name, attack, target, evaluators) for name, attack in study.attacks.items()
     ]
@@ -76,7 +130,9 @@ def run_study(
         target=target,
         evaluators=evaluators,
         reconstructions=reconstructions,
-        trial=hold(road, study.judging, target, reconstructions) if study.judging else not_held(),
+        trial=hold(road, study.judging, target, reconstructions, targets)
+        if study.judging
+        else not_held(),
         provenance=provenance(
             study=digest(study.model_dump(mode="json")),
             seed=seed,
@@ -88,6 +144,24 @@ def run_study(
     )
 
 
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _target(road: Road, weights: Weights | None, build: Build) -> tuple[Trained, Targets]:
+    """The target, and what makes the controls' targets as it was made."""
+    if not isinstance(road.study.target, Foreign):
+        own = road.load_target(weights) if weights else road.train("target", road.study.target)
+        return own, OwnTargets(road)
+    if weights is not None:
+        raise InputError("--target-weights: the study's target is a file already; leave it out.")
+    samples = shown_samples(road)
+    built = build(road.study.target, samples, len(road.dataset.class_names))
+    targets = ForeignTargets(road, built, samples)
+    return targets.target, targets
+
+
 def _command(seed: int, target_weights: Path | None) -> str:
     words = ["brainleaks", "run", "study.yaml", "--seed", str(seed)]
     return shlex.join(words + (["--target-weights", str(target_weights)] if target_weights else []))
@@ -95,7 +169,7 @@ def _command(seed: int, target_weights: Path | None) -> str:
 
 def _check_networks(study: Study, dataset: Dataset) -> None:
     """Build every network without memory, so that what does not fit is said before the work."""
-    models = {"target": study.target}
+    models = {} if isinstance(study.target, Foreign) else {"target": study.target}
     models |= {f"evaluators.{name}": model for name, model in study.evaluators.items()}
     for field, model in models.items():
         try:

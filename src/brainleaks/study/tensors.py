@@ -3,6 +3,7 @@
 import hashlib
 import pickle
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,31 @@ def weights_digest(network: nn.Module) -> str:
     """SHA-256 of a network's weights, wherever they lie and in whatever memory order."""
     tensors = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
     return hashlib.sha256(safetensors.torch.save(tensors)).hexdigest()
+
+
+def refuse_the_target(target: nn.Module, judges: Mapping[str, nn.Module]) -> None:
+    """Refuse judges that are the attacked network itself, whatever they are called.
+
+    Args:
+        target: the attacked network.
+        judges: by what the message calls them.
+
+    Raises:
+        InputError: if one has the target's very weights, layer by layer.
+    """
+    for name, network in judges.items():
+        if _same_weights(target, network):
+            raise InputError(
+                f"{name} has the very weights of the target, and the target does not judge "
+                "itself; name another judge, or attack another target."
+            )
+
+
+def _same_weights(one: nn.Module, other: nn.Module) -> bool:
+    first, second = list(one.parameters()), list(other.parameters())
+    if not first or [p.shape for p in first] != [p.shape for p in second]:
+        return False
+    return all(torch.equal(a.cpu(), b.cpu()) for a, b in zip(first, second, strict=True))
 
 
 def _form(tensor: Tensor) -> tuple[int, ...] | str:

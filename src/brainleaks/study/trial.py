@@ -12,7 +12,7 @@ from torch import Tensor
 from brainleaks.attacks import Attack
 from brainleaks.data import Dataset
 from brainleaks.data.encoding import bernoulli
-from brainleaks.data.parts import Parts, images, of_classes, parts, with_shuffled_labels
+from brainleaks.data.parts import Parts, images, parts
 from brainleaks.errors import InputError
 from brainleaks.evaluation.controls import Control, class_means, nearest_known, noise
 from brainleaks.evaluation.judge import confidences, scale_each
@@ -21,6 +21,7 @@ from brainleaks.evaluation.panel import KINDS, References, as_rates, references
 from brainleaks.evaluation.verdict import bar, verdict
 from brainleaks.randomness import stream
 from brainleaks.study.config import Judging
+from brainleaks.study.controls import OwnTargets, Targets
 from brainleaks.study.findings import (
     Clusters,
     Finding,
@@ -32,6 +33,7 @@ from brainleaks.study.findings import (
 )
 from brainleaks.study.road import PanelJudge, Reconstruction, Road, Trained
 from brainleaks.study.store import Artefact
+from brainleaks.study.tensors import refuse_the_target
 
 
 @dataclass
@@ -48,10 +50,18 @@ class Trial:
 
 
 def hold(
-    road: Road, judging: Judging, target: Trained, reconstructions: list[Reconstruction]
+    road: Road,
+    judging: Judging,
+    target: Trained,
+    reconstructions: list[Reconstruction],
+    targets: Targets | None = None,
 ) -> Trial:
-    """Judge a run's reconstructions by the panel, beside their controls."""
-    return _Trial(road, judging, target, reconstructions).hold()
+    """Judge a run's reconstructions by the panel, beside their controls.
+
+    ``targets`` makes what the controls attack; by default, as the study makes its own target.
+    """
+    targets = targets or OwnTargets(road)
+    return _Trial(road, judging, target, reconstructions, targets).hold()
 
 
 def not_held() -> Trial:
@@ -72,8 +82,9 @@ class _Trial:
         judging: Judging,
         target: Trained,
         reconstructions: list[Reconstruction],
+        targets: Targets,
     ) -> None:
-        self.road, self.judging = road, judging
+        self.road, self.judging, self.targets = road, judging, targets
         self.target, self.reconstructions = target, reconstructions
         self.dataset: Dataset = road.dataset
         self.classes = len(self.dataset.class_names)
@@ -83,11 +94,13 @@ class _Trial:
     def hold(self) -> Trial:
         steps = self.judging.judge_steps
         self.panel = [self.road.judge(name, self.parts, steps) for name in KINDS]
+        possible = [c for c in self.judging.controls if c not in self.targets.missing]
+        self._refuse_the_target()
         found: list[Finding] = []
         evidence: dict[str, Tensor] = {}
         for item in self.reconstructions:
             scores = self._score_attack(item)
-            controls = {c: self._score_control(c, item) for c in self.judging.controls}
+            controls = {c: self._score_control(c, item) for c in possible}
             finding = Finding(item.name, scores, self._clusters(scores), controls)
             found.append(finding)
             if (control := finding.strongest) is not None:
@@ -98,6 +111,7 @@ class _Trial:
             sound_judges=len(self._sound),
             classes=self.classes,
         )
+        decided["reasons"] += [*self._impossible(), *self.targets.remarks]
         views = {item.name: self._target_view(item) for item in self.reconstructions}
         facts = {
             "judges": self._judges(),
@@ -107,6 +121,18 @@ class _Trial:
             "verdict": dict(decided),
         }
         return Trial(facts, evidence)
+
+    def _impossible(self) -> list[str]:
+        """Why controls that were asked for could not be made."""
+        missing = self.targets.missing
+        reasons = dict.fromkeys(missing[c] for c in self.judging.controls if c in missing)
+        return [f"{reason[:1].upper()}{reason[1:]}." for reason in reasons]
+
+    def _refuse_the_target(self) -> None:
+        """A target whose weights come from a file may be one of the judges."""
+        judges = [item.judge for item in self.panel]
+        networks = {f"the panel's {j.name}": j.network for j in judges if j.network is not None}
+        refuse_the_target(self.target.network, networks)
 
     def _score_attack(self, item: Reconstruction) -> Scores:
         attack = self.road.study.attacks[item.name]
@@ -136,17 +162,9 @@ class _Trial:
         attack = self.road.study.attacks[item.name]
         if control == "without-class":
             return self._without_class(item.name, attack)
-        target = self._control_target(control)
+        target = self.targets.untrained() if control == "untrained" else self.targets.shuffled()
         made, key = self.road.invert(f"{item.name} {control}", attack, target)
         return _made(made), {"attack": key}
-
-    def _control_target(self, control: Control) -> Trained:
-        model = self.road.study.target
-        if control == "untrained":
-            return self.road.untrained("control-untrained", model)
-        generator = stream(self.road.seed, "shuffled labels")
-        shuffled = with_shuffled_labels(self.dataset, generator)
-        return self.road.train("control-shuffled-labels", model, shuffled)
 
     def _without_class(
         self, name: str, attack: Attack
@@ -158,8 +176,7 @@ class _Trial:
         for fold in range(2):
             known = list(range(fold, self.classes, 2))
             unknown = list(range(1 - fold, self.classes, 2))
-            some, model = of_classes(self.dataset, known), self.road.study.target
-            target = self.road.train(f"control-half-{fold + 1}", model, some)
+            target = self.targets.half(fold, known)
             asked = f"{name} without-class-{fold + 1}"
             inverted, key = self.road.invert(asked, attack, target, len(known))
             made.append(inverted.tensors["reconstruction"].cpu())

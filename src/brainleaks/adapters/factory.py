@@ -1,0 +1,82 @@
+"""What a user names as ``module:function``, imported and called."""
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from brainleaks.errors import InputError
+
+#: What each optional framework is imported as, and the extra that installs it.
+OPTIONAL = {"snntorch": "snntorch", "spikingjelly": "spikingjelly", "norse": "norse", "h5py": "nir"}
+
+
+def make(factory: str) -> Any:
+    """Import a module, from the current folder or installed, and call its function.
+
+    Args:
+        factory: ``module:function``, the function without arguments.
+
+    Raises:
+        InputError: if there is no such function, or importing or calling it fails.
+    """
+    name, _, attribute = factory.partition(":")
+    if not name or not attribute:
+        raise InputError(
+            f"the factory is {factory!r}; expected module:function, as in models:build."
+        )
+    with _current_folder():
+        try:
+            module = importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            require(str(error.name).partition(".")[0])
+            raise InputError(
+                f"the factory {factory} cannot be imported: no module named {error.name}, neither "
+                "in the current folder nor installed."
+            ) from error
+        except Exception as error:  # whatever a stranger's module raises
+            raise InputError(f"importing {name} fails with {_told(error)}.") from error
+        function = getattr(module, attribute, None)
+        if not callable(function):
+            found = "has no such name" if function is None else f"has a {type(function).__name__}"
+            raise InputError(
+                f"the factory is {factory}, but {name} {found}; expected a function without "
+                "arguments that returns the network."
+            )
+        try:
+            return function()
+        except InputError:
+            raise
+        except Exception as error:
+            raise InputError(f"calling the factory {factory} fails with {_told(error)}.") from error
+
+
+def require(package: str) -> None:
+    """Refuse to go on without an optional package.
+
+    Raises:
+        InputError: naming the install command, if ``package`` is one and is absent.
+    """
+    if package in OPTIONAL and importlib.util.find_spec(package) is None:
+        extra = OPTIONAL[package]
+        raise InputError(
+            f"{package} is not installed, and this model needs it; "
+            f"pip install 'brainleaks[{extra}]' installs it."
+        )
+
+
+@contextmanager
+def _current_folder() -> Iterator[None]:
+    folder = str(Path.cwd())
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)
+
+
+def _told(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0].rstrip('.')}" if lines else type(error).__name__

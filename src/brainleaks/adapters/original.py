@@ -1,0 +1,226 @@
+"""A module of whatever framework, asked as it is: the loop over time, its state, its answer."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from brainleaks.errors import InputError
+from brainleaks.networks import Response
+
+
+@dataclass(frozen=True)
+class Call:
+    """How a module is to be called, found by trying (:func:`find_call`).
+
+    Args:
+        loops: whether the adapter runs the loop over time, because the module makes one step.
+        flat: whether the module takes its inputs flattened, ``(..., D)``.
+        states: how many further arguments the module wants; its neurons keep their own state, and
+            are asked to by ``None``.
+        carries: whether the module takes its state and gives it back, as Norse's do.
+        spikes: which of the answers are the output spikes; ``None`` if none.
+        membrane: which are the membrane, logits, or rates; ``None`` if none.
+    """
+
+    loops: bool
+    flat: bool
+    states: int
+    carries: bool
+    spikes: int | None = None
+    membrane: int | None = None
+
+
+class Original(nn.Module):
+    """A network as its framework runs it, offering what a target needs.
+
+    Args:
+        module: the network, in eval mode.
+        framework: the adapter that knows its neurons.
+        call: how it is to be called.
+        spiking: whether its inputs are spike trains ``(T, B, ...)`` rather than images.
+        activations: values kept for one input and time step during a backward pass.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        framework: ModuleType,
+        call: Call,
+        *,
+        spiking: bool,
+        activations: int,
+    ) -> None:
+        super().__init__()
+        self.module = module
+        self.call = call
+        self.spiking = spiking
+        self.activations = activations
+        self._forget: Callable[[nn.Module], None] = framework.forget
+
+    def forward(self, inputs: Tensor) -> Response:
+        answers = run(self.module, self._forget, self.call, inputs)
+        spikes = None if self.call.spikes is None else answers[self.call.spikes]
+        if self.call.membrane is None and spikes is not None:
+            return Response(spikes, spikes)
+        membrane = answers[self.call.membrane or 0]
+        return Response(spikes, membrane if membrane.ndim == 3 else membrane.unsqueeze(0))
+
+
+def run(
+    module: nn.Module, forget: Callable[[nn.Module], None], call: Call, inputs: Tensor
+) -> list[Tensor]:
+    """Ask a module from a state of rest, and leave it so; its answers, time first."""
+    lead = inputs.ndim - 3
+    inputs = inputs.flatten(lead) if call.flat else inputs
+    forget(module)
+    try:
+        if not call.loops:
+            return _tensors(module(inputs, *[None] * call.states))
+        steps, state = [], None
+        for step in inputs:
+            carried = (state,) if call.carries else ()
+            output = module(step, *carried, *[None] * call.states)
+            state = output[1] if call.carries else None
+            steps.append(_tensors(output))
+        return [torch.stack(trace) for trace in zip(*steps, strict=True)]
+    finally:
+        forget(module)  # its state hangs on the graph of this call, and cannot be copied
+
+
+def find_call(module: nn.Module, framework: ModuleType, samples: Tensor, classes: int) -> Call:
+    """Find how a module takes these samples, and which of its answers are the output.
+
+    Args:
+        module: the network, in eval mode.
+        framework: the adapter that knows its neurons.
+        samples: ``(T, B, C, H, W)`` spikes or ``(B, C, H, W)`` images, a few of them.
+        classes: how many classes the network is to tell apart.
+
+    Raises:
+        InputError: if it takes them in no way, or answers with something else than
+            ``(T, B, classes)`` or ``(B, classes)``, or with NaN.
+    """
+    errors = []
+    for call in _ways(module, framework, samples):
+        try:
+            with counted(module, framework.makes_one_step) as counts, torch.no_grad():
+                answers = run(module, framework.forget, call, samples)
+        except Exception as error:  # whatever a stranger's forward pass raises
+            errors.append((call, error))
+            continue
+        # single-step neurons that were asked once for a whole recording took time for batch
+        if call.loops or samples.ndim == 4 or all(n >= len(samples) for n in counts.values()):
+            return _read(call, answers, samples, classes)
+    shape = tuple(samples.shape[-3:])
+    said = next((e for call, e in reversed(errors) if not call.flat), "it makes one step a call")
+    raise InputError(
+        f"{type(module).__name__} does not take inputs of shape {shape}, nor flattened: "
+        f"{_first_line(said)}. Give data of the size that it was trained on."
+    )
+
+
+@contextmanager
+def counted(module: nn.Module, which: Callable[[nn.Module], bool]) -> Any:
+    """Within, how often each of some parts is called: ``{name: times}``."""
+    counts = {name: 0 for name, part in module.named_modules() if which(part)}
+
+    def counting(name: str) -> Any:
+        def count(*_: Any) -> None:
+            counts[name] += 1
+
+        return count
+
+    hooks = [module.get_submodule(name).register_forward_hook(counting(name)) for name in counts]
+    try:
+        yield counts
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _ways(module: nn.Module, framework: ModuleType, samples: Tensor) -> list[Call]:
+    """The ways to call a module that are worth trying, in order."""
+    wanted = _wanted(module)
+    carries = "state" in inspect.signature(module.forward).parameters
+    one_step = any(framework.makes_one_step(part) for part in module.modules())
+    loops = (False, True) if one_step and samples.ndim == 5 else (False,)
+    return [
+        Call(loop, flat, 0 if carries else wanted, carries and loop)
+        for loop in loops
+        for flat in (False, True)
+    ]
+
+
+def _wanted(module: nn.Module) -> int:
+    """How many arguments a module wants besides its input."""
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    parameters = inspect.signature(module.forward).parameters.values()
+    required = [p for p in parameters if p.kind in kinds and p.default is p.empty]
+    return max(0, len(required) - 1)
+
+
+def _read(call: Call, answers: Sequence[Tensor], samples: Tensor, classes: int) -> Call:
+    """Which answers are the output spikes and the membrane."""
+    batch = samples.shape[-4]
+    spiking = samples.ndim == 5
+    leads = [(len(samples), batch), (batch,)] if spiking else [(batch,)]
+    outputs = [
+        i
+        for i, a in enumerate(answers)
+        if a.shape[:-1] in leads or (not spiking and a.ndim == 3 and a.shape[1] == batch)
+    ]
+    if not outputs:
+        shapes = ", ".join(str(tuple(a.shape)) for a in answers) or "no tensor"
+        leading = f"{len(samples)}, " if spiking else ""
+        raise InputError(
+            f"the network answers {batch} inputs by {shapes}; expected ({leading}{batch}, "
+            f"{classes}) or ({batch}, {classes}), or a tuple of such spikes and membrane."
+        )
+    fitting = [i for i in outputs if answers[i].shape[-1] == classes]
+    if not fitting:
+        raise InputError(
+            f"the network tells {answers[outputs[-1]].shape[-1]} classes apart; the data has "
+            f"{classes}. Give the data that it was trained on."
+        )
+    for i in fitting:
+        if not answers[i].isfinite().all():
+            raise InputError(
+                "the network answers with NaN or infinity; check its weights and its inputs."
+            )
+    spikes = [i for i in fitting if answers[i].ndim == 3 and _is_binary(answers[i])]
+    others = [i for i in fitting if i not in spikes]
+    return Call(
+        call.loops,
+        call.flat,
+        call.states,
+        call.carries,
+        spikes[-1] if spikes else None,  # state of earlier layers, or a current, come before
+        others[-1] if others else None,
+    )
+
+
+def _tensors(output: Any) -> list[Tensor]:
+    """The tensors of a module's answer: alone, or in a tuple with what is no tensor left out."""
+    parts = output if isinstance(output, tuple) else (output,)
+    traces = [_stacked(part) if isinstance(part, list) else part for part in parts]
+    return [trace for trace in traces if isinstance(trace, Tensor)]
+
+
+def _stacked(steps: list[Any]) -> Tensor | None:
+    """A list of one tensor a time step as one."""
+    shapes = {step.shape if isinstance(step, Tensor) else None for step in steps}
+    return torch.stack(steps) if len(shapes) == 1 and None not in shapes else None
+
+
+def _is_binary(trace: Tensor) -> bool:
+    return bool(((trace == 0) | (trace == 1)).all())
+
+
+def _first_line(said: Any) -> str:
+    return (str(said).strip() or type(said).__name__).splitlines()[0].rstrip(".")

@@ -1,0 +1,234 @@
+"""Samples in memory: arrays of an ``.npz``, or a torch data set, as this package keeps them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from brainleaks.data.dataset import Dataset, Samples, SpikeTrains
+from brainleaks.data.event_files import load_array
+from brainleaks.data.holdout import held_out
+from brainleaks.data.parts import select
+from brainleaks.errors import InputError
+
+_LARGEST_FILE = 8 << 30
+_TRAIN = (("x_train", "y_train"), ("train_images", "train_labels"))
+_TEST = (("x_test", "y_test"), ("test_images", "test_labels"))
+_WHOLE = (("x", "y"), ("images", "labels"), ("data", "labels"), ("data", "targets"))
+_CHANNELS = (1, 2, 3)
+
+
+class Part(NamedTuple):
+    """Samples as they were found: ``inputs`` ``(N, ...)``, ``labels`` ``(N,)``."""
+
+    inputs: NDArray[Any]
+    labels: NDArray[Any]
+
+
+def read_npz(path: Path) -> tuple[Part, Part | None, list[str] | None]:
+    """The parts of an ``.npz`` file and, where it has ``class_names``, those.
+
+    Arrays are called ``x_train``, ``y_train``, ``x_test`` and ``y_test``, or ``x`` and ``y`` where
+    a part is still to be held out.
+
+    Raises:
+        InputError: if the file is damaged, would have to be unpickled, or has other arrays.
+    """
+    if path.stat().st_size > _LARGEST_FILE:
+        raise InputError(f"{path} has over 8 GB; an audit needs no more than a part of that.")
+    found = load_array(str(path), path.read_bytes())
+    if not isinstance(found, dict):
+        raise InputError(f"{path} holds one array; expected inputs and labels, x and y.")
+    train = _pair(found, (*_TRAIN, *_WHOLE))
+    if train is None:
+        raise InputError(
+            f"{path} holds {', '.join(sorted(found)) or 'nothing'}; expected x_train, y_train, "
+            "x_test and y_test, or x and y."
+        )
+    names = found.get("class_names")
+    return train, _pair(found, _TEST), None if names is None else [str(name) for name in names]
+
+
+def _pair(found: dict[str, NDArray[Any]], names: Sequence[tuple[str, str]]) -> Part | None:
+    for inputs, labels in names:
+        if inputs in found and labels in found:
+            return Part(found[inputs], found[labels])
+    return None
+
+
+def read_torch_dataset(where: str, dataset: Any) -> tuple[Part, list[str] | None]:
+    """Every sample of a torch data set, and its ``classes`` where it has some.
+
+    Args:
+        where: what to call it in errors.
+        dataset: has a length, and gives pairs of an input and a label.
+
+    Raises:
+        InputError: if it does not, or inputs differ in shape.
+    """
+    try:
+        pairs = [dataset[i] for i in range(len(dataset))]
+        inputs = [_plain(where, pair[0]) for pair in pairs]
+        labels = [int(pair[1]) for pair in pairs]
+    except InputError:
+        raise
+    except Exception as error:  # whatever the user's own code raises
+        raise InputError(
+            f"{where} is no torch data set of inputs and labels ({type(error).__name__}: {error})."
+        ) from error
+    if not inputs:
+        raise InputError(f"{where} is empty: it has no samples.")
+    shapes = {array.shape for array in inputs}
+    if len(shapes) > 1:
+        first, second, *_ = sorted(shapes)
+        raise InputError(
+            f"{where} mixes inputs of shape {first} and {second}; expected one size: resize them "
+            "as for the model, or cut recordings into equally many frames."
+        )
+    classes = getattr(dataset, "classes", None)
+    names = None if classes is None else [str(name) for name in classes]
+    return Part(np.stack(inputs), np.array(labels)), names
+
+
+def _plain(where: str, value: Any) -> NDArray[Any]:
+    """One input as an array; a picture of Pillow's with its channels first."""
+    if isinstance(value, Tensor):
+        return value.detach().cpu().numpy()
+    array = np.asarray(value)
+    if array.dtype.kind not in "iufb":
+        raise InputError(f"{where} gives inputs of {array.dtype}; expected numbers.")
+    is_picture = not isinstance(value, np.ndarray) and array.ndim == 3
+    return array.transpose(2, 0, 1) if is_picture else array
+
+
+def as_dataset(
+    name: str,
+    train: Part,
+    test: Part | None,
+    *,
+    holdout: float | None,
+    class_names: Sequence[str] | None,
+) -> Dataset:
+    """Images or binary frames, checked, with some of them held out where no test part is there.
+
+    Bytes are taken for grey values of 0 to 255; other images must be in [0, 1]. What has five
+    axes, ``(N, T, C, H, W)``, is recordings, in which all that is above 0 fires.
+
+    Raises:
+        InputError: naming what is no sample: a shape, a value, a label.
+    """
+    parts = {"train": _samples(f"{name}, training part", train)}
+    count = len(class_names) if class_names is not None else int(parts["train"].labels.max()) + 1
+    names = tuple(class_names) if class_names is not None else tuple(map(str, range(count)))
+    if test is not None:
+        if holdout is not None:
+            raise InputError(f"--holdout: {name} has a test part already; leave it out.")
+        parts["test"] = _samples(f"{name}, test part", test)
+    else:
+        if holdout is None:
+            raise InputError(
+                f"{name} has no test part: give x_test and y_test (or a pair of data sets), or "
+                "let a share of the samples be held out by --holdout 0.2."
+            )
+        parts = _divided(name, parts["train"], names, holdout)
+    _check_labels(name, parts, names)
+    shapes = [_shape(samples) for samples in parts.values()]
+    if shapes[0] != shapes[1]:
+        raise InputError(f"{name}: training inputs are {shapes[0]}, test inputs {shapes[1]}.")
+    return Dataset(name, parts["train"], parts["test"], names)
+
+
+def _samples(where: str, part: Part) -> Samples:
+    inputs, labels = part
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise InputError(
+            f"{where}: labels are {labels.dtype} of shape {labels.shape}; expected one whole "
+            "number a sample."
+        )
+    if len(inputs) != len(labels) or not len(labels):
+        raise InputError(f"{where}: found {len(inputs)} inputs and {len(labels)} labels.")
+    if inputs.dtype.kind not in "iufb":
+        raise InputError(f"{where}: inputs are {inputs.dtype}; expected numbers.")
+    if inputs.ndim == 5:
+        return Samples(_recordings(where, inputs), torch.from_numpy(labels.astype(np.int64)))
+    return Samples(_images(where, inputs), torch.from_numpy(labels.astype(np.int64)))
+
+
+def _images(where: str, inputs: NDArray[Any]) -> Tensor:
+    """``(N, C, H, W)`` in [0, 1], from channels first, last or left out."""
+    if inputs.ndim == 3:
+        inputs = inputs[:, None]
+    if inputs.ndim != 4 or 0 in inputs.shape:
+        raise InputError(
+            f"{where}: inputs have shape {inputs.shape}; expected images (N, H, W), (N, C, H, W) "
+            "or (N, H, W, C), or recordings (N, T, C, H, W)."
+        )
+    if inputs.shape[1] not in _CHANNELS and inputs.shape[3] in _CHANNELS:
+        inputs = inputs.transpose(0, 3, 1, 2)
+    if inputs.dtype == np.uint8:
+        return torch.from_numpy(inputs.astype(np.float32) / 255)
+    values = np.ascontiguousarray(inputs, np.float32)
+    if not np.isfinite(values).all():
+        raise InputError(f"{where}: inputs hold values that are not finite numbers.")
+    if values.min() < 0 or values.max() > 1:
+        raise InputError(
+            f"{where}: inputs reach from {values.min():g} to {values.max():g}; expected images in "
+            "[0, 1], or bytes. Where the model takes normalised images, let its factory put the "
+            "normalisation in front of it."
+        )
+    return torch.from_numpy(values)
+
+
+def _recordings(where: str, inputs: NDArray[Any]) -> SpikeTrains:
+    """``(N, T, C, H, W)``, anything above 0 being a spike."""
+    if 0 in inputs.shape or (inputs.dtype.kind == "f" and not np.isfinite(inputs).all()):
+        raise InputError(
+            f"{where}: recordings of shape {inputs.shape} are empty or hold NaN; expected frames."
+        )
+    if inputs.min() < 0:
+        raise InputError(f"{where}: recordings hold {inputs.min()}; expected spikes, 0 or more.")
+    count, steps, *shape = inputs.shape
+    rows = inputs.reshape(count * steps, -1) > 0
+    pixels = np.nonzero(rows)[1]
+    small = rows.shape[1] <= 1 << 16
+    return SpikeTrains(
+        pixels.astype(np.uint16 if small else np.uint32),
+        np.concatenate([[0], np.cumsum(rows.sum(1))]).astype(np.int64),
+        np.arange(count + 1, dtype=np.int64) * steps,
+        (shape[0], shape[1], shape[2]),
+    )
+
+
+def _divided(
+    name: str, samples: Samples, names: tuple[str, ...], holdout: float
+) -> dict[str, Samples]:
+    chosen = held_out(name, samples.labels.tolist(), names, holdout)
+    mask = torch.zeros(len(samples.labels), dtype=torch.bool)
+    mask[list(chosen)] = True
+    return {"train": select(samples, ~mask), "test": select(samples, mask)}
+
+
+def _check_labels(name: str, parts: dict[str, Samples], names: tuple[str, ...]) -> None:
+    known = set(parts["train"].labels.tolist())
+    for part, samples in parts.items():
+        low, high = int(samples.labels.min()), int(samples.labels.max())
+        if low < 0 or (part == "train" and high >= len(names)):
+            raise InputError(
+                f"{name}: labels of the {part} part are {low} to {high}; expected 0 to "
+                f"{len(names) - 1}, one for each of {len(names)} classes."
+            )
+        unknown = sorted(set(samples.labels.tolist()) - known)
+        if unknown:
+            raise InputError(
+                f"{name}: class {unknown[0]} is in the test part only; a class that the model was "
+                "not trained on cannot have leaked from it."
+            )
+
+
+def _shape(samples: Samples) -> tuple[int, ...]:
+    inputs = samples.inputs
+    return inputs.shape if isinstance(inputs, SpikeTrains) else tuple(inputs.shape[1:])

@@ -1,0 +1,159 @@
+"""A folder with one sub-folder a class: which files are whose, nothing being read yet."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from brainleaks.data.event_files import EVENT_FILES
+from brainleaks.data.holdout import held_out
+from brainleaks.data.image_files import IMAGE_FILES
+from brainleaks.errors import InputError
+
+Part = Literal["train", "test"]
+PARTS: tuple[Part, ...] = ("train", "test")
+#: What file managers leave behind.
+_LITTER = ("thumbs.db", "desktop.ini")
+
+
+class File(NamedTuple):
+    """One sample's file."""
+
+    part: Part
+    label: int
+    path: Path
+
+
+class Listing(NamedTuple):
+    """Every sample's file, by part and class and name, and the names of the classes."""
+
+    files: list[File]
+    class_names: tuple[str, ...]
+    kind: Literal["images", "events"]
+
+
+def list_classes(root: Path, holdout: float | None, classes: Sequence[str] | None) -> Listing:
+    """Every sample below ``root``.
+
+    Args:
+        root: has ``train`` and ``test`` with a folder for each class in either, or such folders
+            itself.
+        holdout: share of each class to hold out where there is no ``test``.
+        classes: their names in the order of their labels; by default that of the alphabet, as in
+            torchvision's ``ImageFolder``.
+
+    Raises:
+        InputError: if there is no held-out part, a class is empty, is in ``test`` alone or has too
+            few samples to be divided, or a file is of an unknown kind or of another than the rest.
+    """
+    folders = _parts(root, holdout)
+    found = {part: _classes(folder) for part, folder in folders.items()}
+    names = _named(root, list(found["train"]), classes)
+    for name in found.get("test", {}):
+        if name not in found["train"]:
+            raise InputError(
+                f"{root}: the class {name} is in test only; a class that the model was not "
+                "trained on cannot have leaked from it: move it, or give its training samples."
+            )
+    files = [
+        File(part, names.index(name), path)
+        for part, by_class in found.items()
+        for name in sorted(by_class, key=names.index)
+        for path in by_class[name]
+    ]
+    kind = _kind(root, [file.path for file in files])
+    if holdout is not None:
+        files = _divided(root, files, names, holdout)
+    return Listing(files, names, kind)
+
+
+def _parts(root: Path, holdout: float | None) -> dict[Part, Path]:
+    """The folder of each part; one alone if samples are to be held out of it."""
+    folders: dict[Part, Path] = {p: root / p for p in PARTS if (root / p).is_dir()}
+    if len(folders) == len(PARTS):
+        if holdout is not None:
+            raise InputError(
+                f"--holdout: {root} has a test folder, which is held out already; leave it out."
+            )
+        return folders
+    if folders:
+        have = next(iter(folders))
+        missing = "test" if have == "train" else "train"
+        raise InputError(f"{root} has a {have} folder and no {missing} folder; it needs both.")
+    if holdout is None:
+        raise InputError(
+            f"{root} has no train and test folders: give both, with a folder for each class in "
+            "either, or let a share of the samples be held out by --holdout 0.2."
+        )
+    return {"train": root}
+
+
+def _classes(folder: Path) -> dict[str, list[Path]]:
+    """The files of each class, by name."""
+    classes = [p for p in sorted(folder.iterdir()) if p.is_dir() and not _hidden(p)]
+    if not classes:
+        raise InputError(
+            f"{folder} has no sub-folders; expected one for each class, with its samples in it."
+        )
+    found = {path.name: list(_samples(path)) for path in classes}
+    if not any(found.values()):
+        raise InputError(
+            f"{folder}: no class has any images or event recordings; expected files such as "
+            f"{' '.join((*IMAGE_FILES[:3], *EVENT_FILES[:3]))}."
+        )
+    for name, files in found.items():
+        if not files:
+            raise InputError(
+                f"{folder / name} is empty: the class {name} has no samples; add some, or remove "
+                "the folder."
+            )
+    return found
+
+
+def _samples(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and not any(_hidden(part) for part in _below(path, folder)):
+            if path.suffix.lower() not in IMAGE_FILES + EVENT_FILES:
+                raise InputError(
+                    f"{path} is of an unknown kind; expected images "
+                    f"({' '.join(IMAGE_FILES)}) or event recordings ({' '.join(EVENT_FILES)})."
+                )
+            yield path
+
+
+def _below(path: Path, folder: Path) -> list[Path]:
+    return [Path(part) for part in path.relative_to(folder).parts]
+
+
+def _hidden(path: Path) -> bool:
+    return path.name.startswith(".") or path.name.lower() in _LITTER
+
+
+def _named(root: Path, found: list[str], given: Sequence[str] | None) -> tuple[str, ...]:
+    if given is None:
+        return tuple(found)
+    if sorted(given) != sorted(found):
+        odd = sorted(set(given) ^ set(found)) or [n for n, k in Counter(given).items() if k > 1]
+        raise InputError(
+            f"--classes: names {len(given)} classes and {root} has {len(found)}; {odd[0]} is in "
+            "one of the two lists alone, or twice. Name every class folder once."
+        )
+    return tuple(given)
+
+
+def _kind(root: Path, paths: list[Path]) -> Literal["images", "events"]:
+    images = [path for path in paths if path.suffix.lower() in IMAGE_FILES]
+    if images and len(images) < len(paths):
+        recording = next(path for path in paths if path.suffix.lower() in EVENT_FILES)
+        raise InputError(
+            f"{root} has both images ({images[0].name}) and event recordings ({recording.name}); "
+            "an audit takes one kind."
+        )
+    return "images" if images else "events"
+
+
+def _divided(root: Path, files: list[File], names: tuple[str, ...], holdout: float) -> list[File]:
+    """The same files, a share of each class moved to the held-out part."""
+    chosen = held_out(str(root), [file.label for file in files], names, holdout)
+    divided = [f._replace(part="test") if i in chosen else f for i, f in enumerate(files)]
+    return sorted(divided, key=lambda file: PARTS.index(file.part))

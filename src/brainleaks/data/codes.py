@@ -1,0 +1,56 @@
+"""From images to spikes by other codes than the protocol's, in a form that gradients pass.
+
+Behind either, a spiking network is a function of the image, and is attacked as one
+(:class:`brainleaks.networks.views.Coded`).
+"""
+
+from typing import Annotated, Literal
+
+import torch
+from annotated_types import Ge
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
+from torch import Tensor
+
+_DARKEST = 0.01
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
+class DirectCode:
+    """The image itself at every time step, as a current.
+
+    Args:
+        steps: how many time steps ``T``.
+    """
+
+    steps: Annotated[int, Ge(1)] = 25
+    encoding: Literal["direct"] = "direct"
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Images ``(B, ...)`` to currents ``(T, B, ...)``."""
+        return images.expand(self.steps, *images.shape)
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
+class LatencyCode:
+    """One spike a pixel, the earlier the brighter; a pixel below 0.01 does not spike.
+
+    A pixel ``x`` spikes at the time step nearest to ``(1 - x) * (T - 1)``: snnTorch's
+    ``spikegen.latency(x, num_steps=T, linear=True, normalize=True, clip=True)``. Gradients are
+    those of the linear interpolation between the two time steps next to that time.
+
+    Args:
+        steps: length ``T`` of the spike trains.
+    """
+
+    steps: Annotated[int, Ge(2)] = 25
+    encoding: Literal["latency"] = "latency"
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Images ``(B, ...)`` to spikes ``(T, B, ...)``; values beyond [0, 1] count as its ends."""
+        seen = images.clamp(0, 1)
+        when = (1 - seen) * (self.steps - 1)
+        times = torch.arange(self.steps, device=images.device).view(-1, *[1] * images.ndim)
+        spikes = ((times == when.round()) & (seen >= _DARKEST)).to(images.dtype)
+        soft = (1 - (times - when).abs()).clamp(min=0)
+        return spikes + (soft - soft.detach())

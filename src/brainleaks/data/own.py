@@ -1,0 +1,239 @@
+"""A user's own data: a folder with one sub-folder a class, an ``.npz``, or a torch data set."""
+
+import sys
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from annotated_types import Ge, Gt, Le, Lt
+from numpy.typing import NDArray
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
+from tqdm import tqdm
+
+from brainleaks.data.archives import identity_of
+from brainleaks.data.arrays import Part, as_dataset, read_npz, read_torch_dataset
+from brainleaks.data.class_folders import File, Listing, list_classes
+from brainleaks.data.dataset import Dataset, Samples
+from brainleaks.data.event_files import TimeUnit, read_events
+from brainleaks.data.events import Recording
+from brainleaks.data.factory import call_factory, is_factory
+from brainleaks.data.image_files import read_image
+from brainleaks.errors import InputError
+
+_Side = Annotated[int, Ge(1), Le(1 << 15)]
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
+class OwnData:
+    """Where a user's own data lies, and how it is read.
+
+    Args:
+        path: a folder with one sub-folder a class, or with such folders in ``train`` and ``test``;
+            an ``.npz``; or ``module:function``, which returns a torch data set, or a pair of them
+            to train and to test.
+        holdout: share of each class that is held out, where there is no test part.
+        classes: their names in the order of the labels; by default that of the alphabet.
+        channels: ``"grey"`` or ``"rgb"`` images; by default what they are, and colour if any is.
+        sensor: ``(height, width)`` that events lie on; by default as large as they need.
+        time_unit: of the times in event arrays.
+        framed: whether its arrays are recordings in frames, ``(N, T, C, H, W)``, instead of images.
+    """
+
+    path: str
+    holdout: Annotated[float, Gt(0), Lt(1)] | None = None
+    classes: tuple[str, ...] | None = None
+    channels: Literal["grey", "rgb"] | None = None
+    sensor: tuple[_Side, _Side] | None = None
+    time_unit: TimeUnit = "us"
+    framed: bool = False
+
+    @property
+    def name(self) -> str:
+        """What results call the data."""
+        return self.path if is_factory(self.path) else Path(self.path).resolve().stem
+
+    @property
+    def in_folders(self) -> bool:
+        """Whether each sample is a file; else they are arrays."""
+        return Path(self.path).is_dir()
+
+    def listing(self) -> Listing:
+        """The files of a folder.
+
+        Raises:
+            InputError: as :func:`brainleaks.data.class_folders.list_classes`.
+        """
+        return list_classes(Path(self.path), self.holdout, self.classes)
+
+
+class EventFolder:
+    """Event recordings in class folders: what :class:`brainleaks.data.EventSource` asks for."""
+
+    SIZE = None
+
+    def __init__(self, own: OwnData) -> None:
+        self.own = own
+
+    @cached_property
+    def _listing(self) -> Listing:
+        return self.own.listing()
+
+    @property
+    def SENSOR(self) -> tuple[int, int]:  # noqa: N802 (as the data sets' modules have it)
+        """Its ``(height, width)``; the audit has resolved it."""
+        if self.own.sensor is None:
+            raise InputError("dataset.sensor: missing; events need the height and the width.")
+        return self.own.sensor
+
+    @property
+    def CLASS_NAMES(self) -> tuple[str, ...]:  # noqa: N802
+        """In the order of their labels."""
+        return self._listing.class_names
+
+    def present(self, folder: Path) -> bool:
+        """Whether the folder is there; it has a place of its own."""
+        return self.own.in_folders
+
+    def fetch(self, folder: Path) -> None:
+        """Nothing to download."""
+
+    def identity(self, folder: Path) -> str:
+        """What changes when the recordings do, or who is held out."""
+        return f"{self.own} {identity_of([Path(self.own.path)])}"
+
+    def recordings(self, folder: Path) -> Iterator[Recording]:
+        """Read them one by one.
+
+        Raises:
+            InputError: naming a recording that is malformed or off the sensor.
+        """
+        root = Path(self.own.path)
+        for part, label, path in self._listing.files:
+            events = read_events(path, self.SENSOR, self.own.time_unit)
+            yield Recording(part, path.relative_to(root).as_posix(), label, events)
+
+
+class Survey(NamedTuple):
+    """What event recordings turn out to be.
+
+    ``sensor`` is as large as their events need, ``polarities`` 1 or 2, ``duration_us`` the median
+    length of a recording.
+    """
+
+    sensor: tuple[int, int]
+    polarities: int
+    duration_us: int
+
+
+def survey(own: OwnData) -> Survey:
+    """Read all event recordings once, to say what was not said of them.
+
+    Raises:
+        InputError: naming a recording that is malformed.
+    """
+    height, width, durations = 1, 1, []
+    polarities: set[int] = set()
+    for file in _progress(own, own.listing().files):
+        events = read_events(file.path, own.sensor, own.time_unit)
+        height, width = max(height, int(events.y.max()) + 1), max(width, int(events.x.max()) + 1)
+        polarities |= set(np.unique(events.p).tolist())
+        durations.append(int(events.t[-1] - events.t[0]))
+    sensor = own.sensor or (height, width)
+    return Survey(sensor, len(polarities), max(1, int(np.median(durations))))
+
+
+def has_events(own: OwnData) -> bool:
+    """Whether the data is files of events, which have to be cut into frames.
+
+    Raises:
+        InputError: if there is no such data, or its files are of no kind or of several.
+    """
+    if own.in_folders:
+        return own.listing().kind == "events"
+    if not (Path(own.path).is_file() or is_factory(own.path)):
+        raise InputError(
+            f"--data: there is no {own.path}; expected a folder with one sub-folder a class, an "
+            ".npz, or module:function."
+        )
+    return False
+
+
+def load_own(own: OwnData) -> Dataset:
+    """Images, or frames that are cut already; events in files are an :class:`EventFolder`.
+
+    Raises:
+        InputError: naming the file, or what is wrong with the arrays.
+    """
+    if own.in_folders:
+        return _load_images(own)
+    if is_factory(own.path):
+        return as_own_dataset(own, call_factory("--data", own.path))
+    path = Path(own.path)
+    if path.suffix.lower() != ".npz":
+        raise InputError(
+            f"--data: {path} is neither a folder nor an .npz file; give either, or module:function."
+        )
+    train, test, names = read_npz(path)
+    return _of_arrays(own, train, test, names)
+
+
+def as_own_dataset(own: OwnData, found: Any) -> Dataset:
+    """A torch data set, or a pair of them to train and to test, as it was handed over."""
+    if isinstance(found, Dataset):
+        return found
+    pair = found if isinstance(found, tuple | list) else (found,)
+    if len(pair) not in (1, 2):
+        raise InputError(
+            f"{own.path} gives {len(pair)} things; expected a torch data set, or one to train and "
+            "one to test."
+        )
+    train, names = read_torch_dataset(own.path, pair[0])
+    test = read_torch_dataset(own.path, pair[1])[0] if len(pair) == 2 else None
+    return _of_arrays(own, train, test, names)
+
+
+def _of_arrays(own: OwnData, train: Part, test: Part | None, names: list[str] | None) -> Dataset:
+    given = own.classes or names
+    return as_dataset(own.name, train, test, holdout=own.holdout, class_names=given)
+
+
+def _load_images(own: OwnData) -> Dataset:
+    listing = own.listing()
+    images = [read_image(file.path) for file in _progress(own, listing.files)]
+    _check_sizes(listing.files, images)
+    depth = {"grey": 1, "rgb": 3}.get(own.channels or "") or max(len(image) for image in images)
+    parts = {}
+    for part in ("train", "test"):
+        which = [i for i, file in enumerate(listing.files) if file.part == part]
+        stacked = np.stack([_with_channels(images[i], depth) for i in which])
+        labels = torch.tensor([listing.files[i].label for i in which])
+        parts[part] = Samples(torch.from_numpy(stacked), labels)
+    return Dataset(own.name, parts["train"], parts["test"], listing.class_names)
+
+
+def _check_sizes(files: list[File], images: list[NDArray[np.float32]]) -> None:
+    height, width = images[0].shape[1:]
+    for file, image in zip(files, images, strict=True):
+        if image.shape[1:] != (height, width):
+            raise InputError(
+                f"{file.path} is {image.shape[2]} x {image.shape[1]} pixels and {files[0].path} "
+                f"{width} x {height}; expected images of one size: resize them as for the model."
+            )
+
+
+def _with_channels(image: NDArray[np.float32], depth: int) -> NDArray[np.float32]:
+    """Grey as colour by repetition, colour as grey by ITU-R 601's luma, as Pillow has it."""
+    if len(image) == depth:
+        return image
+    if depth == 3:
+        return np.repeat(image, 3, 0)
+    luma = np.array([0.299, 0.587, 0.114], np.float32)
+    return np.tensordot(luma, image, 1)[None]
+
+
+def _progress(own: OwnData, files: list[File]) -> Iterator[File]:
+    return iter(tqdm(files, desc=own.name, unit=" files", disable=None, file=sys.stderr))

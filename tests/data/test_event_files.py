@@ -1,0 +1,140 @@
+"""A user's recordings: every format gives the same events, and what is none is named."""
+
+import struct
+import sys
+
+import numpy as np
+import pytest
+
+from brainleaks import InputError
+from brainleaks.data.event_files import read_events
+
+X, Y = np.array([3, 0, 7, 2]), np.array([1, 5, 5, 0])
+T, P = np.array([10, 20, 20, 9_000]), np.array([1, 0, 1, 0])
+
+
+def same(events):
+    found = [field.astype(int).tolist() for field in events]
+    return found == [array.tolist() for array in (X, Y, T, P)]
+
+
+def structured(names="xytp"):
+    array = np.empty(4, [(name, int) for name in names])
+    for name, column in zip("xytp", (X, Y, T, P), strict=True):
+        array[name] = column
+    return array
+
+
+def test_formats_agree(tmp_path):
+    five = np.stack([X, Y, P << 7 | T >> 16, T >> 8 & 255, T & 255], 1).astype(np.uint8)
+    (tmp_path / "a.bin").write_bytes(five.tobytes())
+    np.save(tmp_path / "tonic.npy", structured())
+    np.save(tmp_path / "columns.npy", np.stack([X, Y, P, T], 1))
+    np.save(tmp_path / "time_first.npy", np.stack([T, X, Y, 2 * P - 1], 1))
+    np.savez(tmp_path / "spikingjelly.npz", x=X, y=Y, t=T, p=P)
+    np.savez(tmp_path / "one.npz", events=structured())
+    words = b"".join(
+        struct.pack("<II", x << 17 | y << 2 | p << 1 | 1, t)
+        for x, y, t, p in zip(X, Y, T, P, strict=True)
+    )
+    packet = struct.pack("<hhiiiiii", 1, 0, 8, 4, 0, 4, 4, 4)
+    (tmp_path / "a.aedat").write_bytes(b"#!AER-DAT3.1\r\n#!END-HEADER\r\n" + packet + words)
+    for path in sorted(tmp_path.iterdir()):
+        assert same(read_events(path)), path.name
+
+
+def test_time_units(tmp_path):
+    np.savez(tmp_path / "ms.npz", x=X, y=Y, t=T / 1000, p=P)
+    assert read_events(tmp_path / "ms.npz", time_unit="ms").t.tolist() == T.tolist()
+    np.savez(tmp_path / "s.npz", x=X, y=Y, t=T / 1e6, p=P)
+    assert np.abs(read_events(tmp_path / "s.npz", time_unit="s").t - T).max() <= 1
+    with pytest.raises(InputError, match="--time-unit"):
+        read_events(tmp_path / "s.npz")
+
+
+def sized(buffer):
+    return struct.pack("<I", len(buffer)) + buffer
+
+
+def aedat4(parts):
+    """An AEDAT 4.0 file without compression, its flatbuffers put together by hand.
+
+    Format: https://docs.inivation.com/software/software-advanced-usage/file-formats/aedat-4.0.html
+    """
+    text = (
+        b'<dv version="2.0"><node name="outInfo" path="/outInfo/">'
+        b'<node name="0" path="/outInfo/0/">'
+        b'<attr key="compression" type="string">NONE</attr>'
+        b'<attr key="typeIdentifier" type="string">EVTS</attr>'
+        b'<node name="info" path="/outInfo/0/info/"><attr key="sizeX" type="int">8</attr>'
+        b'<attr key="sizeY" type="int">6</attr></node></node></node></dv>'
+    )
+    header = struct.pack("<I4s5H6x", 24, b"IOHE", 10, 20, 4, 8, 16)
+    header += struct.pack("<iiqII", 16, 0, -1, 4, len(text)) + text + b"\0"
+    content = b"#!AER-DAT4.0\r\n" + sized(header)
+    for part in parts:
+        packet = struct.pack("<I4s3H2x", 16, b"EVTS", 6, 8, 4)
+        packet += struct.pack("<iI4xI", 8, 8, len(T[part]))
+        for row in zip(T[part], X[part], Y[part], P[part], strict=True):
+            packet += struct.pack("<qhh?3x", *map(int, row))
+        packet = sized(packet)
+        content += struct.pack("<ii", 0, len(packet)) + packet
+    return content
+
+
+def test_aedat_4(tmp_path):
+    pytest.importorskip("aedat")
+    path = tmp_path / "a.aedat4"
+    path.write_bytes(aedat4([slice(0, 2), slice(2, 4)]))
+    assert same(read_events(path))
+    path.rename(tmp_path / "a.aedat")  # as DV's older recordings are called
+    assert same(read_events(tmp_path / "a.aedat"))
+    path.write_bytes(aedat4([slice(0, 2)])[:60])
+    with pytest.raises(InputError, match=r"a.aedat4 is not a whole AEDAT 4 recording"):
+        read_events(path)
+
+
+def test_aedat_4_without_the_package(tmp_path, monkeypatch):
+    path = tmp_path / "a.aedat4"
+    path.write_bytes(aedat4([slice(0, 4)]))
+    monkeypatch.setitem(sys.modules, "aedat", None)
+    with pytest.raises(InputError, match=r"pip install 'brainleaks\[aedat\]'"):
+        read_events(path)
+
+
+def damaged(tmp_path):
+    """A recording that is none, and what is said of it."""
+    objects = np.array([{"x": 1}], object)
+    yield (
+        "pickled.npy",
+        lambda p: np.save(p, objects, allow_pickle=True),
+        "would have to be unpickled",
+    )
+    yield "cut.npy", lambda p: p.write_bytes(b"\x93NUMPY\x01\x00v\x00{'descr"), "not a whole .npy"
+    yield "text.npz", lambda p: p.write_text("hello"), "not a whole .npy or .npz"
+    yield "fields.npz", lambda p: np.savez(p, x=X, y=Y, t=T), "expected arrays named x, y, t and p"
+    yield "shape.npy", lambda p: np.save(p, np.zeros((4, 3))), "four columns"
+    yield "alike.npy", lambda p: np.save(p, np.stack([P, P, P, T], 1)), "cannot be told"
+    yield "empty.npy", lambda p: np.save(p, structured()[:0]), "is empty"
+    yield "back.npz", lambda p: np.savez(p, x=X, y=Y, t=T[::-1], p=P), "time runs backwards"
+    yield "minus.npz", lambda p: np.savez(p, x=X - 1, y=Y, t=T, p=P), "off any sensor"
+    yield "nan.npz", lambda p: np.savez(p, x=X, y=Y, t=T * np.nan, p=P), "not finite"
+    yield "short.npz", lambda p: np.savez(p, x=X[1:], y=Y, t=T, p=P), "one of each"
+    yield "bytes.bin", lambda p: p.write_bytes(b"1234"), "a multiple of 5"
+    yield "other.aedat", lambda p: p.write_bytes(b"#!AER-DAT2.0\r\n"), "an AEDAT 3.1 recording"
+
+
+def test_what_is_no_recording_is_named(tmp_path):
+    for name, make, said in damaged(tmp_path):
+        path = tmp_path / name
+        make(path)
+        with pytest.raises(InputError, match=said) as caught:
+            read_events(path)
+        assert name in str(caught.value)
+        assert str(caught.value).count("\n") == 0
+
+
+def test_off_the_sensor(tmp_path):
+    np.savez(tmp_path / "a.npz", x=X, y=Y, t=T, p=P)
+    with pytest.raises(InputError, match="event 2 lies at x = 7, y = 5, off the sensor of 7 x 9"):
+        read_events(tmp_path / "a.npz", sensor=(9, 7))

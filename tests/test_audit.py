@@ -1,0 +1,387 @@
+"""The whole road on a user's own model and data, from both ends: a file and a Python object."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+from torch import nn
+from torch.utils.data import TensorDataset
+
+import brainleaks as package
+from brainleaks import InputError, atomic
+from brainleaks.audit import audit, plan, run, run_twin, write
+from brainleaks.data import digits
+from brainleaks.data.encoding import RateCode
+from brainleaks.data.own import OwnData
+from brainleaks.networks import Response, SpikingMLP
+from brainleaks.neuron import FastSigmoid
+from brainleaks.study import Store, load_study, run_study
+from brainleaks.study.plan import Inputs
+from brainleaks.training import Recipe, fit
+from test_cli import brainleaks, refused
+
+STEPS = 10
+QUICK = (
+    "judging={judge_steps: 120, reconstructions: 1}",
+    "target.training.epochs=6",
+    "draws=2",
+)
+
+
+def new_network():
+    return SpikingMLP((1, 8, 8), 10, hidden=120, beta=0.7, surrogate=FastSigmoid(40))
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    return tmp_path_factory.mktemp("audit")
+
+
+@pytest.fixture(scope="module")
+def store(base):
+    return Store(base / "store")
+
+
+@pytest.fixture(scope="module")
+def data(base):
+    """The digits as a user has them: a folder of PNGs."""
+    whole = digits.load(base)
+    for part, count in (("train", 700), ("test", 200)):
+        inputs, labels = getattr(whole, part).first(count)
+        for i, (image, label) in enumerate(zip(inputs, labels.tolist(), strict=True)):
+            path = base / "digits" / part / str(label) / f"{i:04d}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray((image[0] * 255).round().byte().numpy()).save(path)
+    return base / "digits"
+
+
+@pytest.fixture(scope="module")
+def network(base):
+    torch.manual_seed(0)
+    made = new_network()
+    fit(
+        made,
+        digits.load(base).train.first(700),
+        Recipe(learning_rate=3e-3, batch_size=50, epochs=8, gradient_clip=1.0),
+        encode=RateCode(STEPS),
+        generator=torch.Generator().manual_seed(0),
+    )
+    return made
+
+
+@pytest.fixture(scope="module")
+def model(base, network):
+    atomic.write_tensors(base / "net.safetensors", network.state_dict())
+    return base / "net.safetensors"
+
+
+@pytest.fixture
+def adapters(monkeypatch):
+    """A stand-in for the adapters, which loads networks of this package."""
+
+    def load_model(path, *, framework, factory, samples, classes, dt=None, reset=None):
+        made = new_network()
+        made.load_state_dict(atomic.read_tensors(path))
+        seen.update(framework=framework, factory=factory, shape=tuple(samples.shape))
+        return SimpleNamespace(
+            network=made, framework="snntorch", lowered=True, facts={"beta": 0.7}
+        )
+
+    seen = {}
+    stand_in = SimpleNamespace(load_model=load_model, seen=seen)
+    monkeypatch.setitem(sys.modules, "brainleaks.adapters", stand_in)
+    monkeypatch.setattr(package, "adapters", stand_in, raising=False)
+    return stand_in
+
+
+def arguments(model, data, out, *more):
+    settings = [word for text in QUICK for word in ("--set", text)]
+    how = ["--data", data, "--steps", STEPS, "--attack", "brainleaks-v1", "--out", out]
+    return ["audit", model, *how, *settings, *more]
+
+
+@pytest.fixture
+def shared_store(store, monkeypatch):
+    monkeypatch.setenv("BRAINLEAKS_STORE", str(store.root))
+
+
+def test_a_file_on_the_command_line(base, model, data, adapters, shared_store, monkeypatch):
+    out = base / "run"
+    done = brainleaks(*arguments(model, data, out, "--factory", "mine:net", "--fail-on", "leak"))
+    assert done.returncode == 1, done.stderr
+    assert "Leak: brainleaks-v1" in done.stdout
+    assert "model (snntorch, lowered): test accuracy 0.9" in done.stdout
+    assert "of 10 classes, numbered in this order: 0, 1, 2" in done.stdout
+    assert adapters.seen == {
+        "framework": None,
+        "factory": "mine:net",
+        "shape": (STEPS, 10, 1, 8, 8),
+    }
+    results = json.loads((out / "results.json").read_text())
+    assert results["verdict"]["verdict"] == "leak"
+    assert {c["control"] for c in results["controls"]} == {
+        "noise", "untrained", "shuffled-labels", "without-class", "class-mean",
+    }  # fmt: skip
+    target = results["target"]
+    assert (target["family"], target["framework"], target["lowered"]) == ("snn", "snntorch", True)
+    assert target["weights"]["file"] == "net.safetensors"
+    assert target["adapter"] == {"beta": 0.7}
+    assert not (out / "target.safetensors").exists()
+    page = (out / "report.html").read_text()
+    assert "The target is a model of snntorch." in page
+    done = brainleaks(*arguments(model, data, out, "--factory", "mine:net", "--json"))
+    assert done.returncode == 0
+    assert json.loads(done.stdout) == results
+    # the study says all of it again, and runs as it is, without a stage being made anew
+    monkeypatch.setattr("brainleaks.study.stages.training.fit", pytest.fail)
+    monkeypatch.setattr("brainleaks.study.stages.panel.scores", pytest.fail)
+    again = brainleaks("run", out / "study.yaml", "--out", base / "again", "--json")
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout) | {"run_dir": results["run_dir"]} == results
+
+
+def test_a_network_in_python(base, network, data, store, monkeypatch):
+    """The same network is the same target, by whichever way it came."""
+    outcome = audit(
+        network, data, encoding="rate", steps=STEPS, attacks=["brainleaks-v1"], settings=QUICK,
+        store=store,
+    )  # fmt: skip
+    assert outcome.verdict["verdict"] == "leak"
+    assert outcome.target.facts["framework"] == "brainleaks"
+    assert outcome.target.facts["test_accuracy"] > 0.85
+    results = write(outcome, base / "python")
+    assert results["verdict"] == outcome.verdict
+    whole = digits.load(base)
+    pair = [TensorDataset(*getattr(whole, part).first(200)) for part in ("train", "test")]
+    planned = plan(network, pair, inputs=Inputs(steps=STEPS))
+    assert planned.dataset.input_shape == (1, 8, 8)
+    assert planned.study.dataset.path == "handed over in Python"
+
+
+def test_an_untrained_network_does_not_leak(data, store):
+    torch.manual_seed(5)
+    outcome = audit(
+        new_network(), data, steps=STEPS, attacks=["brainleaks-v1"], settings=QUICK, store=store
+    )
+    assert outcome.verdict["verdict"] != "leak"
+    assert "The model recognises 0." in outcome.verdict["reasons"][-1]
+
+
+class Sealed(nn.Module):
+    """Answers, and shows no weights to train anew: what a service does."""
+
+    spiking, activations = True, 1000
+
+    def __init__(self, network):
+        super().__init__()
+        self.inner = [network.requires_grad_(False)]
+        self.scale = nn.Parameter(torch.ones(()), requires_grad=False)
+
+    def forward(self, spikes):
+        return self.inner[0](spikes)
+
+
+def test_what_cannot_be_trained_anew_is_inconclusive(network, data, store):
+    outcome = audit(
+        Sealed(network), data, steps=STEPS, attacks=["brainleaks-v1"], settings=QUICK, store=store
+    )
+    assert outcome.verdict["verdict"] == "inconclusive"
+    first, second = outcome.verdict["reasons"]
+    assert "were not run: untrained, shuffled-labels, without-class" in first
+    assert second == (
+        "The target's architecture cannot be trained anew: it has no weights that can be seen."
+    )
+    assert {c["control"] for c in outcome.trial.facts["controls"]} == {"noise", "class-mean"}
+
+
+def test_a_recipe_that_does_not_train_the_architecture(network, data, store):
+    outcome = audit(
+        network, data, steps=STEPS, attacks=["brainleaks-v1"],
+        settings=[*QUICK, "target.training.learning_rate=1e-9"], store=store,
+    )  # fmt: skip
+    assert outcome.verdict["verdict"] == "inconclusive"
+    assert "trained anew on half of the classes, recognises" in outcome.verdict["reasons"][1]
+
+
+@pytest.mark.parametrize("encoding", ["latency", "direct"])
+def test_behind_another_code_a_network_is_one_of_images(network, data, store, encoding):
+    quick = ["judging=null", "evaluators.ann-conv.training.epochs=1", "draws=1"]
+    outcome = audit(
+        network, data, encoding=encoding, steps=STEPS, attacks=["fredrikson"],
+        settings=[*quick, "attacks.fredrikson.iterations=20"], store=store,
+    )  # fmt: skip
+    assert outcome.study.family == "snn"
+    assert not outcome.study.spiking
+    assert outcome.reconstructions[0].values.shape == (10, 1, 8, 8)
+    assert outcome.reconstructions[0].values.std() > 0
+
+
+def test_events(base, store):
+    """Recordings of two polarities: what is not given is inferred, and said."""
+    rng = np.random.default_rng(0)
+    for part, name, i in np.ndindex(2, 5, 4):
+        place = base / "events" / ("train", "test")[part] / f"c{name}"
+        place.mkdir(parents=True, exist_ok=True)
+        t = np.sort(rng.integers(0, 10_000, 80))
+        t[[0, -1]] = 0, 10_000
+        x, y = rng.integers(0, 9, 80), rng.integers(0, 2, 80) + 2 * name
+        x[0], y[1] = 8, 9
+        np.savez(place / f"{i}.npz", x=x, y=y, t=t, p=rng.integers(0, 2, 80))
+    torch.manual_seed(0)
+    seen = SpikingMLP((2, 10, 9), 5, hidden=20, beta=0.7, surrogate=FastSigmoid(40))
+    outcome = audit(
+        seen, base / "events", steps=8, attacks=["brainleaks-v1"], store=store,
+        settings=["judging={judge_steps: 4, reconstructions: 1, controls: [noise]}", "draws=2"],
+    )  # fmt: skip
+    study = outcome.study
+    assert study.dataset.sensor == (10, 9)
+    assert (study.frames.frame_us, study.frames.polarity) == (1250, "both")
+    assert "The sensor has 10 x 9 pixels (inferred by its events)." in study.description
+    assert "1,250 microseconds (inferred so that the median recording has 8)" in study.description
+    assert outcome.reconstructions[0].values.shape == (8, 5, 2, 10, 9)
+    results = write(outcome, base / "events-run")
+    assert results["dataset"]["input_shape"] == [2, 10, 9]
+
+
+def test_colour(base, store):
+    generator = torch.Generator().manual_seed(0)
+    part = TensorDataset(torch.rand(15, 3, 8, 9, generator=generator), torch.arange(15) % 5)
+    seen = SpikingMLP((3, 8, 9), 5, hidden=20, beta=0.7, surrogate=FastSigmoid(40))
+    outcome = audit(
+        seen, (part, part), steps=5, attacks=["brainleaks-v1"], store=store,
+        settings=["judging=null", "draws=1", "evaluators.snn-conv.training.epochs=1"],
+    )  # fmt: skip
+    write(outcome, base / "colour")
+    assert outcome.dataset.input_shape == (3, 8, 9)
+    assert "Inputs have 8 x 9 pixels and three channels." in outcome.study.description
+    figure = Image.open(base / "colour" / "figures" / "reconstructions.png").convert("RGB")
+    assert np.ptp(np.asarray(figure), axis=2).max() > 100
+
+
+def test_an_ordinary_twin(base, network, data, store):
+    planned = plan(
+        network, data, inputs=Inputs(steps=STEPS), attacks=["brainleaks-v1"], settings=QUICK,
+        twin=True,
+    )  # fmt: skip
+    assert planned.twin.family == "ann"
+    smaller = (
+        "target.network.hidden=30",
+        "target.training.epochs=2",
+        "evaluators.ann-conv.training.epochs=1",
+        "attacks={fredrikson: {attack: fredrikson, iterations: 30}}",
+    )
+    text = yaml.safe_dump(planned.twin.model_dump(mode="json"))
+    (base / "twin.yaml").write_text(text)
+    planned = dataclasses.replace(planned, twin=load_study(str(base / "twin.yaml"), smaller))
+    results = write(run(planned, store=store), base / "both", run_twin(planned, store=store))
+    assert (base / "both" / "compare.html").exists()
+    assert (base / "both" / "twin" / "report.html").exists()
+    assert results["twin"]["target"]["family"] == "ann"
+    assert results["comparison"]["groups"][1]["label"] == "audit-digits-twin"
+
+
+class Broken(SpikingMLP):
+    """Answers wrongly in a way that is chosen."""
+
+    def __init__(self, change):
+        super().__init__((1, 8, 8), 10, hidden=10, beta=0.7, surrogate=FastSigmoid(40))
+        self.change = change
+
+    def forward(self, spikes):
+        return self.change(super().forward(spikes))
+
+
+WRONG = [
+    (lambda r: Response(r.spikes, r.membrane * torch.nan), "answers NaN or infinity"),
+    (
+        lambda r: Response(None, r.membrane.repeat(1, 1, 100)),
+        "tells 1,000 classes apart and",
+    ),
+    (lambda r: r.membrane, r"answers \(10, 3, 10\) to inputs \(T, B, C, H, W\)"),
+    (lambda r: Response(None, r.membrane.sum(1)), r"expected \(T, B, classes\) or \(B, classes\)"),
+    (lambda r: "spam", "answers str to inputs"),
+    (lambda r: Response(r.spikes, r.membrane.detach()), "answers cannot be differentiated"),
+]
+
+
+@pytest.mark.parametrize(("change", "said"), WRONG)
+def test_what_is_no_answer_is_named(data, store, change, said):
+    with pytest.raises(InputError, match=said) as caught:
+        audit(Broken(change), data, steps=STEPS, store=store)
+    assert str(caught.value).count("\n") == 0
+
+
+def test_other_inputs_than_the_model_takes(data, store):
+    larger = SpikingMLP((1, 9, 9), 10, hidden=10, beta=0.7, surrogate=FastSigmoid(40))
+    with pytest.raises(InputError, match=r"does not take inputs \(T, B, C, H, W\) of \(10, "):
+        audit(larger, data, steps=STEPS, store=store)
+
+
+def test_another_order_of_the_classes_is_found(network, data, store):
+    order = [3, 1, 4, 0, 5, 9, 2, 6, 8, 7]
+
+    class Reordered(SpikingMLP):
+        def forward(self, spikes):
+            response = super().forward(spikes)
+            return Response(response.spikes[..., order], response.membrane[..., order])
+
+    other = Reordered((1, 8, 8), 10, hidden=120, beta=0.7, surrogate=FastSigmoid(40))
+    other.load_state_dict(network.state_dict())
+    given = ",".join(map(str, order))
+    with pytest.raises(InputError, match=f"numbered in another order .* give --classes {given}$"):
+        audit(other, data, steps=STEPS, store=store)
+    planned = plan(
+        other, OwnData(str(data), classes=tuple(map(str, order))), inputs=Inputs(steps=STEPS)
+    )
+    assert planned.dataset.class_names == tuple(map(str, order))
+
+
+def test_what_is_refused_on_the_command_line(base, model, data, adapters, tmp_path):
+    ask = ["audit", model, "--data", data]
+    for more, said in (
+        (["--attack", "guess"], "--attack guess: there is no such attack"),
+        (["--attack", "fredrikson"], "does not attack spiking networks"),
+        (
+            ["--attack", "brainleaks-v1", "--access", "labels"],
+            "needs gradients, and access",
+        ),
+        (["--sensor", "34"], "--sensor: found '34'"),
+        (["--frame-us", "10"], "--frame-us: the data are no files of events"),
+        (["--holdout", "0.2"], "has a test folder"),
+        (["--set", "nonsense=1"], "nonsense: unknown field"),
+        (["--out", base], "lies in"),
+    ):
+        assert said in refused(*ask, *more), more
+    assert "no such file" in refused("audit", tmp_path / "absent", "--data", data)
+    assert "MODEL: missing" in refused("audit", "--data", data)
+    assert "there is no" in refused("audit", model, "--data", tmp_path / "absent")
+    events = tmp_path / "events"
+    for part in ("train", "test"):
+        (events / part / "a").mkdir(parents=True)
+        np.savez(events / part / "a" / "0.npz", x=[1, 2], y=[1, 1], t=[0, 50], p=[0, 1])
+    assert "events has one class; expected two or more" in refused("audit", model, "--data", events)
+    said = refused("audit", model, "--data", events, "--encoding", "rate")
+    assert "--encoding rate: the data are events" in said
+
+
+def test_the_study_of_a_python_object_says_so(base, data, tmp_path):
+    study = plan(new_network(), data, inputs=Inputs(steps=STEPS)).study
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(study.model_dump(mode="json")))
+    with pytest.raises(InputError, match="no such file: handed over in Python"):
+        run_study(load_study(str(tmp_path / "study.yaml")))
+
+
+def test_help_is_quick_and_says_all():
+    done = subprocess.run(
+        [sys.executable, "-m", "brainleaks", "audit", "--help"], capture_output=True, text=True
+    )
+    assert done.returncode == 0
+    for option in ("--factory", "--holdout", "--access", "--fail-on", "--twin", "--polarity"):
+        assert option in done.stdout
