@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-MODULES = ("attacks.brainleaks_v1", "attacks.brainleaks_v2", "attacks.fredrikson")
+MODULES = (
+    "attacks.boundary",
+    "attacks.brainleaks_v1",
+    "attacks.brainleaks_v2",
+    "attacks.evolution",
+    "attacks.fredrikson",
+    "attacks.gamin",
+)
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -11,6 +11,7 @@ from PIL import Image, ImageSequence
 from brainleaks.report import charts
 from brainleaks.report.animation import animate
 from brainleaks.report.images import still_uris
+from brainleaks.report.measures import progress
 from brainleaks.report.pictures import curves, grid, matrices, pictures
 
 
@@ -112,3 +113,9 @@ def test_a_short_curve_counts_its_steps(steps):
     drawn = charts.curve(losses, unit="epoch", name="chart", text="")
     marks, _, _ = drawn.partition(">epoch</text>")
     assert re.findall(r">([^<>\s]+)</text>", marks) == [str(i + 1) for i in range(steps)]
+
+
+def test_who_pays_for_queries_goes_along_them():
+    steps = [{"queries": 100.0, "confidence": 0.1}, {"queries": 300.0, "confidence": 0.7}]
+    assert progress(steps, "iteration") == ("queries", [100, 300], {"confidence": [0.1, 0.7]})
+    assert progress([{"loss": 2.0}, {"loss": 1.0}], "epoch") == ("epoch", [1, 2], {"loss": [2, 1]})

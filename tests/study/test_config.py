@@ -162,7 +162,7 @@ def test_binary_file(tmp_path):
     ("name", "message"),
     [
         ("faces-sn", "Did you mean faces-snn"),
-        ("zzzz", r"The presets are demo, .*faces-ann, faces-snn"),
+        ("zzzz", r"The presets are demo, .*faces-ann, .*faces-snn"),
         ("nowhere/s.yaml", "cannot read nowhere/s.yaml: No such file"),
     ],
 )

@@ -4,14 +4,24 @@ from typing import Annotated
 
 from pydantic import Field
 
+from brainleaks.attacks.boundary import BoundaryRepulsion
 from brainleaks.attacks.brainleaks_v1 import BrainLeaksV1
 from brainleaks.attacks.brainleaks_v2 import BrainLeaksV2
+from brainleaks.attacks.evolution import ScoreEvolution
 from brainleaks.attacks.fredrikson import Fredrikson
+from brainleaks.attacks.gamin import Gamin
 from brainleaks.attacks.smooth_inversion import SmoothInversion
 
 #: Any attack, told apart by its ``attack`` field: how a study file names one.
 Attack = Annotated[
-    BrainLeaksV1 | BrainLeaksV2 | Fredrikson | SmoothInversion, Field(discriminator="attack")
+    BrainLeaksV1
+    | BrainLeaksV2
+    | Fredrikson
+    | SmoothInversion
+    | ScoreEvolution
+    | BoundaryRepulsion
+    | Gamin,
+    Field(discriminator="attack"),
 ]
 
 ATTACKS: dict[str, type[Attack]] = {
@@ -19,6 +29,19 @@ ATTACKS: dict[str, type[Attack]] = {
     "brainleaks-v1": BrainLeaksV1,
     "brainleaks-v2": BrainLeaksV2,
     "smooth-inversion": SmoothInversion,
+    "score-evolution": ScoreEvolution,
+    "boundary-repulsion": BoundaryRepulsion,
+    "gamin": Gamin,
 }
 
-__all__ = ["ATTACKS", "Attack", "BrainLeaksV1", "BrainLeaksV2", "Fredrikson", "SmoothInversion"]
+__all__ = [
+    "ATTACKS",
+    "Attack",
+    "BoundaryRepulsion",
+    "BrainLeaksV1",
+    "BrainLeaksV2",
+    "Fredrikson",
+    "Gamin",
+    "ScoreEvolution",
+    "SmoothInversion",
+]

@@ -16,6 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
+from brainleaks.report.measures import progress
+
 _INK, _SOFT, _LINE = "#000001", "#000002", "#000003"
 _SERIES = ("#000004", "#000005", "#000006", "#000007")
 _VARIABLES = {
@@ -121,22 +123,15 @@ def curve(steps: Sequence[dict[str, float]], *, unit: str, name: str, text: str)
     with rc_context(_SETTINGS):
         figure = Figure(figsize=(3.2, 2.1), layout="constrained")
         axes = figure.subplots()
-        for key, colour in zip(steps[0], _SERIES, strict=False):
-            values = [step[key] for step in steps]
-            marker = "o" if len(values) <= 30 else ""
-            axes.plot(
-                range(1, len(values) + 1),
-                values,
-                color=colour,
-                linewidth=1.8,
-                marker=marker,
-                markersize=3.5,
-                label=key,
-            )
+        unit, places, quantities = progress(steps, unit)
+        marker = "o" if len(places) <= 30 else ""
+        style: dict[str, Any] = {"linewidth": 1.8, "marker": marker, "markersize": 3.5}
+        for (key, values), colour in zip(quantities.items(), _SERIES, strict=False):
+            axes.plot(places, values, color=colour, label=key, **style)
         axes.set_xlabel(unit)
-        axes.set_ylabel(next(iter(steps[0])) if len(steps[0]) == 1 else "")
+        axes.set_ylabel(next(iter(quantities)) if len(quantities) == 1 else "")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        if len(steps[0]) > 1:
+        if len(quantities) > 1:
             axes.legend()
         return _svg(figure, name, text)
 

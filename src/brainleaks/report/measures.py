@@ -1,6 +1,6 @@
 """What the report measures are called, and what they mean, in a sentence each."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 
@@ -88,3 +88,17 @@ def widened(measure: Measure, shown: Iterable[Mapping[str, Any]]) -> Measure:
     values = [v for entry in shown for v in (entry["low"], entry["high"]) if v is not None]
     low, high = measure.ends
     return measure._replace(ends=(min([low, *values]), max([high, *values])))
+
+
+def progress(
+    steps: Sequence[Mapping[str, float]], unit: str
+) -> tuple[str, list[float], dict[str, list[float]]]:
+    """How a job fared: the name of what it went along, where its steps lie, and its quantities.
+
+    Jobs that pay for queries go along these, others along their steps.
+    """
+    if "queries" in steps[0]:
+        unit, places = "queries", [step["queries"] for step in steps]
+    else:
+        places = [float(i) for i in range(1, len(steps) + 1)]
+    return unit, places, {k: [s[k] for s in steps] for k in steps[0] if k != "queries"}

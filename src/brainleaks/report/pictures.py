@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from brainleaks import atomic
+from brainleaks.report.measures import progress
 
 #: Grey values ``(H, W)``, or colours ``(H, W, 3)``.
 Picture = NDArray[np.uint8]
@@ -130,12 +131,12 @@ def curves(named: dict[str, list[dict[str, float]]], *, steps: str) -> bytes:
     figure, axes = _figure((1, len(named)), (3.6 * len(named), 2.4))
     for axis, (title, curve) in zip(axes[0], named.items(), strict=True):
         marker = "o" if len(curve) <= 50 else ""
-        for key in curve[0]:
-            values = [entry[key] for entry in curve]
-            axis.plot(range(1, len(values) + 1), values, marker=marker, markersize=3, linewidth=1.5)
+        unit, places, quantities = progress(curve, steps)
+        for key, values in quantities.items():
+            axis.plot(places, values, marker=marker, markersize=3, linewidth=1.5)
             axis.set_ylabel(key, fontsize=9)
         axis.set_title(title, fontsize=10)
-        axis.set_xlabel(steps, fontsize=9)
+        axis.set_xlabel(unit, fontsize=9)
         axis.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         axis.tick_params(labelsize=8, length=2)
         axis.spines[["top", "right"]].set_visible(False)
