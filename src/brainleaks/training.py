@@ -45,11 +45,13 @@ def fit(
     *,
     encode: Encode,
     generator: torch.Generator,
+    readout: Readout = "membrane",
     monitor: Monitor | None = None,
 ) -> None:
     """Train ``network`` in place.
 
-    Order and encoding are drawn anew each epoch, from streams of the generator's next seed: an
+    Each epoch reports its loss and the accuracy of what ``readout`` reads, as the network stood at
+    each batch. Order and encoding are drawn anew each epoch, from streams of the generator's next seed: an
     interrupted training goes on with the numbers that it would have had.
 
     Raises:
@@ -64,18 +66,18 @@ def fit(
     for epoch in monitor.remaining(recipe.epochs):
         order = torch.randperm(len(samples.labels), generator=stream(seed, "order", epoch))
         noise = stream(seed, "encoding", epoch, device=device)
-        losses = []
+        totals = []
         for batch in order.split(recipe.batch_size):
             inputs = encode(samples.inputs[batch].to(device), noise)
             labels = samples.labels[batch].to(device)
-            losses.append(_step(network, optimiser, recipe, inputs, labels) * len(batch))
-        loss = float(torch.stack(losses).sum()) / len(order)
+            totals.append(_step(network, optimiser, recipe, inputs, labels, readout))
+        loss, correct = (torch.stack(totals).sum(0) / len(order)).tolist()
         if not math.isfinite(loss):
             raise InputError(
                 f"training diverged: the loss is {loss} after epoch {epoch + 1}. Lower "
                 "learning_rate, or clip the gradient."
             )
-        monitor.advance(epoch, _state(network, optimiser), loss=loss)
+        monitor.advance(epoch, _state(network, optimiser), loss=loss, accuracy=correct)
     network.eval()
 
 
@@ -117,14 +119,19 @@ def _step(
     recipe: Recipe,
     inputs: Tensor,
     labels: Tensor,
+    readout: Readout,
 ) -> Tensor:
+    """One step; the batch's loss times its size, and how many of its samples are named rightly."""
     optimiser.zero_grad()
-    loss = summed_cross_entropy(respond(network, inputs), labels)
+    response = respond(network, inputs)
+    loss = summed_cross_entropy(response, labels)
     loss.backward()
     if recipe.gradient_clip is not None:
         nn.utils.clip_grad_norm_(network.parameters(), recipe.gradient_clip)
     optimiser.step()
-    return loss.detach()
+    with torch.no_grad():
+        correct = (_prediction(response, readout) == labels).sum()
+        return torch.stack([loss * len(labels), correct.to(loss.dtype)])
 
 
 def _prediction(response: Response, readout: Readout) -> Tensor:

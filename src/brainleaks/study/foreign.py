@@ -182,8 +182,8 @@ class ForeignTargets:
         def make(monitor: Monitor) -> Artefact:
             watched = _WithBuffers(monitor, network)
             stages.train(
-                network, recipe, dataset.train,
-                encode=road.encode, name=name, seed=road.seed, monitor=watched,
+                network, recipe, dataset.train, encode=road.encode, name=name,
+                seed=road.seed, readout=self.target.readout, monitor=watched,
             )  # fmt: skip
             return Artefact({k: v.detach().clone() for k, v in _state(network).items()})
 

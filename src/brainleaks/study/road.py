@@ -78,7 +78,8 @@ class Road:
 
         def make(monitor: Monitor) -> Artefact:
             common: Any = {"encode": self.encode, "name": name, "seed": self.seed}
-            stages.train(network, recipe, dataset.train, **common, monitor=monitor)
+            readout = config.readout
+            stages.train(network, recipe, dataset.train, **common, readout=readout, monitor=monitor)
             facts = {} if control else stages.measure(network, config, recipe, dataset, **common)
             return Artefact(dict(network.state_dict()), facts)
 

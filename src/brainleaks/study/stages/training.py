@@ -5,6 +5,7 @@ from torch import nn
 
 from brainleaks.data.dataset import Dataset, Samples, SpikeTrains
 from brainleaks.monitor import Monitor
+from brainleaks.networks import Readout
 from brainleaks.networks.config import NetworkConfig
 from brainleaks.randomness import stream
 from brainleaks.training import Encode, Recipe, accuracy, fit
@@ -27,13 +28,22 @@ def train(
     samples: Samples,
     *,
     encode: Encode,
+    readout: Readout,
     name: str,
     seed: int,
     monitor: Monitor,
 ) -> None:
     """Train a new network in place."""
     generator = stream(seed, name, "training")
-    fit(network, samples, recipe, encode=encode, generator=generator, monitor=monitor)
+    fit(
+        network,
+        samples,
+        recipe,
+        encode=encode,
+        generator=generator,
+        readout=readout,
+        monitor=monitor,
+    )
 
 
 def measure(
