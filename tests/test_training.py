@@ -8,6 +8,7 @@ from torch.nn import functional
 from brainleaks import FastSigmoid
 from brainleaks.data.dataset import Samples, SpikeTrains
 from brainleaks.data.encoding import RateCode, as_images, bernoulli
+from brainleaks.monitor import Monitor
 from brainleaks.networks import MLP, Response, SpikingMLP, respond
 from brainleaks.training import Recipe, accuracy, fit, summed_cross_entropy
 from cut_off import CutOff
@@ -63,6 +64,28 @@ def test_one_step_is_adam_on_the_clipped_gradient():
         adam.step()
     for a, b in zip(network.parameters(), twin.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("readout", ["membrane", "spikes"])
+def test_an_epoch_reports_what_the_readout_got_right(small_snn, samples, readout):
+    """The first epoch's only batch is answered by the network as it was before the step."""
+    spikes = bernoulli(samples.inputs.expand(12, *samples.inputs.shape), torch.Generator())
+    watched = Watched()
+    recipe = Recipe(learning_rate=0.01, batch_size=120, epochs=1)
+    common = {"encode": lambda inputs, _: spikes, "generator": torch.Generator()}
+    response = getattr(respond(small_snn, spikes), readout).sum(0).argmax(1)
+    in_order = Samples(samples.inputs, torch.zeros(120, dtype=torch.long))
+    fit(small_snn, in_order, recipe, **common, readout=readout, monitor=watched)
+    assert watched.headlines[0]["accuracy"] == pytest.approx(float((response == 0).float().mean()))
+    assert watched.headlines[0].keys() == {"loss", "accuracy"}
+
+
+class Watched(Monitor):
+    def __init__(self):
+        self.headlines = []
+
+    def advance(self, iteration, state, **headline):
+        self.headlines.append(headline)
 
 
 def test_loss_is_summed_over_time():

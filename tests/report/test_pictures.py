@@ -106,6 +106,16 @@ def test_each_curve_has_its_own_plot():
     assert two.width == 2 * one.width
 
 
+def test_each_quantity_has_its_own_scale():
+    """A loss of 19 beside an accuracy of 0.9 would flatten it."""
+    losses = [{"loss": 19.0, "accuracy": 0.2}, {"loss": 3.0, "accuracy": 0.9}]
+    one = opened(curves({"target": [{"loss": 1.0}], "other": [{"loss": 1.0}]}, steps="epoch"))
+    two = opened(curves({"target": losses, "attack": [{"cost": 1.0}]}, steps="epoch"))
+    assert two.height > 1.5 * one.height
+    drawn = charts.curve(losses, unit="epoch", name="chart", text="")
+    assert all(f">{label}</text>" in drawn for label in ("loss", "accuracy", "0.8"))
+
+
 @pytest.mark.parametrize("steps", [1, 2, 4])
 def test_a_short_curve_counts_its_steps(steps):
     """There is no epoch 1.5, and a single one has one mark."""

@@ -119,20 +119,18 @@ def scatter(x: ArrayLike, y: ArrayLike, *, axes: tuple[str, str], name: str, tex
 
 
 def curve(steps: Sequence[dict[str, float]], *, unit: str, name: str, text: str) -> Markup:
-    """How a training or an attack fared, one line a quantity; others as :func:`strips`."""
+    """How a training or an attack fared, one plot a quantity; others as :func:`strips`."""
+    unit, places, quantities = progress(steps, unit)
+    style: dict[str, Any] = {"linewidth": 1.8, "marker": "o" if len(places) <= 30 else ""}
     with rc_context(_SETTINGS):
-        figure = Figure(figsize=(3.2, 2.1), layout="constrained")
-        axes = figure.subplots()
-        unit, places, quantities = progress(steps, unit)
-        marker = "o" if len(places) <= 30 else ""
-        style: dict[str, Any] = {"linewidth": 1.8, "marker": marker, "markersize": 3.5}
-        for (key, values), colour in zip(quantities.items(), _SERIES, strict=False):
-            axes.plot(places, values, color=colour, label=key, **style)
-        axes.set_xlabel(unit)
-        axes.set_ylabel(next(iter(quantities)) if len(quantities) == 1 else "")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        if len(quantities) > 1:
-            axes.legend()
+        size = (3.2, 0.7 + 1.4 * len(quantities))
+        figure = Figure(figsize=size, layout="constrained")
+        plots = figure.subplots(len(quantities), sharex=True, squeeze=False)[:, 0]
+        for plot, (key, values), colour in zip(plots, quantities.items(), _SERIES, strict=False):
+            plot.plot(places, values, color=colour, markersize=3.5, **style)
+            plot.set_ylabel(key)
+        plots[-1].set_xlabel(unit)
+        plots[-1].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         return _svg(figure, name, text)
 
 

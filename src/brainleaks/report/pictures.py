@@ -128,19 +128,22 @@ def curves(named: dict[str, list[dict[str, float]]], *, steps: str) -> bytes:
         named: by title, one entry a step, such as ``{"loss": 0.3}``.
         steps: what a step is called, such as ``"epoch"``.
     """
-    figure, axes = _figure((1, len(named)), (3.6 * len(named), 2.4))
-    for axis, (title, curve) in zip(axes[0], named.items(), strict=True):
-        marker = "o" if len(curve) <= 50 else ""
-        unit, places, quantities = progress(curve, steps)
-        for key, values in quantities.items():
+    fared = {title: progress(curve, steps) for title, curve in named.items()}
+    rows = max(len(quantities) for _, _, quantities in fared.values())
+    figure, axes = _figure((rows, len(named)), (3.6 * len(named), 0.6 + 1.8 * rows))
+    for column, (title, (unit, places, quantities)) in zip(axes.T, fared.items(), strict=True):
+        marker = "o" if len(places) <= 50 else ""
+        column[0].set_title(title, fontsize=10)
+        for axis, (key, values) in zip(column, quantities.items(), strict=False):
             axis.plot(places, values, marker=marker, markersize=3, linewidth=1.5)
             axis.set_ylabel(key, fontsize=9)
-        axis.set_title(title, fontsize=10)
-        axis.set_xlabel(unit, fontsize=9)
-        axis.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-        axis.tick_params(labelsize=8, length=2)
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.grid(alpha=0.25)
+            axis.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+            axis.tick_params(labelsize=8, length=2)
+            axis.spines[["top", "right"]].set_visible(False)
+            axis.grid(alpha=0.25)
+        column[len(quantities) - 1].set_xlabel(unit, fontsize=9)
+        for axis in column[len(quantities) :]:
+            axis.set_axis_off()
     return _png(figure)
 
 
