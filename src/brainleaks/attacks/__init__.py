@@ -10,6 +10,7 @@ from brainleaks.attacks.brainleaks_v2 import BrainLeaksV2
 from brainleaks.attacks.evolution import ScoreEvolution
 from brainleaks.attacks.fredrikson import Fredrikson
 from brainleaks.attacks.gamin import Gamin
+from brainleaks.attacks.pattern_inversion import PatternInversion
 from brainleaks.attacks.smooth_inversion import SmoothInversion
 
 #: Any attack, told apart by its ``attack`` field: how a study file names one.
@@ -18,6 +19,7 @@ Attack = Annotated[
     | BrainLeaksV2
     | Fredrikson
     | SmoothInversion
+    | PatternInversion
     | ScoreEvolution
     | BoundaryRepulsion
     | Gamin,
@@ -29,6 +31,7 @@ ATTACKS: dict[str, type[Attack]] = {
     "brainleaks-v1": BrainLeaksV1,
     "brainleaks-v2": BrainLeaksV2,
     "smooth-inversion": SmoothInversion,
+    "pattern-inversion": PatternInversion,
     "score-evolution": ScoreEvolution,
     "boundary-repulsion": BoundaryRepulsion,
     "gamin": Gamin,
@@ -42,6 +45,7 @@ __all__ = [
     "BrainLeaksV2",
     "Fredrikson",
     "Gamin",
+    "PatternInversion",
     "ScoreEvolution",
     "SmoothInversion",
 ]

@@ -11,13 +11,13 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from brainleaks.attacks.descent import adam, cosine
-from brainleaks.attacks.fields import draw, interpolation, over_time
+from brainleaks.attacks.fields import ask, presented
 from brainleaks.attacks.objectives import contrast, negative_log_likelihood
 from brainleaks.attacks.priors import smooth, total_variation
 from brainleaks.monitor import Monitor
 from brainleaks.neuron import FastSigmoid
 from brainleaks.randomness import draw_seed
-from brainleaks.target import Access, Objective, Target
+from brainleaks.target import Access, Target
 
 #: Draws that the first look at the target is averaged over.
 _LOOKS = 4
@@ -41,9 +41,9 @@ class SmoothInversion:
         mean over draws z ~ Bernoulli(x_c) of -mean_t log softmax(U[t](z))_c
             + variation * TV(x_c) + sparsity * mean(x_c)
 
-    A spike's derivative by its probability is taken for 1 (straight-through; Bengio et al. 2013),
-    and neurons are differentiated by a surrogate flatter than the one they were trained with, as a
-    steep one hides most of them. An ordinary target is asked for the images themselves.
+    Gradients pass through the draws as :func:`~brainleaks.attacks.fields.ask` says, and through
+    neurons by a surrogate flatter than the one they were trained with, as a steep one hides most of
+    them. An ordinary target is asked for the images themselves.
 
     ``common`` is learned from all classes that are asked for: they support one another.
 
@@ -117,19 +117,19 @@ class SmoothInversion:
         with flatter:
             state = monitor.resume(self._start(target, labels, seed))
             for iteration in monitor.remaining(self.iterations):
-                costs, gradient = self._ask(
+                costs, gradient = ask(
                     target,
                     _field(state),
                     labels,
                     negative_log_likelihood,
-                    self.draws,
-                    seed,
-                    iteration,
+                    time_steps=self.time_steps,
+                    draws=self.draws,
+                    seed=seed,
+                    purpose=iteration,
                 )
                 state = self._step(state, gradient, iteration)
                 monitor.advance(iteration, state, cost=float(costs.mean()))
-        field = _field(state)
-        return over_time(self._weights(field), field) if target.spiking else field[0]
+        return presented(_field(state), target, self.time_steps)
 
     def _start(self, target: Target, labels: Tensor, seed: int) -> dict[str, Tensor]:
         flat = self._flat(target, len(labels))
@@ -147,7 +147,16 @@ class SmoothInversion:
         """What lifts each of the target's classes above the others, ``(K, classes, C, H, W)``."""
         classes = torch.arange(target.classes, device=target.device)
         flat = self._flat(target, len(classes))
-        _, seen = self._ask(target, flat, classes, contrast, _LOOKS, seed, "look")
+        _, seen = ask(
+            target,
+            flat,
+            classes,
+            contrast,
+            time_steps=self.time_steps,
+            draws=_LOOKS,
+            seed=seed,
+            purpose="look",
+        )
         seen = smooth(seen.flatten(0, 1), self.blur).view_as(seen)
         axes = (0, *range(2, seen.ndim))
         seen = seen - seen.mean(axes, keepdim=True)
@@ -156,33 +165,6 @@ class SmoothInversion:
     def _flat(self, target: Target, batch: int) -> Tensor:
         shape = (self.knots if target.spiking else 1, batch, *target.input_shape)
         return torch.full(shape, self.rate, device=target.device)
-
-    def _ask(
-        self,
-        target: Target,
-        field: Tensor,
-        labels: Tensor,
-        objective: Objective,
-        draws: int,
-        seed: int,
-        purpose: str | int,
-    ) -> tuple[Tensor, Tensor]:
-        """The objective, ``(B,)``, and its gradient on the field ``(K, B, ...)``, over draws."""
-        if not target.spiking:
-            values, gradient = target.gradient(target.entry(field[0]), labels, objective)
-            return values, gradient.unsqueeze(0)
-        weights, found = self._weights(field), []
-        members = draw(over_time(weights, field), labels, draws, seed, purpose)
-
-        def weigh(values: Tensor, members: Tensor) -> Tensor:
-            found.append(values.mean(0))
-            return torch.full_like(values, 1 / draws)
-
-        _, gradient = target.shared_gradient(members, labels, objective, weigh, over_time=weights)
-        return torch.cat(found), gradient
-
-    def _weights(self, field: Tensor) -> Tensor:
-        return interpolation(self.time_steps, len(field)).to(field)
 
     def _step(
         self, state: dict[str, Tensor], gradient: Tensor, iteration: int

@@ -1,0 +1,138 @@
+"""Pattern inversion: what a network has learned, read off its weights and a few of its answers."""
+
+from typing import Annotated, ClassVar, Literal
+
+import torch
+from annotated_types import Ge, Gt, Lt
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
+from torch import Tensor
+
+from brainleaks.attacks.fields import ask, presented
+from brainleaks.attacks.objectives import contrast
+from brainleaks.attacks.priors import smooth
+from brainleaks.monitor import Monitor
+from brainleaks.neuron import FastSigmoid
+from brainleaks.randomness import draw_seed
+from brainleaks.target import Access, Target
+
+_TINY = 1e-12
+_LEAST = 1e-6
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
+class PatternInversion:
+    """Reconstruct sparse input, as digits or events are, from what it left in the network.
+
+    Where input is mostly silent, two traces of the training data lie open. The first layer's
+    weights grow where input comes and stay as they were drawn where none ever does: their median
+    over the layer's units, blurred, looks like the *mean* input, the ground ``m``. And the gradient
+    of a class's membrane over the others' says how the class departs from it. So the attack makes
+
+        x_c = rate * m * (1 + theta_c)
+
+    and lets ``theta_c`` grow by ``strength / looks`` at each of a few looks, along the gradient at
+    ``x_c`` of the class's membrane less the mean of all classes', averaged over draws, less its
+    mean over classes, blurred, and scaled to a standard deviation of 1.
+
+    A gradient is a filter, which weighs pixels by how they tell classes apart; the pattern that a
+    filter stands for is the input's covariance times it (Haufe et al. 2014). Here the covariance is
+    a guess: neighbours go together, and a pixel varies as much as it fires.
+
+    A network whose first layer is not linear, or that has no positive median, gives no ground:
+    it is uniform then, and :class:`~brainleaks.attacks.SmoothInversion` sees more.
+
+    Args:
+        looks: how often gradients are asked for.
+        time_steps: length ``T`` of the spike trains; an ordinary target has none.
+        draws: spike trains drawn of each class at each look.
+        rate: mean of the probabilities, or of an ordinary target's pixels.
+        strength: how far a class departs from the ground, in standard deviations of the pattern.
+        blur: width of both blurs, in pixels.
+        slope: of the fast sigmoid that neurons are differentiated by.
+
+    Reference: ours. Patterns and filters: Haufe et al. 2014, On the interpretation of weight
+    vectors of linear models in multivariate neuroimaging.
+
+    Example:
+        >>> from brainleaks.networks import SpikingMLP
+        >>> network = SpikingMLP((1, 8, 8), 10, hidden=50, beta=0.7, surrogate=FastSigmoid(40))
+        >>> target = Target(network, input_shape=(1, 8, 8), classes=10)
+        >>> rates = PatternInversion()(target, torch.arange(10), generator=torch.Generator())
+        >>> tuple(rates.shape), 0 <= float(rates.min()) <= float(rates.max()) <= 1
+        ((25, 10, 1, 8, 8), True)
+    """
+
+    access: ClassVar[Access] = "gradients"
+    spiking: ClassVar[bool | None] = None
+
+    looks: Annotated[int, Ge(1)] = 5
+    time_steps: Annotated[int, Ge(1)] = 25
+    draws: Annotated[int, Ge(1)] = 4
+    rate: Annotated[float, Gt(0), Lt(1)] = 0.1
+    strength: Annotated[float, Ge(0)] = 0.55
+    blur: Annotated[float, Ge(0)] = 1.5
+    slope: Annotated[float, Gt(0)] = 10.0
+    attack: Literal["pattern-inversion"] = "pattern-inversion"
+
+    def __call__(
+        self,
+        target: Target,
+        labels: Tensor,
+        *,
+        generator: torch.Generator,
+        monitor: Monitor | None = None,
+    ) -> Tensor:
+        """Spike probabilities for the classes ``labels``, or images of an ordinary target.
+
+        All of the target's classes are looked at, whichever are asked for.
+
+        Returns:
+            ``(T, len(labels), C, H, W)``, the same at each step, or ``(len(labels), C, H, W)``; in
+            [0, 1].
+
+        Raises:
+            AccessError: if the target does not grant gradients.
+        """
+        target.require(self.access, self.attack, spiking=self.spiking)
+        monitor = monitor or Monitor()
+        seed = draw_seed(generator)
+        classes = torch.arange(target.classes, device=target.device)
+        ground = self.rate * self._ground(target)
+        state = monitor.resume({"theta": ground.new_zeros(len(classes), *target.input_shape)})
+        with target.differentiated_by(FastSigmoid(self.slope)):
+            for look in monitor.remaining(self.looks):
+                values, gradient = ask(
+                    target,
+                    _field(ground, state["theta"]),
+                    classes,
+                    contrast,
+                    time_steps=self.time_steps,
+                    draws=self.draws,
+                    seed=seed,
+                    purpose=look,
+                )
+                step = self.strength / self.looks * self._pattern(gradient[0])
+                state = {"theta": state["theta"] + step}
+                monitor.advance(look, state, contrast=float(values.mean()))
+        field = _field(ground, state["theta"])
+        return presented(field[:, labels.to(target.device)], target, self.time_steps)
+
+    def _ground(self, target: Target) -> Tensor:
+        """What input has in common, ``input_shape``, of mean 1 and not negative."""
+        flat = torch.ones(target.input_shape, device=target.device)
+        weights = target.first_weights()
+        if weights is None:
+            return flat
+        seen = smooth(weights.median(0).values.unsqueeze(0), self.blur)[0].clamp(min=0)
+        return seen / seen.mean() if seen.any() else flat
+
+    def _pattern(self, gradient: Tensor) -> Tensor:
+        """Gradients ``(classes, C, H, W)`` as departures from what the classes share."""
+        seen = smooth(gradient - gradient.mean(0), self.blur)
+        return seen / seen.std((1, 2, 3), keepdim=True).clamp(min=_TINY)
+
+
+def _field(ground: Tensor, theta: Tensor) -> Tensor:
+    """Probabilities ``(1, classes, C, H, W)``, never quite 0, so that no pixel is given up."""
+    return (ground * (1 + theta)).clamp(_LEAST, 1).unsqueeze(0)
