@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SEEDS := 5
 
-.PHONY: calibration demo test lint bench simulator results screenshot notebooks docs clean
+.PHONY: ablation calibration demo test lint bench simulator results screenshot notebooks docs clean
 
 demo: .venv/run
 	$(BIN)/brainleaks run demo
@@ -21,6 +21,9 @@ bench: .venv/dev
 
 simulator: .venv/dev
 	$(BIN)/python benchmarks/simulator.py
+
+ablation: .venv/run
+	$(BIN)/python benchmarks/ablation.py
 
 results: .venv/run
 	$(BIN)/brainleaks run paper --seeds $(SEEDS)

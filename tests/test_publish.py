@@ -9,7 +9,7 @@ from brainleaks.publish import publish
 from brainleaks.report.page import METRICS
 from brainleaks.report.summary import interval
 from brainleaks.study import Store, load_study
-from brainleaks.study.paper import Cell, Paper, left_out
+from brainleaks.study.collection import Cell, collection, left_out
 
 QUICK = (
     "target.network.hidden=60",
@@ -105,8 +105,9 @@ def test_judgement_of_two_seeds(runs, tmp_path):
 def test_cells_whose_data_is_absent_are_left_out(runs, tmp_path, monkeypatch):
     """The central figure takes the first of its presets that was run."""
     demo = Cell("demo", note="an exercise, not a result")
-    whole = Paper([demo, Cell("nmnist-snn"), Cell("mnist-ann")], [["mnist-ann", "demo"]])
-    monkeypatch.setattr("brainleaks.publish.paper", lambda: whole)
+    cells = [demo, Cell("nmnist-snn"), Cell("mnist-ann")]
+    whole = collection("paper")._replace(cells=cells, figure=[["mnist-ann", "demo"]])
+    monkeypatch.setattr("brainleaks.publish.collection", lambda name: whole)
     monkeypatch.setattr(
         "brainleaks.publish.load_study", lambda name, settings=(): load_study(name, QUICK)
     )
@@ -161,7 +162,7 @@ def test_other_files_are_not_overwritten(runs, tmp_path):
 
 
 def test_what_the_paper_refuses(runs, tmp_path):
-    with pytest.raises(InputError, match="--set: the paper's study has no fields"):
+    with pytest.raises(InputError, match="--set: paper has no fields"):
         publish("paper", range(1), settings=("draws=3",), **runs)
-    with pytest.raises(InputError, match="no data set of the paper is at hand"):
+    with pytest.raises(InputError, match="no data set of paper is at hand"):
         publish("paper", range(1), data_dir=tmp_path, **runs)

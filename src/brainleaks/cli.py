@@ -58,11 +58,12 @@ def list_command(as_json: bool) -> None:
     """Show the presets, data sets and attacks."""
     from brainleaks.attacks import ATTACKS
     from brainleaks.data import DATASETS
-    from brainleaks.publish import PAPER
     from brainleaks.study import load_study, preset_names
+    from brainleaks.study.collection import collection
+    from brainleaks.study.config import COLLECTIONS
 
     presets = {name: load_study(name).description for name in preset_names()}
-    presets[PAPER] = "Every one of these that is the paper's, as far as its data is at hand."
+    presets |= {name: collection(name).description for name in COLLECTIONS}
     listing: dict[str, dict[str, Any]] = {
         "presets": presets,
         "datasets": {
@@ -103,7 +104,7 @@ def list_command(as_json: bool) -> None:
     "--out",
     type=click.Path(path_type=Path),
     help="Run folder; default runs/NAME-seedN. With several seeds the folder of the table; default "
-    "runs/NAME-seeds, and docs for paper.",
+    "runs/NAME-seeds, and docs for paper and strongest.",
 )
 @click.option(
     "--set",
@@ -135,14 +136,16 @@ def run(
 ) -> None:
     """Train, attack, judge and report; what was done before is not done again.
 
-    The preset "paper" stands for all presets of the paper's study whose data is at hand.
+    Two names stand for several presets, as far as their data is at hand: "paper" for those of the
+    paper's study, "strongest" for those with the strongest attacks.
     """
-    from brainleaks.publish import PAPER, publish
+    from brainleaks.publish import publish
     from brainleaks.report import write_report
     from brainleaks.study import folder, load_study, run_study
+    from brainleaks.study.config import COLLECTIONS
 
     command = shlex.join(["brainleaks", *sys.argv[1:]])
-    if seeds is not None or study == PAPER:
+    if seeds is not None or study in COLLECTIONS:
         if target_weights is not None:
             raise InputError("--target-weights: one target has no seeds; leave --seeds out.")
         last = seed + (seeds or 1)

@@ -9,12 +9,8 @@ from brainleaks.errors import InputError
 from brainleaks.report import write_report
 from brainleaks.report.summary import write_figure, write_summary
 from brainleaks.study import Store, Study, folder, load_study, run_study
-from brainleaks.study.paper import Paper, left_out, paper
-
-#: Stands for all presets of the paper's study.
-PAPER = "paper"
-#: The paper's study is the protocol alone, whose only judges are its evaluators.
-_PROTOCOL = ("judging=null",)
+from brainleaks.study.collection import Collection, collection, left_out
+from brainleaks.study.config import COLLECTIONS
 
 
 def publish(
@@ -29,45 +25,45 @@ def publish(
     command: str,
     say: Callable[[str], object],
 ) -> Path:
-    """Run a study, or every cell of the paper's whose data is at hand, with several seeds.
+    """Run a study, or every cell of a collection whose data is at hand, with several seeds.
 
     All studies are run with one seed before the next. The table is written anew after each run, so
     that what was finished when the work was cut off is there to read.
 
     Args:
-        name: a preset, a study file, or ``"paper"``.
+        name: a preset, a study file, or one of ``COLLECTIONS``, such as ``"paper"``.
         seeds: with which seeds.
-        settings: changes of the study, as ``path.to.field=value``; the paper's takes none.
+        settings: changes of the study, as ``path.to.field=value``; a collection takes none.
         data_dir: folder to find data in.
-        out: where ``results.md``, ``results.json`` and ``images/`` go; by default ``docs`` for the
-            paper, else ``runs/NAME-seeds``.
-        runs: where the run folders go, each as ``NAME-seedN``; the paper's, which have no panel, as
-            ``paper/NAME-seedN``.
+        out: where the table, its JSON and ``images/`` go; by default ``docs`` for a collection,
+            else ``runs/NAME-seeds``.
+        runs: where the run folders go, each as ``NAME-seedN``; a collection's, which are judged
+            otherwise, as ``COLLECTION/NAME-seedN``.
         device: ``"cpu"`` or ``"cuda"``.
         command: what was typed, for the table.
         say: is told which cells were left out and why, and which run is finished.
 
     Returns:
-        The path of ``results.md``.
+        The path of the table: ``results.md``, or as the collection names it.
 
     Raises:
         InputError: as :func:`brainleaks.study.run_study`, if no cell's data is at hand, or if the
             table would overwrite something else.
     """
-    whole = paper()
+    whole = collection(name) if name in COLLECTIONS else None
     missing: dict[str, str] = {}
-    if name == PAPER:
+    if whole is None:
+        studies = [load_study(name, settings)]
+        docs, places = out or runs / f"{studies[0].name}-seeds", runs
+    else:
         if settings:
-            raise InputError("--set: the paper's study has no fields of its own; set a preset's.")
-        settings = _PROTOCOL
+            raise InputError(f"--set: {name} has no fields of its own; set a preset's.")
+        settings, docs, places = whole.settings, out or Path("docs"), runs / name
         studies, missing = _at_hand(whole, data_dir)
         for preset, reason in missing.items():
             say(f"left out: {preset}: {reason}")
-    else:
-        studies = [load_study(name, settings)]
-    docs = out or (Path("docs") if name == PAPER else runs / f"{studies[0].name}-seeds")
-    _prepare(docs)
-    places = runs / PAPER if name == PAPER else runs
+    page = docs / f"{whole.page if whole else 'results'}.md"
+    _prepare(page)
     finished: dict[str, list[Path]] = {}
     for seed in seeds:
         for study in studies:
@@ -78,32 +74,32 @@ def publish(
                 seed=seed,
                 data_dir=data_dir,
                 device=device,
-                command=_again(study.name if name == PAPER else name, settings, seed),
+                command=_again(study.name if whole else name, settings, seed),
             )
             folder.write(outcome, place, write_report)
             finished.setdefault(study.name, []).append(place)
             say(f"finished: {place}")
-            _write(finished, whole, missing, docs, command, figure=name == PAPER)
-    return docs / "results.md"
+            _write(finished, whole, missing, page, command)
+    return page
 
 
-def _at_hand(whole: Paper, data_dir: Path | None) -> tuple[list[Study], dict[str, str]]:
+def _at_hand(whole: Collection, data_dir: Path | None) -> tuple[list[Study], dict[str, str]]:
     """The studies whose data is at hand, and why the others are left out."""
     store = Store()
     reasons = {cell.preset: left_out(cell.preset, data_dir, store) for cell in whole.cells}
-    studies = [load_study(p, _PROTOCOL) for p, reason in reasons.items() if reason is None]
+    studies = [load_study(p, whole.settings) for p, reason in reasons.items() if reason is None]
     if not studies:
         raise InputError(
-            "no data set of the paper is at hand; 'brainleaks data fetch mnist' gets one."
+            f"no data set of {whole.name} is at hand; 'brainleaks data fetch mnist' gets one."
         )
     return studies, {preset: reason for preset, reason in reasons.items() if reason is not None}
 
 
-def _prepare(docs: Path) -> None:
+def _prepare(page: Path) -> None:
     """Make sure, before hours of work, that the table's place is ours to write."""
+    docs, table = page.parent, page.with_suffix(".json")
     if docs.exists() and not docs.is_dir():
         raise InputError(f"--out: {docs} is a file; choose a folder for the table.")
-    table = docs / "results.json"
     if table.exists() and "cells" not in atomic.read_json(table):
         raise InputError(
             f"--out: {table} is no table of several seeds, and would be overwritten; choose "
@@ -122,22 +118,23 @@ def _again(name: str, settings: tuple[str, ...], seed: int) -> str:
 
 def _write(
     finished: dict[str, list[Path]],
-    whole: Paper,
+    whole: Collection | None,
     missing: dict[str, str],
-    docs: Path,
+    page: Path,
     command: str,
-    *,
-    figure: bool,
 ) -> None:
+    cells = whole.cells if whole else []
     write_summary(
         finished,
-        why={cell.preset: cell.why for cell in whole.cells},
-        notes={cell.preset: cell.note for cell in whole.cells},
+        why={cell.preset: cell.why for cell in cells},
+        notes={cell.preset: cell.note for cell in cells},
         left_out=missing,
-        docs=docs,
+        page=page,
         command=command,
+        title=whole.title if whole else "Results",
     )
-    shown = [next((preset for preset in row if preset in finished), None) for row in whole.figure]
-    if figure and any(shown):
+    rows = whole.figure if whole else []
+    shown = [next((preset for preset in row if preset in finished), None) for row in rows]
+    if whole and any(shown):
         first_runs = [finished[preset][0] for preset in shown if preset is not None]
-        write_figure(first_runs, docs / "images" / "paper.png")
+        write_figure(first_runs, page.parent / "images" / whole.picture)

@@ -5,8 +5,8 @@ from pydantic import ValidationError
 
 from brainleaks import BrainLeaksV2, InputError
 from brainleaks.study import load_study, preset_names
+from brainleaks.study.collection import collection
 from brainleaks.study.config import Printed, parse_study
-from brainleaks.study.paper import paper
 from brainleaks.training import Recipe
 
 
@@ -57,10 +57,22 @@ def test_twins_are_their_models(twin):
 
 def test_every_preset_of_the_paper_is_in_its_table():
     """And every one is a cell of the paper's study."""
-    cells = {cell.preset: cell for cell in paper().cells}
+    cells = {cell.preset: cell for cell in collection("paper").cells}
     assert cells.keys() == {*PRESETS, *TWINS}
     noted = {preset: cell.note for preset, cell in cells.items() if cell.note}
     assert noted == {"dvsgesture-clips": "an exercise, not a result"}
+
+
+def test_the_strongest_attack_stands_beside_the_papers_own_study():
+    names = [name for name in preset_names() if name.endswith("-best")]
+    assert {cell.preset for cell in collection("strongest").cells} == set(names)
+    for name in names:
+        paper, best = load_study(name.removesuffix("-best")), load_study(name)
+        alike = ("dataset", "encoding", "frames", "target", "evaluators", "access", "judging")
+        assert all(getattr(paper, field) == getattr(best, field) for field in alike)
+        added = {key: value for key, value in best.attacks.items() if key not in paper.attacks}
+        assert best.attacks == paper.attacks | added
+        assert len(added) == 1
 
 
 def test_defaults_of_the_attacks_are_mnists():

@@ -81,6 +81,12 @@ SIDES = (
     ("feature_distance", "Feature distance to the nearest sample", "less is nearer"),
     ("feature_distance_5", "Feature distance to the five nearest", "less is nearer"),
 )
+#: Any measure of likeness by its name in results.
+TITLES = (
+    {f"{stem}_{MEMBERS}": title for stem, title, _ in SIDES}
+    | {f"{stem}_{HELD_OUT}": f"{title}, held out" for stem, title, _ in SIDES}
+    | {measure.key: measure.title for measure in SUMMARY}
+)
 
 
 def widened(measure: Measure, shown: Iterable[Mapping[str, Any]]) -> Measure:

@@ -8,7 +8,14 @@ from brainleaks.evaluation.statistics import Interval, interval
 from brainleaks.evaluation.verdict import DECISIVE, Scores, verdict
 
 #: Of each attack, what is said of it: the measures that decide, and the likeness people know.
-SAID = (*DECISIVE, "ssim_members", "correlation_members", "memorisation")
+SAID = (
+    *DECISIVE,
+    "ssim_members",
+    "ssim_held_out",
+    "correlation_members",
+    "mean_correlation_members",
+    "memorisation",
+)
 
 
 def pooled(each: list[dict[str, Any]]) -> dict[str, Any] | None:

@@ -10,6 +10,7 @@ from PIL import Image
 from scipy import stats
 
 from brainleaks import atomic
+from brainleaks.report.measures import TITLES
 from brainleaks.report.page import METRICS, picture_rows
 from brainleaks.report.pictures import grid
 from brainleaks.report.pooled import SAID, pooled
@@ -138,18 +139,20 @@ def write_summary(
     why: dict[str, str],
     notes: dict[str, str],
     left_out: dict[str, str],
-    docs: Path,
+    page: Path,
     command: str,
+    title: str = "Results",
 ) -> None:
-    """Write ``results.md``, ``results.json`` and a picture of each preset's first run.
+    """Write a table, the same as JSON beside it, and a picture of each preset's first run.
 
     Args:
         runs: the finished runs of each preset.
         why: what explains a preset's departures from the printed figures.
         notes: what a preset's figures are never shown without.
         left_out: the presets that were not run, and why.
-        docs: the folder to write to.
+        page: the table to write; ``images/`` lies beside it.
         command: what was typed.
+        title: of the page.
 
     Raises:
         InputError: if a folder is not a finished run, or cannot be written.
@@ -159,15 +162,18 @@ def write_summary(
         preset = cell["preset"]
         cell |= {"departures": departures(cell), "why": why.get(preset, "")}
         cell["note"] = notes.get(preset, "")
-        atomic.write_bytes(docs / "images" / f"{preset}.png", _grid(runs[preset][0], _SHOWN))
+        atomic.write_bytes(page.parent / "images" / f"{preset}.png", _grid(runs[preset][0], _SHOWN))
     content = {
         "command": command,
         "confidence": CONFIDENCE,
         "cells": cells,
         "left_out": left_out,
     }
-    atomic.write_json(docs / "results.json", content)
-    atomic.write_text(docs / "results.md", _template().render(content, metrics=METRICS, said=SAID))
+    atomic.write_json(page.with_suffix(".json"), content)
+    text = _template().render(
+        content, metrics=METRICS, said={key: TITLES[key] for key in SAID}, title=title
+    )
+    atomic.write_text(page, text)
 
 
 def write_figure(runs: list[Path], path: Path) -> None:

@@ -26,6 +26,8 @@ from brainleaks.training import Recipe
 RANKS: tuple[Access, ...] = get_args(Access)
 
 _LARGEST_FILE = 1 << 20
+#: Names that stand for several presets (:mod:`brainleaks.study.collection`).
+COLLECTIONS = ("paper", "strongest")
 
 _Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=60)]
 _Share = Annotated[float, Field(ge=0, le=1)]
@@ -285,11 +287,12 @@ def _read(name_or_file: str) -> tuple[str, str]:
         return f"preset {name_or_file}", preset.read_text(encoding="utf-8")
     path = Path(name_or_file)
     if path.suffix not in (".yaml", ".yml") and not path.is_file():
-        near = difflib.get_close_matches(name_or_file, [*preset_names(), "paper"], 1, 0.4)
+        near = difflib.get_close_matches(name_or_file, [*preset_names(), *COLLECTIONS], 1, 0.4)
         hint = f" Did you mean {near[0]}?" if near else ""
         raise InputError(
             f"no preset or study file called {name_or_file!r}.{hint} "
-            f"The presets are {', '.join(preset_names())}, and paper, which stands for the paper's."
+            f"The presets are {', '.join(preset_names())}; {' and '.join(COLLECTIONS)} each stand "
+            "for several."
         )
     try:
         if path.stat().st_size > _LARGEST_FILE:

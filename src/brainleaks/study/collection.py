@@ -1,4 +1,4 @@
-"""The paper as one study: every preset that belongs to it, over several seeds."""
+"""Collections: presets that are run together, over several seeds, such as the paper's."""
 
 from importlib import resources
 from pathlib import Path
@@ -15,7 +15,7 @@ from brainleaks.study.store import Store
 
 
 class Cell(NamedTuple):
-    """A preset of the paper's study.
+    """A preset of a collection.
 
     ``why`` explains where it departs from the printed figures; ``note`` is what its figures are
     never shown without.
@@ -26,21 +26,31 @@ class Cell(NamedTuple):
     note: str = ""
 
 
-class Paper(NamedTuple):
-    """The paper's study: its cells, and whose pictures make its central figure.
+class Collection(NamedTuple):
+    """Presets that are run together.
 
-    Of each row of ``figure``, the first preset that was run is shown.
+    ``settings`` change each of its studies; ``title`` heads the table, ``page`` names its
+    file, and ``picture`` the figure, of whose rows in ``figure`` the first preset that was run is
+    shown.
     """
 
+    name: str
+    description: str
+    settings: tuple[str, ...]
+    title: str
+    page: str
+    picture: str
     cells: list[Cell]
     figure: list[list[str]]
 
 
-def paper() -> Paper:
-    """The paper's study, as ``paper.yaml`` has it."""
-    source = resources.files("brainleaks.study") / "paper.yaml"
+def collection(name: str) -> Collection:
+    """A collection, as its file has it: the paper whole, or what goes beyond it."""
+    source = resources.files("brainleaks.study") / "collections" / f"{name}.yaml"
     content = yaml.safe_load(source.read_text(encoding="utf-8"))
-    return Paper([Cell(**cell) for cell in content["cells"]], content["figure"])
+    cells = [Cell(**cell) for cell in content.pop("cells")]
+    settings = tuple(content.pop("settings"))
+    return Collection(name=name, settings=settings, cells=cells, **content)
 
 
 def left_out(preset: str, data_dir: Path | None, store: Store) -> str | None:

@@ -1,0 +1,191 @@
+"""``make ablation``: what each part of the strongest attacks is worth.
+
+On targets of a seed on which the attacks were tuned, never on those that are reported on, runs each
+attack whole, with a part left out, and with other settings, beside the paper's. Writes
+``docs/attacks/ablation.md``. Trains what the store does not hold yet: an hour or two, on two cores.
+"""
+
+import argparse
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from brainleaks import Target, atomic, keep_freed_memory
+from brainleaks.attacks import Attack
+from brainleaks.data.encoding import bernoulli
+from brainleaks.data.files import data_folder
+from brainleaks.data.parts import images
+from brainleaks.evaluation.judge import confidences
+from brainleaks.evaluation.likeness import correlations, ssim
+from brainleaks.evaluation.metrics import metrics
+from brainleaks.evaluation.panel import as_rates, scale_each
+from brainleaks.randomness import stream
+from brainleaks.study import Store, load_study
+from brainleaks.study.config import Study
+from brainleaks.study.loading import load_dataset
+from brainleaks.study.provenance import machine
+from brainleaks.study.road import Road, Trained
+
+#: SSIM is taken with the most correlated samples of the class only, as the judgement does.
+CANDIDATES, DRAWS = 32, 10
+#: By preset and attack, what is changed: fields of the attack, or ``weights`` kept from it.
+CHANGES: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
+    "faces-snn-best": (
+        "smooth-inversion",
+        {
+            "no first look": {"look": 0.0},
+            "no blur of the look": {"blur": 0.0},
+            "the first look alone": {"iterations": 1, "learning_rate": 1e-9, "common_rate": 0.0},
+            "nothing in common": {"common_rate": 0.0},
+            "the network's own surrogate": {"slope": None},
+            "hardly any prior": {"variation": (1e-6, 1e-6)},
+            "a prior that does not fall": {"variation": (0.003, 0.003)},
+            "half the steps": {"iterations": 30},
+        },
+    ),
+    "nmnist-1k-snn-best": (
+        "pattern-inversion",
+        {
+            "no ground": {"weights": False},
+            "the ground alone": {"strength": 0.0},
+            "no blur": {"blur": 0.0},
+            "one look": {"looks": 1, "draws": 20},
+            "the network's own surrogate": {"slope": 40.0},
+            "twice the strength": {"strength": 2.4},
+        },
+    ),
+}
+FIGURES = {
+    "ssim": "SSIM, nearest trained on",
+    "held_out": "SSIM, nearest held out",
+    "mean": "correlation with the class mean",
+    "accuracy": "attack accuracy",
+    "confidence": "confidence",
+    "own": "the target's own accuracy",
+}
+
+
+class Blind(Target):
+    """A target whose first layer's weights are kept from the attack."""
+
+    def first_weights(self) -> Tensor | None:
+        return None
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A preset's trained networks and data."""
+
+    study: Study
+    road: Road
+    target: Trained
+    evaluator: Trained
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="What each part of an attack is worth.")
+    parser.add_argument("--seed", type=int, default=100, help="of the targets that were tuned on")
+    parser.add_argument("--docs", type=Path, default=Path("docs"))
+    arguments = parser.parse_args()
+    keep_freed_memory()
+    sections = []
+    for preset in CHANGES:
+        setting = _trained(preset, arguments.seed)
+        rows = []
+        for row in _rows(preset, setting):
+            print(preset, row, flush=True)
+            rows.append(row)
+        sections.append(_section(preset, setting, rows))
+        text = _HEAD.format(seed=arguments.seed, **machine("cpu")) + "".join(sections)
+        atomic.write_text(arguments.docs / "attacks" / "ablation.md", text)
+
+
+def _trained(preset: str, seed: int) -> Setting:
+    study, store = load_study(preset, ("judging=null",)), Store()
+    road = Road(study, seed, load_dataset(study, data_folder(None), store), "cpu", store)
+    ((name, model),) = study.evaluators.items()
+    return Setting(study, road, road.train("target", study.target), road.train(name, model))
+
+
+def _rows(preset: str, setting: Setting) -> Iterator[dict[str, Any]]:
+    name, changes = CHANGES[preset]
+    attacks = setting.study.attacks
+    for paper in ("brainleaks-v1", "brainleaks-v2"):
+        yield _measured(paper, attacks[paper], setting)
+    yield _measured(f"**{name}**", attacks[name], setting)
+    for title, change in changes.items():
+        fields = {key: value for key, value in change.items() if key != "weights"}
+        kind = Blind if change.get("weights") is False else Target
+        yield _measured(title, replace(attacks[name], **fields), setting, kind)
+
+
+def _measured(
+    title: str, attack: Attack, setting: Setting, kind: type[Target] = Target
+) -> dict[str, Any]:
+    road, network = setting.road, setting.target.network
+    dataset = road.dataset
+    classes = torch.arange(len(dataset.class_names))
+    target = kind(network, input_shape=dataset.input_shape, classes=len(classes))
+    generator = stream(road.seed, "ablation")
+    started = time.perf_counter()
+    found = attack(target, classes, generator=generator)
+    row: dict[str, Any] = {"title": title, "seconds": time.perf_counter() - started}
+    noise = stream(road.seed, "ablation", "draws")
+    drawn = [bernoulli(found, noise) for _ in range(DRAWS)]
+    judged = [metrics(confidences(setting.evaluator.network, spikes)) for spikes in drawn]
+    row["accuracy"] = sum(m["attack_accuracy"] for m in judged) / DRAWS
+    row["confidence"] = sum(m["confidence"] for m in judged) / DRAWS
+    own = [metrics(confidences(network, spikes))["attack_accuracy"] for spikes in drawn]
+    row["own"] = sum(own) / DRAWS
+    seen = scale_each(as_rates(found))
+    for key, samples in (("ssim", dataset.train), ("held_out", dataset.test)):
+        real = scale_each(images(samples))
+        each = [_nearest(seen[c], real[samples.labels == c]) for c in range(len(classes))]
+        row[key] = sum(each) / len(each)
+    real = scale_each(images(dataset.train))
+    means = torch.stack([real[dataset.train.labels == c].mean(0) for c in range(len(classes))])
+    row["mean"] = float(correlations(seen, means).diagonal().mean())
+    return row
+
+
+def _nearest(image: Tensor, real: Tensor) -> float:
+    """The largest SSIM with one of the most correlated samples."""
+    order = correlations(image.unsqueeze(0), real)[0].argsort(descending=True)
+    return max(ssim(image, real[i]) for i in order[:CANDIDATES])
+
+
+def _section(preset: str, setting: Setting, rows: list[dict[str, Any]]) -> str:
+    lines = [
+        f"\n## {preset}\n",
+        f"The target's test accuracy is {setting.target.facts['test_accuracy']:.3f}, the "
+        f"evaluator's {setting.evaluator.facts['test_accuracy']:.3f}.\n",
+        "| | " + " | ".join(FIGURES.values()) + " | seconds |",
+        "|---|" + "---|" * (len(FIGURES) + 1),
+    ]
+    for row in rows:
+        figures = " | ".join(f"{row[key]:.3f}" for key in FIGURES)
+        lines.append(f"| {row['title']} | {figures} | {row['seconds']:.1f} |")
+    return "\n".join(lines) + "\n"
+
+
+_HEAD = (
+    """# What each part is worth
+
+Written by `make ablation`: on targets of seed {seed}, on which the attacks were tuned, every attack
+whole and with a part left out or changed, beside the paper's attacks. Means over classes; attack
+accuracy and confidence are the protocol's evaluator's, over """
+    f"{DRAWS}"
+    """ Bernoulli draws. Reconstructions are min-max scaled and compared as images; the figures that
+are *reported* come from other targets ([the strongest attacks](../strongest.md)). Machine:
+{processor}, {threads} threads, {device}.
+"""
+)
+
+
+if __name__ == "__main__":
+    main()
