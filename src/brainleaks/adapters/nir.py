@@ -30,9 +30,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from brainleaks.adapters.factory import require
 from brainleaks.adapters.lowered import STAND_IN, CannotLower, Neuron, above_rest
 from brainleaks.errors import InputError
+from brainleaks.factory import require
 from brainleaks.networks import Response
 
 NAME = "nir"
