@@ -6,7 +6,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from brainleaks.adapters.lowered import STAND_IN, CannotLower, Neuron, above_rest
+from brainleaks.adapters.lowered import (
+    LEAKS_LAST,
+    STAND_IN,
+    CannotLower,
+    Neuron,
+    above_rest,
+    one_rest,
+    uniform,
+)
 
 NirReset = Literal["subtract", "zero"]
 
@@ -71,30 +79,25 @@ class Dynamics(nn.Module):
         Raises:
             CannotLower: if the operator has no such neuron.
         """
-        keep, rest = _uniform("its leak", self.keep), _uniform("v_leak", self.rest)
+        keep, rest = uniform("its leak", self.keep), uniform("v_leak", self.rest)
         synapse = current_gain = None
         if self.keep_current is not None and self.current_gain is not None:
-            synapse = _uniform("tau_syn", self.keep_current)
-            current_gain = _uniform("w_in", self.current_gain)
+            synapse = uniform("tau_syn", self.keep_current)
+            current_gain = uniform("w_in", self.current_gain)
         threshold, how = 1.0, "none"
         if self.threshold is not None and self.v_reset is not None:
-            v_reset = _uniform("v_reset", self.v_reset)
+            v_reset = uniform("v_reset", self.v_reset)
             how = "subtract" if self.subtracts else "zero"
-            threshold = above_rest(_uniform("v_threshold", self.threshold) - rest)
+            threshold = above_rest(uniform("v_threshold", self.threshold) - rest)
             if self.subtracts and keep != 1:
-                raise CannotLower(
-                    "it leaks after a subtractive reset; the operator subtracts after it"
-                )
-            if v_reset != rest:
-                raise CannotLower(
-                    f"it resets to {v_reset:g} and leaks to {rest:g}; the operator has one rest"
-                )
+                raise CannotLower(LEAKS_LAST)
+            one_rest(rest, v_reset)
         return Neuron(
             beta=keep,
             threshold=threshold,
             reset=how,  # type: ignore[arg-type]
             reset_delay=how != "zero",  # without a leak a subtraction may as well wait
-            gain=_uniform("r", self.gain) * (current_gain or 1.0),
+            gain=uniform("r", self.gain) * (current_gain or 1.0),
             synapse=synapse,
             fires=self.threshold is not None,
             rest=rest,
@@ -132,9 +135,3 @@ class _Spike(torch.autograd.Function):
         gain, sharpness, linear = STAND_IN.coefficients
         q = sharpness * distance.abs()
         return gradient * gain / (1 + linear * q + q * q)
-
-
-def _uniform(name: str, value: Tensor) -> float:
-    if value.unique().numel() != 1:
-        raise CannotLower(f"{name} differs from neuron to neuron")
-    return float(value.flatten()[0])
