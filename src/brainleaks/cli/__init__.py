@@ -10,9 +10,15 @@ import click
 from brainleaks import InputError, __version__, keep_freed_memory
 from brainleaks.cli import audit, calibrate, data, listing, run, runs
 
+__all__ = ["main"]
+
 
 def main() -> None:
-    """Entry point: a user's mistake is one sentence on stderr and exit status 2."""
+    """Run the command that was typed, and exit.
+
+    The status is 0 when it is done, 1 where ``--fail-on`` asks for it, 2 after a user's mistake,
+    which is one sentence on stderr, and 130 after an interruption.
+    """
     keep_freed_memory()
     try:
         status = cli(standalone_mode=False)
