@@ -10,8 +10,8 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional
 
-from brainleaks import AccessError, InputError, Target
-from brainleaks.adapters import FRAMEWORKS, Adapted, adapt, factory, load_model
+from brainleaks import AccessError, InputError, Target, factory
+from brainleaks.adapters import FRAMEWORKS, Adapted, adapt, load_model
 from brainleaks.attacks.objectives import confidence
 from brainleaks.networks import MLP
 

@@ -14,6 +14,7 @@ from torch.nn import functional
 from brainleaks import InputError
 from brainleaks.adapters import load_model
 from brainleaks.adapters import nir as adapter
+from brainleaks.adapters.nir import file as nir_file
 
 DT = 1e-3
 
@@ -411,7 +412,7 @@ def test_refuses_beyond_its_limits(tmp_path, monkeypatch):
         ("_DEPTH", 1, "nested deeper than 1 levels"),
     ):
         with monkeypatch.context() as patch:
-            patch.setattr(adapter, limit, value)
+            patch.setattr(nir_file, limit, value)
             with pytest.raises(InputError, match=said):
                 load(path)
 

@@ -292,12 +292,12 @@ def test_a_function_that_returns_a_data_set(tmp_path, monkeypatch):
     assert len(dataset.train.labels) == 2
     for function, said in (
         ("three", "gives 3 things"),
-        ("broken", "fails: ZeroDivisionError"),
-        ("absent", "no function absent"),
+        ("broken", "calling --data my_data_sets:broken fails with ZeroDivisionError"),
+        ("absent", "--data is my_data_sets:absent, but my_data_sets has no such name"),
     ):
         with pytest.raises(InputError, match=said):
             load_own(OwnData(f"my_data_sets:{function}", holdout=0.5))
-    with pytest.raises(InputError, match="--data no_such_module:f fails: ModuleNotFoundError"):
+    with pytest.raises(InputError, match="--data no_such_module:f cannot be imported"):
         load_own(OwnData("no_such_module:f"))
 
 

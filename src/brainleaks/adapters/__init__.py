@@ -18,13 +18,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from brainleaks.adapters import factory as _factory
 from brainleaks.adapters import nir, plain
 from brainleaks.adapters.lowered import CannotLower, Neuron, compare, lower
 from brainleaks.adapters.observed import Watched, chain, watch
 from brainleaks.adapters.original import Original, find_call
 from brainleaks.adapters.service import Service
 from brainleaks.errors import InputError
+from brainleaks.factory import make, require
 from brainleaks.networks import respond_in_pieces
 
 __all__ = ["FRAMEWORKS", "Adapted", "adapt", "load_model"]
@@ -97,7 +97,7 @@ def load_model(
             f"{path or 'the model'} needs a factory, module:function, that returns the untrained "
             "network: weights alone do not say what they are the weights of."
         )
-    module = _factory.make(factory)
+    module = make(factory)
     if path is not None:
         if not isinstance(module, nn.Module):
             raise InputError(
@@ -282,7 +282,7 @@ def _check_framework(framework: str | None) -> None:
     if framework is not None and framework not in FRAMEWORKS:
         raise InputError(f"framework is {framework!r}; it is one of {', '.join(FRAMEWORKS)}.")
     if framework is not None:
-        _factory.require("h5py" if framework == "nir" else framework)
+        require("h5py" if framework == "nir" else framework)
 
 
 def _check_answer(trace: Tensor, classes: int) -> None:

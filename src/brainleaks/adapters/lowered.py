@@ -24,6 +24,9 @@ BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d
 #: Stands in for a surrogate that the operator has not; only gradients depend on it.
 STAND_IN = ArcTan(2.0)
 
+#: Why a leaking neuron with a subtractive reset cannot be lowered, in every framework but snnTorch.
+LEAKS_LAST = "it leaks after a subtractive reset; the operator subtracts after it"
+
 # membranes are sums in another order: so far apart, relative to the largest, they may be
 _TOLERANCE = 1e-4
 
@@ -79,6 +82,29 @@ def above_rest(threshold: float) -> float:
     if threshold < 0:
         raise CannotLower("its threshold lies below where it rests")
     return threshold
+
+
+def uniform(name: str, value: Tensor) -> float:
+    """The one value of a parameter of a layer's neurons.
+
+    Raises:
+        CannotLower: if it has several: the operator's neurons of a layer are alike.
+    """
+    if value.unique().numel() != 1:
+        raise CannotLower(f"{name} differs from neuron to neuron")
+    return float(value.detach().flatten()[0])
+
+
+def one_rest(leak: float, reset: float) -> None:
+    """See that a membrane is reset to where it leaks to.
+
+    Raises:
+        CannotLower: if it is not: the operator's membrane has one rest.
+    """
+    if reset != leak:
+        raise CannotLower(
+            f"it resets to {reset:g} and leaks to {leak:g}; the operator has one rest"
+        )
 
 
 class Neurons(nn.Module):

@@ -13,7 +13,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from brainleaks.adapters.lowered import STAND_IN, CannotLower, Neuron, above_rest
+from brainleaks.adapters.lowered import (
+    LEAKS_LAST,
+    STAND_IN,
+    CannotLower,
+    Neuron,
+    above_rest,
+    one_rest,
+    uniform,
+)
 from brainleaks.neuron import FastSigmoid, Reset, Surrogate
 
 NAME = "norse"
@@ -53,20 +61,20 @@ def describe(neuron: Any) -> Neuron:
     if type(neuron) in (norse.LIFBoxCell, norse.LIFCell, norse.LIF):
         leak, threshold, reset = _uniform(p, "v_leak"), _uniform(p, "v_th"), _uniform(p, "v_reset")
         share = neuron.dt * _uniform(p, "tau_mem_inv")
-        how = _how(p, share)
+        _check_reset(p)
         surrogate, name = _surrogate(p.method)
-        _returns_to(leak, reset, how)
+        one_rest(leak, reset)
         return Neuron(
             beta=1 - share,
             threshold=above_rest(threshold - leak),
-            reset=how,
+            reset="zero",
             reset_delay=False,
             gain=share,
             synapse=None if type(neuron) is norse.LIFBoxCell else _synapse(neuron),
             rest=leak,
             charged=True,
             surrogate=surrogate,
-            conventions=_conventions(neuron, how, "scaled by dt * tau_mem_inv", name),
+            conventions=_conventions(neuron, "zero", "scaled by dt * tau_mem_inv", name),
         )
     if type(neuron) in (norse.IAFCell, norse.IAF):
         surrogate, name = _surrogate(p.method)
@@ -101,22 +109,14 @@ def version() -> str:
     return metadata.version("norse")
 
 
-def _how(p: Any, share: float) -> Reset:
+def _check_reset(p: Any) -> None:
     from norse.torch.functional import reset
 
     method = getattr(p, "reset_method", reset.reset_value)
-    if method is reset.reset_value:
-        return "zero"
     if method is reset.reset_subtract:
-        raise CannotLower("it leaks after a subtractive reset; the operator subtracts after it")
-    raise CannotLower(f"its reset_method is {getattr(method, '__name__', method)}")
-
-
-def _returns_to(leak: float, reset: float, how: Reset) -> None:
-    if how == "zero" and reset != leak:
-        raise CannotLower(
-            f"it resets to {reset:g} and leaks to {leak:g}; the operator has one rest"
-        )
+        raise CannotLower(LEAKS_LAST)
+    if method is not reset.reset_value:
+        raise CannotLower(f"its reset_method is {getattr(method, '__name__', method)}")
 
 
 def _synapse(neuron: Any) -> float:
@@ -124,10 +124,7 @@ def _synapse(neuron: Any) -> float:
 
 
 def _uniform(p: Any, name: str) -> float:
-    value = torch.as_tensor(getattr(p, name)).detach()
-    if value.unique().numel() != 1:
-        raise CannotLower(f"{name} differs from neuron to neuron")
-    return float(value.flatten()[0])
+    return uniform(name, torch.as_tensor(getattr(p, name)))
 
 
 def _surrogate(method: str) -> tuple[Surrogate, str]:

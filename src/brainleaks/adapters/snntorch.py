@@ -9,9 +9,9 @@ current before it, ``I[t] = alpha*I[t-1] + x[t]``; its reset to zero also clears
 import inspect
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
-from brainleaks.adapters.lowered import STAND_IN, CannotLower, Neuron
+from brainleaks.adapters.lowered import STAND_IN, CannotLower, Neuron, uniform
 from brainleaks.errors import InputError
 from brainleaks.neuron import ArcTan, FastSigmoid, Reset, Surrogate
 
@@ -52,7 +52,7 @@ def describe(neuron: Any) -> Neuron:
     for name in ("inhibition", "state_quant"):
         if getattr(neuron, name):
             raise CannotLower(f"{name} is on, which the operator has not")
-    if _uniform("graded_spikes_factor", neuron.graded_spikes_factor) != 1.0:
+    if uniform("graded_spikes_factor", neuron.graded_spikes_factor) != 1.0:
         raise CannotLower("its spikes are graded")
     reset = _RESETS[neuron.state_function.__name__]
     synaptic = isinstance(neuron, snntorch.Synaptic)
@@ -60,11 +60,11 @@ def describe(neuron: Any) -> Neuron:
         raise CannotLower("its reset to zero clears the synaptic current too")
     surrogate, surrogate_name = _surrogate(neuron.spike_grad)
     return Neuron(
-        beta=min(max(_uniform("beta", neuron.beta), 0.0), 1.0),  # as its forward pass clips it
-        threshold=_uniform("threshold", neuron.threshold),
+        beta=min(max(uniform("beta", neuron.beta), 0.0), 1.0),  # as its forward pass clips it
+        threshold=uniform("threshold", neuron.threshold),
         reset=reset,
         reset_delay=neuron.reset_delay,
-        synapse=min(max(_uniform("alpha", neuron.alpha), 0.0), 1.0) if synaptic else None,
+        synapse=min(max(uniform("alpha", neuron.alpha), 0.0), 1.0) if synaptic else None,
         surrogate=surrogate,
         conventions={
             "neuron": f"snntorch.{type(neuron).__name__}",
@@ -95,12 +95,6 @@ def check(network: nn.Module) -> None:
                 f"{names[int(neuron.reset_mechanism_val)]!r}, the factory builds it with "
                 f"reset_mechanism={built!r}; build it as it was trained."
             )
-
-
-def _uniform(name: str, value: Tensor) -> float:
-    if value.unique().numel() != 1:
-        raise CannotLower(f"{name} differs from neuron to neuron")
-    return float(value.detach().flatten()[0])
 
 
 def _surrogate(function: Any) -> tuple[Surrogate, str]:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from brainleaks.adapters.lowered import STAND_IN, CannotLower, Neuron, above_rest
+from brainleaks.adapters.lowered import LEAKS_LAST, STAND_IN, CannotLower, Neuron, above_rest
 from brainleaks.neuron import ArcTan, FastSigmoid, Surrogate
 
 NAME = "spikingjelly"
@@ -62,7 +62,7 @@ def describe(node: Any) -> Neuron:
     leak = _leak(node)
     soft = node.v_reset is None
     if soft and leak:
-        raise CannotLower("it leaks after a subtractive reset; the operator subtracts after it")
+        raise CannotLower(LEAKS_LAST)
     scaled = bool(leak and node.decay_input)
     rest = 0.0 if soft else node.v_reset
     threshold = np.nextafter(np.float32(node.v_threshold - rest), np.float32(-np.inf))

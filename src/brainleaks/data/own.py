@@ -20,9 +20,9 @@ from brainleaks.data.class_folders import File, Listing, list_classes
 from brainleaks.data.dataset import Dataset, Samples
 from brainleaks.data.event_files import TimeUnit, read_events
 from brainleaks.data.events import Recording
-from brainleaks.data.factory import call_factory, is_factory
 from brainleaks.data.image_files import read_image
 from brainleaks.errors import InputError
+from brainleaks.factory import is_factory, make
 
 _Side = Annotated[int, Ge(1), Le(1 << 15)]
 
@@ -171,7 +171,7 @@ def load_own(own: OwnData) -> Dataset:
     if own.in_folders:
         return _load_images(own)
     if is_factory(own.path):
-        return as_own_dataset(own, call_factory("--data", own.path))
+        return as_own_dataset(own, make(own.path, named="--data"))
     path = Path(own.path)
     if path.suffix.lower() != ".npz":
         raise InputError(

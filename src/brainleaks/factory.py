@@ -1,4 +1,4 @@
-"""What a user names as ``module:function``, imported and called."""
+"""What a user names as ``module:function``, imported and called: a network, or a data set."""
 
 import importlib.util
 import sys
@@ -13,28 +13,33 @@ from brainleaks.errors import InputError
 OPTIONAL = {"snntorch": "snntorch", "spikingjelly": "spikingjelly", "norse": "norse", "h5py": "nir"}
 
 
-def make(factory: str) -> Any:
+def is_factory(text: str) -> bool:
+    """Whether a text reads ``module:function`` rather than a path."""
+    module, colon, function = text.rpartition(":")
+    return bool(colon) and function.isidentifier() and all(map(str.isidentifier, module.split(".")))
+
+
+def make(factory: str, named: str = "the factory") -> Any:
     """Import a module, from the current folder or installed, and call its function.
 
     Args:
         factory: ``module:function``, the function without arguments.
+        named: what named it, for errors.
 
     Raises:
         InputError: if there is no such function, or importing or calling it fails.
     """
     name, _, attribute = factory.partition(":")
     if not name or not attribute:
-        raise InputError(
-            f"the factory is {factory!r}; expected module:function, as in models:build."
-        )
+        raise InputError(f"{named} is {factory!r}; expected module:function, as in models:build.")
     with _current_folder():
         try:
             module = importlib.import_module(name)
         except ModuleNotFoundError as error:
             require(str(error.name).partition(".")[0])
             raise InputError(
-                f"the factory {factory} cannot be imported: no module named {error.name}, neither "
-                "in the current folder nor installed."
+                f"{named} {factory} cannot be imported: no module named {error.name}, neither in "
+                "the current folder nor installed."
             ) from error
         except Exception as error:  # whatever a stranger's module raises
             raise InputError(f"importing {name} fails with {_told(error)}.") from error
@@ -42,15 +47,14 @@ def make(factory: str) -> Any:
         if not callable(function):
             found = "has no such name" if function is None else f"has a {type(function).__name__}"
             raise InputError(
-                f"the factory is {factory}, but {name} {found}; expected a function without "
-                "arguments that returns the network."
+                f"{named} is {factory}, but {name} {found}; expected a function without arguments."
             )
         try:
             return function()
         except InputError:
             raise
         except Exception as error:
-            raise InputError(f"calling the factory {factory} fails with {_told(error)}.") from error
+            raise InputError(f"calling {named} {factory} fails with {_told(error)}.") from error
 
 
 def require(package: str) -> None:
@@ -62,7 +66,7 @@ def require(package: str) -> None:
     if package in OPTIONAL and importlib.util.find_spec(package) is None:
         extra = OPTIONAL[package]
         raise InputError(
-            f"{package} is not installed, and this model needs it; "
+            f"{package} is not installed, and it is needed here; "
             f"pip install 'brainleaks[{extra}]' installs it."
         )
 

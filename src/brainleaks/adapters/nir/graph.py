@@ -1,0 +1,102 @@
+"""A NIR graph: its nodes, how they are connected, and which of them are known here."""
+
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from brainleaks.errors import InputError
+
+NEURONS = ("IF", "LIF", "CubaLIF", "LI")
+_STATELESS = ("Affine", "Linear", "Conv1d", "Conv2d", "SumPool2d", "AvgPool2d", "Flatten")
+_NEEDED = {
+    "Input": ("shape",),
+    "Output": (),
+    "Affine": ("weight", "bias"),
+    "Linear": ("weight",),
+    "Conv1d": ("weight", "bias", "stride", "padding", "dilation", "groups"),
+    "Conv2d": ("weight", "bias", "stride", "padding", "dilation", "groups"),
+    "SumPool2d": ("kernel_size", "stride", "padding"),
+    "AvgPool2d": ("kernel_size", "stride", "padding"),
+    "Flatten": ("start_dim", "end_dim"),
+    "IF": ("r", "v_threshold"),
+    "LIF": ("tau", "r", "v_leak", "v_threshold"),
+    "LI": ("tau", "r", "v_leak"),
+    "CubaLIF": ("tau_syn", "tau_mem", "r", "v_leak", "v_threshold"),
+}
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Nodes by name (each its fields, ``type`` among them), and the edges between them.
+
+    ``version`` is that of the ``nir`` package that wrote them.
+    """
+
+    nodes: dict[str, dict[str, Any]]
+    edges: list[tuple[str, str]]
+    version: str | None
+
+    def inputs_of(self, name: str) -> list[str]:
+        """The nodes whose answers a node takes, summed."""
+        return [source for source, sink in self.edges if sink == name]
+
+    def only(self, kind: str) -> str:
+        """The one node of a kind that there is one of."""
+        return next(name for name, node in self.nodes.items() if node["type"] == kind)
+
+    def order(self) -> list[str]:
+        """The nodes, each after those whose answers it takes.
+
+        Raises:
+            CycleError: if they are connected in a circle, which is its second argument.
+        """
+        sources = {name: self.inputs_of(name) for name in self.nodes}
+        return list(TopologicalSorter(sources).static_order())
+
+
+def check(path: Path, graph: Graph) -> None:
+    """See that a graph can be run: known nodes with all of their fields, and no circle.
+
+    Raises:
+        InputError: naming the file, and the node or connection that is in the way.
+    """
+    for name, node in graph.nodes.items():
+        _check_node(path, name, node)
+    for kind in ("Input", "Output"):
+        names = [name for name, node in graph.nodes.items() if node["type"] == kind]
+        if len(names) != 1:
+            raise InputError(f"{path} has {len(names)} {kind} nodes; expected one.")
+    for name in {end for edge in graph.edges for end in edge} - set(graph.nodes):
+        raise InputError(f"{path} connects {name!r}, which is not among its nodes.")
+    try:
+        graph.order()
+    except CycleError as error:
+        circle = " -> ".join(error.args[1])
+        raise InputError(
+            f"{path} is a graph with a circle, {circle}; recurrent connections are not run. Audit "
+            "the network in its own framework."
+        ) from error
+    for name, node in graph.nodes.items():
+        if node["type"] != "Input" and not graph.inputs_of(name):
+            raise InputError(f"{path}: nothing leads to node {name} ({node['type']}).")
+
+
+def _check_node(path: Path, name: str, node: Any) -> None:
+    kind = node.get("type") if isinstance(node, dict) else None
+    if kind not in _NEEDED:
+        known = ", ".join((*_STATELESS, *NEURONS))
+        raise InputError(
+            f"{path}: node {name} is a {kind}, which is not known here; known are {known}."
+        )
+    missing = [entry for entry in _NEEDED[kind] if entry not in node]
+    if missing:
+        raise InputError(f"{path}: node {name} ({kind}) lacks {', '.join(missing)}.")
+    for entry, value in node.items():
+        if isinstance(value, np.ndarray | np.floating) and not np.isfinite(value).all():
+            raise InputError(f"{path}: {entry} of node {name} ({kind}) is NaN or infinite.")
+    for entry in ("tau", "tau_mem", "tau_syn"):
+        if entry in node and not (np.asarray(node[entry]) > 0).all():
+            raise InputError(f"{path}: {entry} of node {name} ({kind}) is not above 0.")

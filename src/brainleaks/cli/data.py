@@ -1,0 +1,56 @@
+"""The commands on data sets."""
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+import click
+
+from brainleaks import InputError
+from brainleaks.cli.options import DATA_DIR
+
+
+@click.group()
+def data() -> None:
+    """Fetch and check data sets."""
+
+
+@data.command()
+@click.argument("name")
+@DATA_DIR
+def fetch(name: str, data_dir: Path | None) -> None:
+    """Download the data set NAME from its publisher unless it is there, and check it."""
+    from brainleaks.data.describe import describe
+    from brainleaks.data.files import data_folder
+
+    source, folder = _source(name), data_folder(data_dir)
+    source.fetch(folder)
+    click.echo(describe(name, folder))
+
+
+@data.command()
+@click.argument("name")
+@DATA_DIR
+def check(name: str, data_dir: Path | None) -> None:
+    """Read the data set NAME, which must be there, and verify it."""
+    from brainleaks.data.describe import describe
+    from brainleaks.data.files import data_folder
+
+    source, folder = _source(name), data_folder(data_dir)
+    if not source.present(folder):
+        raise InputError(
+            f"{name} is not in {folder}; 'brainleaks data fetch {name}' gets it or says where from."
+        )
+    click.echo(describe(name, folder))
+
+
+def _source(name: str) -> Any:
+    from brainleaks.data import DATASETS
+
+    if name not in DATASETS:
+        near = difflib.get_close_matches(name, DATASETS, 1, 0.4)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise InputError(
+            f"no data set called {name!r}.{hint} The data sets are {', '.join(DATASETS)}."
+        )
+    return DATASETS[name]

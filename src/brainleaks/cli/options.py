@@ -1,0 +1,61 @@
+"""Options that several commands share, and what their values mean."""
+
+import shlex
+import sys
+from pathlib import Path
+
+import click
+
+from brainleaks import InputError
+
+MOST_SEEDS = 2**31
+PATH = click.Path(path_type=Path)
+
+
+def _at_hand(ctx: click.Context, param: click.Parameter, name: str) -> str:
+    """``cpu`` or ``cuda``, whichever ``auto`` turns out to be."""
+    import torch
+
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError("--device cuda: torch finds no CUDA device; use auto or cpu.")
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return name
+
+
+JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, nothing else.")
+DEVICE = click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    callback=_at_hand,
+    default="auto",
+    show_default=True,
+)
+DATA_DIR = click.option(
+    "--data-dir",
+    type=PATH,
+    help="Folder that holds the data; default BRAINLEAKS_DATA, else the user's cache.",
+)
+SEED = click.option("--seed", type=click.IntRange(0, MOST_SEEDS - 1), default=0, show_default=True)
+
+
+def command_line() -> str:
+    """The command as it was typed, for the record of a run."""
+    return shlex.join(["brainleaks", *sys.argv[1:]])
+
+
+def keep_out_of(place: Path, option: str, given: Path | None) -> None:
+    """Refuse what lies in the run folder, which is replaced.
+
+    Args:
+        place: the run folder.
+        option: what named the file, for errors.
+        given: the file or folder, if any was given.
+
+    Raises:
+        InputError: if it lies there.
+    """
+    if given is not None and place.resolve() in (given.resolve(), *given.resolve().parents):
+        raise InputError(
+            f"{option}: {given} lies in {place}, which this run replaces; choose another --out."
+        )

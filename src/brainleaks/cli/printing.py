@@ -1,0 +1,67 @@
+"""What commands print, beside the sentences of their own."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from brainleaks.results import headline
+
+
+def say(text: str) -> None:
+    """Tell how a long job stands, on stderr: stdout is for its result."""
+    click.echo(text, err=True)
+
+
+def print_json(content: Any) -> None:
+    """One JSON object."""
+    click.echo(json.dumps(content, allow_nan=False))
+
+
+def print_results(results: dict[str, Any]) -> None:
+    """A run's numbers: its networks and their judgement."""
+    click.echo(headline(results))
+    target = results["target"]
+    origin = f", weights from {target['weights']['file']}" if "weights" in target else ""
+    click.echo(f"target ({target['family']}): test accuracy {target['test_accuracy']:.4f}{origin}")
+    for evaluator in results["evaluators"]:
+        click.echo(f"evaluator {evaluator['name']}: test accuracy {evaluator['test_accuracy']:.4f}")
+    print_judgement(results)
+
+
+def print_judgement(results: dict[str, Any], *, always_why: bool = False) -> None:
+    """The attacks and the verdict, with its reasons where it is inconclusive or ``always_why``."""
+    print_attacks(results["attacks"])
+    for name, found in results["likeness"].items():
+        if "panel" in found["metrics"]:
+            panel = found["metrics"]["panel"]
+            ends = f"{panel['low']:.3f} to {panel['high']:.3f}"
+            click.echo(f"{name}: panel accuracy {panel['value']:.3f}, interval {ends}")
+    click.echo(results["verdict"]["sentence"])
+    if always_why or results["verdict"]["verdict"] == "inconclusive":
+        for reason in results["verdict"]["reasons"]:
+            click.echo(f"  {reason}")
+
+
+def print_attacks(attacks: list[dict[str, Any]]) -> None:
+    """A table of what each evaluator makes of each attack."""
+    one, other = (
+        2 + max(len(title), *(len(entry[key]) for entry in attacks))
+        for title, key in (("attack", "name"), ("evaluator", "evaluator"))
+    )
+    click.echo(f"{'attack':<{one}}{'evaluator':<{other}}accuracy   top-3   conf.     DAA")
+    for entry in attacks:
+        metrics = (entry[k] for k in ("attack_accuracy", "top3_accuracy", "confidence", "daa"))
+        figures = "".join(f"{value:>8.3f}" for value in metrics)
+        click.echo(f"{entry['name']:<{one}}{entry['evaluator']:<{other}}{figures}")
+        if draws := entry.get("draws"):
+            mean, std = draws["mean"]["attack_accuracy"], draws["std"]["attack_accuracy"]
+            click.echo(f"{'':<{one + other}}{mean:>8.3f} +- {std:.3f} over {draws['n']} draws")
+
+
+def print_comparison(said: dict[str, Any], page: Path) -> None:
+    """What runs leak beside each other, and the page that shows it."""
+    for sentence in said["sentences"] or ["No difference is shown."]:
+        click.echo(sentence)
+    click.echo(f"comparison: {page}")

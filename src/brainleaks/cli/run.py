@@ -1,0 +1,101 @@
+"""The command that runs a study, over one seed or several."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from brainleaks import InputError
+from brainleaks.cli.options import (
+    DATA_DIR,
+    DEVICE,
+    JSON,
+    MOST_SEEDS,
+    PATH,
+    SEED,
+    command_line,
+    keep_out_of,
+)
+from brainleaks.cli.printing import print_json, print_results, say
+
+
+@click.command()
+@click.argument("study", metavar="PRESET_OR_FILE")
+@SEED
+@click.option(
+    "--seeds",
+    type=click.IntRange(1, 1000),
+    metavar="N",
+    help="Run N seeds, from --seed on, and write means and intervals over them.",
+)
+@DATA_DIR
+@click.option(
+    "--out",
+    type=PATH,
+    help="Run folder; default runs/NAME-seedN. With several seeds the folder of the table; default "
+    "runs/NAME-seeds, and docs for paper and strongest.",
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="Change a field of the study, by its path: target.training.epochs=5.",
+)
+@click.option(
+    "--target-weights",
+    type=PATH,
+    metavar="FILE",
+    help="Attack a target with the weights in FILE instead of training one: a state dict, in "
+    "safetensors or written by torch.save, such as the paper's release. What snnTorch keeps of its "
+    "neurons may be in it, and must agree with the study's.",
+)
+@DEVICE
+@JSON
+def run(
+    study: str,
+    seed: int,
+    seeds: int | None,
+    data_dir: Path | None,
+    out: Path | None,
+    settings: tuple[str, ...],
+    target_weights: Path | None,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Train, attack, judge and report; what was done before is not done again.
+
+    Two names stand for several presets, as far as their data is at hand: "paper" for those of the
+    paper's study, "strongest" for those with the strongest attacks.
+    """
+    from brainleaks.publish import publish
+    from brainleaks.report import write_report
+    from brainleaks.study import folder, load_study, run_study
+    from brainleaks.study.config import COLLECTIONS
+
+    how: dict[str, Any] = {"data_dir": data_dir, "device": device, "command": command_line()}
+    if seeds is not None or study in COLLECTIONS:
+        if target_weights is not None:
+            raise InputError("--target-weights: one target has no seeds; leave --seeds out.")
+        chosen = _seeds(seed, seeds or 1)
+        table = publish(study, chosen, settings=settings, out=out, say=say, **how)
+        click.echo(table.with_suffix(".json").read_text("utf-8") if as_json else table)
+        return
+    resolved = load_study(study, settings)
+    place = out or Path("runs") / f"{resolved.name}-seed{seed}"
+    keep_out_of(place, "--target-weights", target_weights)
+    folder.prepare(place, resolved, seed)
+    outcome = run_study(resolved, seed=seed, target_weights=target_weights, **how)
+    results = folder.write(outcome, place, write_report)
+    if as_json:
+        print_json(results)
+    else:
+        print_results(results)
+        click.echo(f"report: {place / 'report.html'}")
+
+
+def _seeds(first: int, count: int) -> range:
+    last = first + count - 1
+    if last >= MOST_SEEDS:
+        raise InputError(f"--seeds: {last} is too large a seed; expected up to {MOST_SEEDS - 1}.")
+    return range(first, last + 1)
