@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SEEDS := 5
 
-.PHONY: ablation calibration demo test lint bench simulator results screenshot notebooks docs clean
+.PHONY: ablation calibration demo test lint bench simulator results strongest screenshot notebooks docs clean
 
 demo: .venv/run
 	$(BIN)/brainleaks run demo
@@ -33,6 +33,9 @@ calibration: .venv/run
 	$(BIN)/brainleaks run faces-snn
 	$(BIN)/brainleaks run mnist-snn
 	$(BIN)/brainleaks calibrate runs/faces-snn-seed0 runs/mnist-snn-seed0
+
+strongest: .venv/run
+	$(BIN)/brainleaks run strongest --seeds $(SEEDS)
 
 screenshot: .venv/dev
 	$(BIN)/brainleaks run faces-snn
