@@ -205,7 +205,8 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> tupl
 @click.option(
     "--factory",
     metavar="MODULE:FUNCTION",
-    help="Builds the network whose weights MODEL holds; without MODEL, the whole model.",
+    help="Builds the network whose weights MODEL holds; without MODEL, the whole model. Arguments "
+    "called shape and classes are given the data's.",
 )
 @click.option(
     "--dt", type=click.FloatRange(0, min_open=True), help="NIR: a time step, in its units."

@@ -1,4 +1,5 @@
 import json
+import math
 import sys
 import threading
 
@@ -31,6 +32,12 @@ def spiking():
             nn.Linear(20, 10),
             snn.Leaky(0.8, init_hidden=True),
         )
+    )
+
+
+def fitted(shape, classes, hidden=20):
+    return nn.Sequential(
+        nn.Flatten(), nn.Linear(math.prod(shape), hidden), nn.ReLU(), nn.Linear(hidden, classes)
     )
 
 
@@ -225,6 +232,15 @@ def test_weights_from_a_file(kind, tmp_path):
         torch.save(network.state_dict(), path)
     adapted = load("ordinary", path)
     assert torch.equal(adapted.network(IMAGES).membrane[0], network(IMAGES))
+
+
+def test_a_factory_is_told_the_shape_and_the_classes(tmp_path):
+    network = ordinary()
+    torch.save(network.state_dict(), tmp_path / "weights.pt")
+    adapted = load("fitted", tmp_path / "weights.pt")
+    assert torch.equal(adapted.network(IMAGES).membrane[0], network(IMAGES))
+    with pytest.raises(InputError, match=r"1.weight is \(20, 64\), expected \(20, 56\)"):
+        load("fitted", tmp_path / "weights.pt", samples=IMAGES[..., :7])
 
 
 def test_weights_that_do_not_fit(tmp_path):

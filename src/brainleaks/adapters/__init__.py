@@ -72,7 +72,8 @@ def load_model(
         path: a NIR file, or the weights of what the factory builds: safetensors or a state dict.
             ``None`` takes what the factory builds as it is.
         framework: one of :data:`FRAMEWORKS`; ``None`` to find out.
-        factory: ``module:function`` that returns the network, untrained; not of NIR files.
+        factory: ``module:function`` that returns the network, untrained; not of NIR files. Its
+            arguments ``shape`` and ``classes``, if it has them, are those of the data.
         samples: inputs of the user's own, as the network takes them: spikes
             ``(T, B, C, H, W)`` or images ``(B, C, H, W)``.
         classes: how many classes the network tells apart.
@@ -97,7 +98,7 @@ def load_model(
             f"{path or 'the model'} needs a factory, module:function, that returns the untrained "
             "network: weights alone do not say what they are the weights of."
         )
-    module = _factory.make(factory)
+    module = _factory.make(factory, shape=tuple(samples.shape[-3:]), classes=classes)
     if path is not None:
         if not isinstance(module, nn.Module):
             raise InputError(

@@ -1,8 +1,9 @@
 """What a user names as ``module:function``, imported and called."""
 
 import importlib.util
+import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,12 @@ from brainleaks.errors import InputError
 OPTIONAL = {"snntorch": "snntorch", "spikingjelly": "spikingjelly", "norse": "norse", "h5py": "nir"}
 
 
-def make(factory: str) -> Any:
+def make(factory: str, **known: Any) -> Any:
     """Import a module, from the current folder or installed, and call its function.
 
     Args:
-        factory: ``module:function``, the function without arguments.
+        factory: ``module:function``.
+        known: what the function may ask for, each by an argument of that name.
 
     Raises:
         InputError: if there is no such function, or importing or calling it fails.
@@ -42,11 +44,11 @@ def make(factory: str) -> Any:
         if not callable(function):
             found = "has no such name" if function is None else f"has a {type(function).__name__}"
             raise InputError(
-                f"the factory is {factory}, but {name} {found}; expected a function without "
-                "arguments that returns the network."
+                f"the factory is {factory}, but {name} {found}; expected a function that "
+                "returns the network."
             )
         try:
-            return function()
+            return function(**_asked_for(function, known))
         except InputError:
             raise
         except Exception as error:
@@ -65,6 +67,16 @@ def require(package: str) -> None:
             f"{package} is not installed, and this model needs it; "
             f"pip install 'brainleaks[{extra}]' installs it."
         )
+
+
+def _asked_for(function: Callable[..., Any], known: dict[str, Any]) -> dict[str, Any]:
+    """What a function cannot do without, of what is known; a default of its own stays."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError:  # functions of compiled modules show none
+        return {}
+    needed = {p.name for p in parameters if p.default is p.empty}
+    return {name: value for name, value in known.items() if name in needed}
 
 
 @contextmanager
