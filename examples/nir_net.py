@@ -1,61 +1,55 @@
-"""A network of snnTorch, trained and written as a NIR graph for ``brainleaks audit``."""
+"""A network of SpikingJelly, trained and written as a NIR graph for ``brainleaks audit``."""
 
 import argparse
 
-import nir
-import snntorch as snn
 import torch
-from snntorch import spikegen, surrogate, utils
-from snntorch.export_nir import export_to_nir
-from torch import Tensor, nn
+from spikingjelly.activation_based import (
+    encoding,
+    functional,
+    layer,
+    neuron,
+    nir_exchange,
+    surrogate,
+)
+from torch import nn
 
 from brainleaks.data.own import OwnData, load_own
 
-STEPS, BETA, HIDDEN = 25, 0.9, 500
+STEPS, HIDDEN = 25, 500
 
 
-def lif(*shape: int) -> nn.Module:
-    """A layer of neurons as NIR describes them: the export wants a leak and a threshold of each."""
-    return snn.Leaky(
-        beta=torch.full(shape, BETA),
-        threshold=torch.ones(shape),
-        spike_grad=surrogate.fast_sigmoid(slope=25),
-        reset_mechanism="zero",
-        init_hidden=True,
+def lif() -> nn.Module:
+    """A layer of neurons, which reset to zero."""
+    return neuron.LIFNode(
+        tau=2.0, v_threshold=0.4, surrogate_function=surrogate.ATan(), detach_reset=True
     )
 
 
 def fc(shape: tuple[int, int, int], classes: int) -> nn.Module:
     """Fully connected."""
     return nn.Sequential(
-        nn.Flatten(),
-        nn.Linear(shape[0] * shape[1] * shape[2], HIDDEN),
-        lif(HIDDEN),
-        nn.Linear(HIDDEN, classes),
-        lif(classes),
+        layer.Flatten(),
+        layer.Linear(shape[0] * shape[1] * shape[2], HIDDEN),
+        lif(),
+        layer.Linear(HIDDEN, classes),
+        lif(),
     )
 
 
 def conv(shape: tuple[int, int, int], classes: int) -> nn.Module:
-    """Convolutions, and pooling by the mean: NIR has no other."""
+    """Convolutions, and pooling by the mean: NIR has neither that by the maximum nor batch norm."""
     channels, height, width = shape
     return nn.Sequential(
-        nn.Conv2d(channels, 12, 5, padding=2),
-        nn.AvgPool2d(2),
-        lif(12, height // 2, width // 2),
-        nn.Conv2d(12, 24, 5, padding=2),
-        nn.AvgPool2d(2),
-        lif(24, height // 4, width // 4),
-        nn.Flatten(),
-        nn.Linear(24 * (height // 4) * (width // 4), classes),
-        lif(classes),
+        layer.Conv2d(channels, 12, 5, padding=2),
+        layer.AvgPool2d(2),
+        lif(),
+        layer.Conv2d(12, 24, 5, padding=2),
+        layer.AvgPool2d(2),
+        lif(),
+        layer.Flatten(),
+        layer.Linear(24 * (height // 4) * (width // 4), classes),
+        lif(),
     )
-
-
-def answer(network: nn.Module, spikes: Tensor) -> Tensor:
-    """How often each output neuron fires, ``(B, classes)``."""
-    utils.reset(network)
-    return sum(network(step) for step in spikes)
 
 
 def main() -> None:
@@ -66,28 +60,34 @@ def main() -> None:
     parser.add_argument("--out", default="net.nir")
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--lr", type=float, default=1e-3)
     given = parser.parse_args()
 
     torch.manual_seed(0)
     data = load_own(OwnData(given.data))
     build = {"fc": fc, "conv": conv}[given.architecture]
     network = build(data.input_shape, len(data.class_names))
-    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
+    functional.set_step_mode(network, "m")
+    encoder = encoding.PoissonEncoder(step_mode="m")
+    optimizer = torch.optim.Adam(network.parameters(), lr=given.lr)
     for epoch in range(given.epochs):
         for batch in torch.randperm(len(data.train.labels)).split(given.batch):
-            counts = answer(network, spikegen.rate(data.train.inputs[batch], num_steps=STEPS))
-            loss = nn.functional.cross_entropy(counts, data.train.labels[batch])
+            spikes = encoder(data.train.inputs[batch].expand(STEPS, -1, -1, -1, -1))
+            rates = network(spikes).mean(0)
+            wanted = nn.functional.one_hot(data.train.labels[batch], len(data.class_names))
+            loss = nn.functional.mse_loss(rates, wanted.float())
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        print(f"epoch {epoch + 1}: loss {loss.item():.3f}")
+            functional.reset_net(network)
+        print(f"epoch {epoch + 1}: loss {loss.item():.4f}")
 
-    network.eval()
+    spikes = encoder(data.test.inputs.expand(STEPS, -1, -1, -1, -1))
     with torch.no_grad():
-        counts = answer(network, spikegen.rate(data.test.inputs, num_steps=STEPS))
-    print(f"test accuracy {(counts.argmax(1) == data.test.labels).float().mean():.3f}")
-    utils.reset(network)
-    nir.write(given.out, export_to_nir(network, data.test.inputs[:1], ignore_dims=[0]))
+        rates = network(spikes).mean(0)
+    functional.reset_net(network)
+    print(f"test accuracy {(rates.argmax(1) == data.test.labels).float().mean():.3f}")
+    nir_exchange.export_to_nir(network, spikes[:, :1], save_path=given.out, dt=1e-4)
 
 
 if __name__ == "__main__":

@@ -66,6 +66,7 @@ def main() -> None:
     parser.add_argument("--out", default="net.pt")
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--lr", type=float, default=1e-3)
     given = parser.parse_args()
 
     torch.manual_seed(0)
@@ -74,7 +75,7 @@ def main() -> None:
     network = build(data.input_shape, len(data.class_names))
     # 1 kHz and steps of 1 ms: a white pixel fires at every step
     encoder = norse.PoissonEncoder(STEPS, f_max=1000)
-    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
+    optimizer = torch.optim.Adam(network.parameters(), lr=given.lr)
     for epoch in range(given.epochs):
         for batch in torch.randperm(len(data.train.labels)).split(given.batch):
             voltages = network(encoder(data.train.inputs[batch]))

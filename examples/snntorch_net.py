@@ -74,13 +74,14 @@ def main() -> None:
     parser.add_argument("--out", default="net.safetensors")
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--lr", type=float, default=1e-3)
     given = parser.parse_args()
 
     torch.manual_seed(0)
     data = load_own(OwnData(given.data))
     build = {"fc": fc, "conv": conv}[given.architecture]
     network = build(data.input_shape, len(data.class_names))
-    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
+    optimizer = torch.optim.Adam(network.parameters(), lr=given.lr)
     criterion = nn.CrossEntropyLoss()
     for epoch in range(given.epochs):
         for batch in torch.randperm(len(data.train.labels)).split(given.batch):
