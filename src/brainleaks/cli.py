@@ -346,6 +346,11 @@ def _print_audit(results: dict[str, Any], place: Path) -> None:
     click.echo(results["description"])
     form = f"{target['framework']}, lowered" if target["lowered"] else target["framework"]
     click.echo(f"model ({form}): test accuracy {target['test_accuracy']:.4f}")
+    adapter = target["adapter"]
+    if why := adapter.get("why_not_lowered"):
+        click.echo(f"  It was run as it is: {why}")
+    for note in adapter.get("notes", ()):
+        click.echo(f"  Note: {note}")
     _print_judgement(results, always_why=True)
     click.echo(f"report: {place / 'report.html'}")
     if "twin" in results:

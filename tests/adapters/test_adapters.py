@@ -84,6 +84,30 @@ def test_an_ordinary_network_is_taken_as_it_is():
     check_target(adapted.network, IMAGES)
 
 
+def test_an_ordinary_network_that_is_given_spikes():
+    """It may be meant so; that it has no memory is said."""
+    (note,) = adapt(ordinary()[1:], samples=spikes(), classes=10).facts["notes"]
+    assert note.startswith("it answers each time step alone, as an ordinary network does")
+    with pytest.raises(InputError, match="give --framework torch or --encoding none"):
+        adapt(ordinary(), samples=spikes(), classes=10)
+
+
+def test_a_spiking_network_of_its_own_is_no_ordinary_one():
+    class Own(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(64, 10)
+
+        def forward(self, x):
+            membrane, answers = 0.0, []
+            for step in x:
+                membrane = 0.9 * membrane + self.fc(step.flatten(1))
+                answers.append(membrane)
+            return torch.stack(answers)
+
+    assert adapt(Own(), samples=spikes(), classes=10).facts["notes"] == []
+
+
 def test_a_network_of_images_that_wants_them_flat():
     adapted = adapt(ordinary()[1:], samples=IMAGES, classes=10)
     assert adapted.facts["call"] == "images, flattened"

@@ -147,6 +147,11 @@ def adapt(
     watched = watch(module, adapter.is_neuron, lambda: original(few))
     original.activations = _activations(watched, few)
     _check_steady(original, few)
+    if adapter is plain and spiking and _has_no_memory(original, few):
+        notes.append(
+            "it answers each time step alone, as an ordinary network does; if it takes images, "
+            "give --framework torch or --encoding none."
+        )
     differentiable = _differentiates(original, few)
     if not differentiable:
         notes.append("no gradients reach its inputs in eval mode; it can grant scores at most.")
@@ -310,6 +315,13 @@ def _check_steady(original: Original, few: Tensor) -> None:
             "is always on (give it training=self.training), state that is kept from one input to "
             "the next, or other noise. Make it answer the same."
         )
+
+
+@torch.no_grad()
+def _has_no_memory(original: Original, few: Tensor) -> bool:
+    """Whether the order of the time steps makes no difference to the answer to each."""
+    trace = original(few).membrane
+    return len(trace) == len(few) and torch.allclose(original(few.flip(0)).membrane.flip(0), trace)
 
 
 def _adapter(module: nn.Module, framework: str | None) -> ModuleType:
