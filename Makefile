@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SEEDS := 5
 
-.PHONY: calibration demo test lint bench simulator results screenshot notebooks docs clean
+.PHONY: acceptance calibration demo test lint bench simulator results screenshot notebooks docs clean
 
 demo: .venv/run
 	$(BIN)/brainleaks run demo
@@ -30,6 +30,10 @@ calibration: .venv/run
 	$(BIN)/brainleaks run faces-snn
 	$(BIN)/brainleaks run mnist-snn
 	$(BIN)/brainleaks calibrate runs/faces-snn-seed0 runs/mnist-snn-seed0
+
+# every framework's networks, trained on real data and audited
+acceptance: .venv/dev
+	$(BIN)/python benchmarks/acceptance.py
 
 screenshot: .venv/dev
 	$(BIN)/brainleaks run faces-snn

@@ -248,8 +248,8 @@ def _write(rows: list[dict[str, Any]], docs: Path) -> None:
         f"beside them `brainleaks`, a network of this package of the same size ({STEPS} time "
         "steps, rate code). Fully connected networks have 500 hidden units, convolutional ones two "
         "convolutions. Data: "
-        + "; ".join(f"{name}: {data}" for name, data in cells.items())
-        + " samples.",
+        + "; ".join(f"{name}, {data}" for name, data in cells.items())
+        + ". Faces are halved and MNIST is cut for an audit to take minutes on one thread.",
         "",
         f"Machine: {facts['processor']}, {facts['threads']} threads, torch {torch.__version__}. "
         "The first audit of a data set trains the judges, which the others share; seconds are "

@@ -2,8 +2,10 @@
 
 import dataclasses
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -23,7 +25,7 @@ from brainleaks.data.own import OwnData
 from brainleaks.networks import Response, SpikingMLP
 from brainleaks.neuron import FastSigmoid
 from brainleaks.study import Store, load_study, run_study
-from brainleaks.study.plan import Inputs
+from brainleaks.study.plan import Inputs, suitable
 from brainleaks.training import Recipe, fit
 from test_cli import brainleaks, refused
 
@@ -483,6 +485,15 @@ def test_data_that_is_refused_on_the_command_line(data, models):
     whole = (models / "data" / "train" / "a" / "1.png").read_bytes()
     (models / "data" / "train" / "a" / "1.png").write_bytes(whole[:40])
     assert "1.png is not a whole, readable image" in said()
+
+
+@pytest.mark.parametrize("access", ["gradients", "scores", "labels"])
+@pytest.mark.parametrize("spiking", [True, False])
+def test_the_attacks_that_are_chosen_are_those_that_the_page_lists(access, spiking):
+    page = (Path(__file__).parent.parent / "docs" / "audit.md").read_text()
+    (row,) = re.findall(rf"^\| `{access}` \| (.*) \| (.*) \|$", page, re.MULTILINE)
+    cell = row[0] if spiking or row[1] == "the same" else row[1]
+    assert suitable(access, spiking) == re.findall("`(.*?)`", cell)
 
 
 def test_the_study_of_a_python_object_says_so(base, data, tmp_path):

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 QUICK = (
     "judging={judge_steps: 60, reconstructions: 1}",
-    "target.training.epochs=3",
+    "target.training={epochs: 4, batch_size: 8, learning_rate: 3.0e-3, gradient_clip: 1.0}",
     "attacks.smooth-inversion.iterations=10",
     "draws=2",
 )
