@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SEEDS := 5
 
-.PHONY: ablation calibration demo test lint bench simulator results strongest screenshot notebooks docs clean
+.PHONY: ablation acceptance calibration demo test lint bench simulator results strongest screenshot notebooks docs clean
 
 demo: .venv/run
 	$(BIN)/brainleaks run demo
@@ -36,6 +36,10 @@ calibration: .venv/run
 
 strongest: .venv/run
 	$(BIN)/brainleaks run strongest --seeds $(SEEDS)
+
+# every framework's networks, trained on real data and audited
+acceptance: .venv/dev
+	$(BIN)/python benchmarks/acceptance.py
 
 screenshot: .venv/dev
 	$(BIN)/brainleaks run faces-snn

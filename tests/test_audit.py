@@ -2,8 +2,10 @@
 
 import dataclasses
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -23,7 +25,7 @@ from brainleaks.data.own import OwnData
 from brainleaks.networks import Response, SpikingMLP
 from brainleaks.neuron import FastSigmoid
 from brainleaks.study import Store, load_study, run_study
-from brainleaks.study.plan import Inputs
+from brainleaks.study.plan import Inputs, suitable
 from brainleaks.training import Recipe, fit
 from test_cli import brainleaks, refused
 
@@ -369,6 +371,129 @@ def test_what_is_refused_on_the_command_line(base, model, data, adapters, tmp_pa
     assert "events has one class; expected two or more" in refused("audit", model, "--data", events)
     said = refused("audit", model, "--data", events, "--encoding", "rate")
     assert "--encoding rate: the data are events" in said
+
+
+MODELS = """
+import snntorch as snn
+import torch
+from torch import nn
+
+
+class Steps(nn.Module):
+    def __init__(self, classes=10, inputs=64, change=lambda trace: trace):
+        super().__init__()
+        self.fc1, self.lif1 = nn.Linear(inputs, 20), snn.Leaky(0.8, init_hidden=True)
+        self.fc2, self.lif2 = nn.Linear(20, classes), snn.Leaky(0.8, init_hidden=True)
+        self.change = change
+
+    def forward(self, x):
+        return self.change(self.lif2(self.fc2(self.lif1(self.fc1(x.flatten(1))))))
+
+
+def thousand():
+    return Steps(1000)
+
+
+def nan():
+    return Steps(change=lambda trace: trace * torch.nan)
+
+
+def noisy():
+    return Steps(change=lambda trace: nn.functional.dropout(trace + 1.0, 0.5))
+
+
+def larger():
+    return Steps(inputs=81)
+
+
+def pooled():
+    return Steps(change=lambda trace: trace.mean())
+
+
+def pictures():
+    return Steps(change=lambda trace: trace.unflatten(1, (2, 5)))
+
+
+def ordinary():
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 20), nn.ReLU(), nn.Linear(20, 10))
+
+
+def reshaping():
+    return nn.Sequential(nn.Flatten(0, 2), nn.Flatten(), nn.Linear(64, 10))
+"""
+
+REFUSED = {
+    "thousand": "the network tells 1000 classes apart; the data has 10. Give the data that it",
+    "nan": "the network answers with NaN or infinity; check its weights",
+    "noisy": "answers differently when asked the same again, in eval mode: dropout",
+    "larger": "does not take inputs of shape (1, 8, 8), nor flattened: mat1 and mat2",
+    "pooled": "the network answers 3 inputs by (10,); expected (10, 3, 10) or (3, 10)",
+    "pictures": "the network answers 3 inputs by (10, 3, 2, 5); expected (10, 3, 10) or (3, 10)",
+    "ordinary": "if it takes images, as ordinary networks do, give --framework torch or --encoding",
+    "reshaping": "if it takes images, as ordinary networks do, give --framework torch or --encod",
+}
+
+
+@pytest.fixture
+def models(tmp_path, monkeypatch):
+    """Models of a user's, in the current folder."""
+    (tmp_path / "their_models.py").write_text(MODELS)
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+    sys.modules.pop("their_models", None)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_models_that_are_refused_on_the_command_line(name, data, models):
+    factory = f"their_models:{name}"
+    assert REFUSED[name] in refused("audit", "--factory", factory, "--data", data, "--steps", 10)
+
+
+def test_dropout_in_training_mode_is_off_and_that_is_printed(data, models, shared_store):
+    (models / "dropping.py").write_text(
+        "from torch import nn\nfrom their_models import Steps\n"
+        "def net():\n    return nn.Sequential(Steps(), nn.Dropout(0.5)).train()\n"
+    )
+    ask = ["audit", "--factory", "dropping:net", "--data", data, "--steps", 10]
+    quick = ["judging=null", "draws=1", "evaluators.snn-conv.training.epochs=1"]
+    quick += ["attacks.brainleaks-v1.iterations=1"]
+    settings = [word for text in quick for word in ("--set", text)]
+    done = brainleaks(*ask, "--attack", "brainleaks-v1", "--out", models / "run", *settings)
+    assert done.returncode == 0, done.stderr
+    note = "the network came in training mode; it is audited in eval mode, its 1 dropout layers off"
+    assert f"  Note: {note}.\n" in done.stdout
+    assert note in (models / "run" / "report.html").read_text()
+
+
+def test_data_that_is_refused_on_the_command_line(data, models):
+    def picture(name, side=8):
+        (models / "data" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (side, 8)).save(models / "data" / name)
+
+    def said():
+        return refused("audit", "--factory", "their_models:nan", "--data", models / "data")
+
+    for name in ("train/a/0.png", "train/b/0.png", "test/a/0.png", "test/b/0.png"):
+        picture(name)
+    picture("test/c/0.png")
+    assert "the class c is in test only; a class that the model was not trained on" in said()
+    (models / "data" / "test" / "c" / "0.png").unlink()
+    assert "test/c is empty: the class c has no samples" in said()
+    (models / "data" / "test" / "c").rmdir()
+    picture("train/a/1.png", side=9)
+    assert "1.png is 9 x 8 pixels and" in said()
+    whole = (models / "data" / "train" / "a" / "1.png").read_bytes()
+    (models / "data" / "train" / "a" / "1.png").write_bytes(whole[:40])
+    assert "1.png is not a whole, readable image" in said()
+
+
+@pytest.mark.parametrize("access", ["gradients", "scores", "labels"])
+@pytest.mark.parametrize("spiking", [True, False])
+def test_the_attacks_that_are_chosen_are_those_that_the_page_lists(access, spiking):
+    page = (Path(__file__).parent.parent / "docs" / "audit.md").read_text()
+    (row,) = re.findall(rf"^\| `{access}` \| (.*) \| (.*) \|$", page, re.MULTILINE)
+    cell = row[0] if spiking or row[1] == "the same" else row[1]
+    assert suitable(access, spiking) == re.findall("`(.*?)`", cell)
 
 
 def test_the_study_of_a_python_object_says_so(base, data, tmp_path):

@@ -66,7 +66,8 @@ def audit(
             data sets, to train and to test.
         framework: that the model is of, one of ``brainleaks.adapters.FRAMEWORKS``; by default it
             is told by the model.
-        factory: ``module:function`` that builds the network whose weights are in the file.
+        factory: ``module:function`` that builds the network whose weights are in the file; it may
+            take the data's ``shape``, ``(C, H, W)``, and number of ``classes``.
         encoding: how images become what the model takes.
         steps: time steps of the encoding, or frames of the median recording.
         access: what the attacker may see.

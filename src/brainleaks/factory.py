@@ -1,8 +1,9 @@
 """What a user names as ``module:function``, imported and called: a network, or a data set."""
 
 import importlib.util
+import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,13 @@ def is_factory(text: str) -> bool:
     return bool(colon) and function.isidentifier() and all(map(str.isidentifier, module.split(".")))
 
 
-def make(factory: str, named: str = "the factory") -> Any:
+def make(factory: str, named: str = "the factory", **known: Any) -> Any:
     """Import a module, from the current folder or installed, and call its function.
 
     Args:
-        factory: ``module:function``, the function without arguments.
+        factory: ``module:function``.
         named: what named it, for errors.
+        known: what the function may ask for, each by an argument of that name.
 
     Raises:
         InputError: if there is no such function, or importing or calling it fails.
@@ -46,11 +48,9 @@ def make(factory: str, named: str = "the factory") -> Any:
         function = getattr(module, attribute, None)
         if not callable(function):
             found = "has no such name" if function is None else f"has a {type(function).__name__}"
-            raise InputError(
-                f"{named} is {factory}, but {name} {found}; expected a function without arguments."
-            )
+            raise InputError(f"{named} is {factory}, but {name} {found}; expected a function.")
         try:
-            return function()
+            return function(**_asked_for(function, known))
         except InputError:
             raise
         except Exception as error:
@@ -69,6 +69,16 @@ def require(package: str) -> None:
             f"{package} is not installed, and it is needed here; "
             f"pip install 'brainleaks[{extra}]' installs it."
         )
+
+
+def _asked_for(function: Callable[..., Any], known: dict[str, Any]) -> dict[str, Any]:
+    """What a function cannot do without, of what is known; a default of its own stays."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError:  # functions of compiled modules show none
+        return {}
+    needed = {p.name for p in parameters if p.default is p.empty}
+    return {name: value for name, value in known.items() if name in needed}
 
 
 @contextmanager

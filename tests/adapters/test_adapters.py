@@ -1,4 +1,5 @@
 import json
+import math
 import sys
 import threading
 
@@ -31,6 +32,12 @@ def spiking():
             nn.Linear(20, 10),
             snn.Leaky(0.8, init_hidden=True),
         )
+    )
+
+
+def fitted(shape, classes, hidden=20):
+    return nn.Sequential(
+        nn.Flatten(), nn.Linear(math.prod(shape), hidden), nn.ReLU(), nn.Linear(hidden, classes)
     )
 
 
@@ -75,6 +82,30 @@ def test_an_ordinary_network_is_taken_as_it_is():
     target = Target(adapted.network, input_shape=(1, 8, 8), classes=10)
     torch.testing.assert_close(target.scores(IMAGES), network(IMAGES).softmax(1))
     check_target(adapted.network, IMAGES)
+
+
+def test_an_ordinary_network_that_is_given_spikes():
+    """It may be meant so; that it has no memory is said."""
+    (note,) = adapt(ordinary()[1:], samples=spikes(), classes=10).facts["notes"]
+    assert note.startswith("it answers each time step alone, as an ordinary network does")
+    with pytest.raises(InputError, match="give --framework torch or --encoding none"):
+        adapt(ordinary(), samples=spikes(), classes=10)
+
+
+def test_a_spiking_network_of_its_own_is_no_ordinary_one():
+    class Own(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(64, 10)
+
+        def forward(self, x):
+            membrane, answers = 0.0, []
+            for step in x:
+                membrane = 0.9 * membrane + self.fc(step.flatten(1))
+                answers.append(membrane)
+            return torch.stack(answers)
+
+    assert adapt(Own(), samples=spikes(), classes=10).facts["notes"] == []
 
 
 def test_a_network_of_images_that_wants_them_flat():
@@ -225,6 +256,15 @@ def test_weights_from_a_file(kind, tmp_path):
         torch.save(network.state_dict(), path)
     adapted = load("ordinary", path)
     assert torch.equal(adapted.network(IMAGES).membrane[0], network(IMAGES))
+
+
+def test_a_factory_is_told_the_shape_and_the_classes(tmp_path):
+    network = ordinary()
+    torch.save(network.state_dict(), tmp_path / "weights.pt")
+    adapted = load("fitted", tmp_path / "weights.pt")
+    assert torch.equal(adapted.network(IMAGES).membrane[0], network(IMAGES))
+    with pytest.raises(InputError, match=r"1.weight is \(20, 64\), expected \(20, 56\)"):
+        load("fitted", tmp_path / "weights.pt", samples=IMAGES[..., :7])
 
 
 def test_weights_that_do_not_fit(tmp_path):

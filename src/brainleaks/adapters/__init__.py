@@ -72,7 +72,8 @@ def load_model(
         path: a NIR file, or the weights of what the factory builds: safetensors or a state dict.
             ``None`` takes what the factory builds as it is.
         framework: one of :data:`FRAMEWORKS`; ``None`` to find out.
-        factory: ``module:function`` that returns the network, untrained; not of NIR files.
+        factory: ``module:function`` that returns the network, untrained; not of NIR files. Its
+            arguments ``shape`` and ``classes``, if it has them, are those of the data.
         samples: inputs of the user's own, as the network takes them: spikes
             ``(T, B, C, H, W)`` or images ``(B, C, H, W)``.
         classes: how many classes the network tells apart.
@@ -97,7 +98,7 @@ def load_model(
             f"{path or 'the model'} needs a factory, module:function, that returns the untrained "
             "network: weights alone do not say what they are the weights of."
         )
-    module = make(factory)
+    module = make(factory, shape=tuple(samples.shape[-3:]), classes=classes)
     if path is not None:
         if not isinstance(module, nn.Module):
             raise InputError(
@@ -146,6 +147,11 @@ def adapt(
     watched = watch(module, adapter.is_neuron, lambda: original(few))
     original.activations = _activations(watched, few)
     _check_steady(original, few)
+    if adapter is plain and spiking and _has_no_memory(original, few):
+        notes.append(
+            "it answers each time step alone, as an ordinary network does; if it takes images, "
+            "give --framework torch or --encoding none."
+        )
     differentiable = _differentiates(original, few)
     if not differentiable:
         notes.append("no gradients reach its inputs in eval mode; it can grant scores at most.")
@@ -309,6 +315,13 @@ def _check_steady(original: Original, few: Tensor) -> None:
             "is always on (give it training=self.training), state that is kept from one input to "
             "the next, or other noise. Make it answer the same."
         )
+
+
+@torch.no_grad()
+def _has_no_memory(original: Original, few: Tensor) -> bool:
+    """Whether the order of the time steps makes no difference to the answer to each."""
+    trace = original(few).membrane
+    return len(trace) == len(few) and torch.allclose(original(few.flip(0)).membrane.flip(0), trace)
 
 
 def _adapter(module: nn.Module, framework: str | None) -> ModuleType:

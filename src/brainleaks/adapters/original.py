@@ -116,12 +116,13 @@ def find_call(module: nn.Module, framework: ModuleType, samples: Tensor, classes
             continue
         # single-step neurons that were asked once for a whole recording took time for batch
         if call.loops or samples.ndim == 4 or all(n >= len(samples) for n in counts.values()):
-            return _read(call, answers, samples, classes)
+            return _read(call, answers, samples, classes, _hint(framework, samples))
     shape = tuple(samples.shape[-3:])
     said = next((e for call, e in reversed(errors) if not call.flat), "it makes one step a call")
+    hint = _hint(framework, samples) or " Give data of the size that it was trained on."
     raise InputError(
         f"{type(module).__name__} does not take inputs of shape {shape}, nor flattened: "
-        f"{_first_line(said)}. Give data of the size that it was trained on."
+        f"{_first_line(said)}.{hint}"
     )
 
 
@@ -165,7 +166,17 @@ def _wanted(module: nn.Module) -> int:
     return max(0, len(required) - 1)
 
 
-def _read(call: Call, answers: Sequence[Tensor], samples: Tensor, classes: int) -> Call:
+def _hint(framework: ModuleType, samples: Tensor) -> str:
+    """What to do if an ordinary network was given spike trains; nothing if it is none."""
+    if framework.NAME != "torch" or samples.ndim == 4:
+        return ""
+    return (
+        " It has no layers of a spiking framework: if it takes images, as ordinary networks do, "
+        "give --framework torch or --encoding none."
+    )
+
+
+def _read(call: Call, answers: Sequence[Tensor], samples: Tensor, classes: int, hint: str) -> Call:
     """Which answers are the output spikes and the membrane."""
     batch = samples.shape[-4]
     spiking = samples.ndim == 5
@@ -180,7 +191,7 @@ def _read(call: Call, answers: Sequence[Tensor], samples: Tensor, classes: int) 
         leading = f"{len(samples)}, " if spiking else ""
         raise InputError(
             f"the network answers {batch} inputs by {shapes}; expected ({leading}{batch}, "
-            f"{classes}) or ({batch}, {classes}), or a tuple of such spikes and membrane."
+            f"{classes}) or ({batch}, {classes}), or a tuple of such spikes and membrane.{hint}"
         )
     fitting = [i for i in outputs if answers[i].shape[-1] == classes]
     if not fitting:

@@ -34,7 +34,8 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> tupl
 @click.option(
     "--factory",
     metavar="MODULE:FUNCTION",
-    help="Builds the network whose weights MODEL holds; without MODEL, the whole model.",
+    help="Builds the network whose weights MODEL holds; without MODEL, the whole model. Arguments "
+    "called shape and classes are given the data's.",
 )
 @click.option(
     "--dt", type=click.FloatRange(0, min_open=True), help="NIR: a time step, in its units."
@@ -162,6 +163,11 @@ def _print_audit(results: dict[str, Any], place: Path) -> None:
     click.echo(results["description"])
     form = f"{target['framework']}, lowered" if target["lowered"] else target["framework"]
     click.echo(f"model ({form}): test accuracy {target['test_accuracy']:.4f}")
+    adapter = target["adapter"]
+    if why := adapter.get("why_not_lowered"):
+        click.echo(f"  It was run as it is: {why}")
+    for note in adapter.get("notes", ()):
+        click.echo(f"  Note: {note}")
     print_judgement(results, always_why=True)
     click.echo(f"report: {place / 'report.html'}")
     if "twin" in results:

@@ -1,0 +1,105 @@
+"""A network of snnTorch, trained and saved for ``brainleaks audit``."""
+
+import argparse
+
+import snntorch as snn
+import torch
+from safetensors.torch import save_file
+from snntorch import spikegen, surrogate, utils
+from torch import Tensor, nn
+
+from brainleaks.data.own import OwnData, load_own
+
+STEPS, BETA, HIDDEN = 25, 0.9, 500
+
+
+class FullyConnected(nn.Module):
+    """State in variables, and the loop over time in the forward pass, as in tutorial 5."""
+
+    def __init__(self, inputs: int, classes: int) -> None:
+        super().__init__()
+        spike_grad = surrogate.fast_sigmoid(slope=25)
+        self.fc1 = nn.Linear(inputs, HIDDEN)
+        self.lif1 = snn.Leaky(beta=BETA, spike_grad=spike_grad)
+        self.fc2 = nn.Linear(HIDDEN, classes)
+        self.lif2 = snn.Leaky(beta=BETA, spike_grad=spike_grad)
+
+    def forward(self, spikes: Tensor) -> tuple[Tensor, Tensor]:
+        mem1, mem2 = self.lif1.init_leaky(), self.lif2.init_leaky()
+        spk_rec, mem_rec = [], []
+        for step in spikes:
+            spk1, mem1 = self.lif1(self.fc1(step.flatten(1)), mem1)
+            spk2, mem2 = self.lif2(self.fc2(spk1), mem2)
+            spk_rec.append(spk2)
+            mem_rec.append(mem2)
+        return torch.stack(spk_rec), torch.stack(mem_rec)
+
+
+def fc(shape: tuple[int, int, int], classes: int) -> nn.Module:
+    """The network, untrained; the audit calls this too."""
+    return FullyConnected(shape[0] * shape[1] * shape[2], classes)
+
+
+def conv(shape: tuple[int, int, int], classes: int) -> nn.Module:
+    """Hidden state in the neurons, one step a call, as in tutorial 6."""
+    channels, height, width = shape
+    leaky = {"beta": BETA, "spike_grad": surrogate.fast_sigmoid(slope=25), "init_hidden": True}
+    return nn.Sequential(
+        nn.Conv2d(channels, 12, 5, padding=2),
+        nn.MaxPool2d(2),
+        snn.Leaky(**leaky),
+        nn.Conv2d(12, 24, 5, padding=2),
+        nn.MaxPool2d(2),
+        snn.Leaky(**leaky),
+        nn.Flatten(),
+        nn.Linear(24 * (height // 4) * (width // 4), classes),
+        snn.Leaky(**leaky, output=True),
+    )
+
+
+def answer(network: nn.Module, spikes: Tensor) -> tuple[Tensor, Tensor]:
+    """Output spikes and membrane, ``(T, B, classes)``."""
+    if isinstance(network, FullyConnected):
+        return network(spikes)
+    utils.reset(network)
+    steps = [network(step) for step in spikes]
+    return torch.stack([spk for spk, _ in steps]), torch.stack([mem for _, mem in steps])
+
+
+def main() -> None:
+    """Train on the images of a folder or an ``.npz``, and save the weights."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("data", help="train/CLASS/*.png and test/CLASS/*.png, or an .npz")
+    parser.add_argument("--architecture", choices=["fc", "conv"], default="fc")
+    parser.add_argument("--out", default="net.safetensors")
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--lr", type=float, default=1e-3)
+    given = parser.parse_args()
+
+    torch.manual_seed(0)
+    data = load_own(OwnData(given.data))
+    build = {"fc": fc, "conv": conv}[given.architecture]
+    network = build(data.input_shape, len(data.class_names))
+    optimizer = torch.optim.Adam(network.parameters(), lr=given.lr)
+    criterion = nn.CrossEntropyLoss()
+    for epoch in range(given.epochs):
+        for batch in torch.randperm(len(data.train.labels)).split(given.batch):
+            spikes = spikegen.rate(data.train.inputs[batch], num_steps=STEPS)
+            _, mem_rec = answer(network, spikes)
+            loss = sum(criterion(mem, data.train.labels[batch]) for mem in mem_rec) / STEPS
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        print(f"epoch {epoch + 1}: loss {loss.item():.3f}")
+
+    network.eval()
+    with torch.no_grad():
+        spk_rec, _ = answer(network, spikegen.rate(data.test.inputs, num_steps=STEPS))
+    right = (spk_rec.sum(0).argmax(1) == data.test.labels).float().mean()
+    print(f"test accuracy {right:.3f}")
+    save_file(network.state_dict(), given.out)
+
+
+if __name__ == "__main__":
+    main()
