@@ -35,16 +35,6 @@ from brainleaks.study.road import Road, Trained
 CANDIDATES, DRAWS = 32, 10
 #: By preset and attack, what is changed: fields of the attack, or ``weights`` kept from it.
 CHANGES: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
-    "faces-snn-best": (
-        "smooth-inversion",
-        {
-            "no first look": {"look": 0.0},
-            "the first look alone": {"iterations": 1, "learning_rate": 1e-9, "common_rate": 0.0},
-            "nothing in common": {"common_rate": 0.0},
-            "the network's own surrogate": {"slope": None},
-            "hardly any prior": {"variation": (1e-6, 1e-6)},
-        },
-    ),
     "nmnist-1k-snn-best": (
         "pattern-inversion",
         {
@@ -54,6 +44,16 @@ CHANGES: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
             "one look": {"looks": 1, "draws": 40},
             "the network's own surrogate": {"slope": 40.0},
             "twice the strength": {"strength": 2.8},
+        },
+    ),
+    "faces-snn-best": (
+        "smooth-inversion",
+        {
+            "no first look": {"look": 0.0},
+            "the first look alone": {"iterations": 1, "learning_rate": 1e-9, "common_rate": 0.0},
+            "nothing in common": {"common_rate": 0.0},
+            "the network's own surrogate": {"slope": None},
+            "hardly any prior": {"variation": (1e-6, 1e-6)},
         },
     ),
 }
