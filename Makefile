@@ -9,7 +9,7 @@ demo: .venv/run
 	$(BIN)/brainleaks run demo
 
 test: .venv/dev lint
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 lint: .venv/dev
 	$(BIN)/ruff check .

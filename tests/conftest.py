@@ -4,6 +4,9 @@ import os
 import sys
 from pathlib import Path
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # one worker a core, one thread a worker
+    os.environ["OMP_NUM_THREADS"] = os.environ["NUMBA_NUM_THREADS"] = "1"
+
 import pytest
 import torch
 
@@ -11,6 +14,11 @@ from brainleaks.networks import SpikingMLP
 from brainleaks.neuron import FastSigmoid
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
+
+
+def pytest_collection_modifyitems(items):
+    """The longest first, so that no worker ends long after the others."""
+    items.sort(key=lambda item: "presets" not in item.path.parts)
 
 
 @pytest.fixture(autouse=True)

@@ -132,10 +132,15 @@ def _bootstrap(table: NDArray[np.float64]) -> tuple[float, float]:
         return float(table.flat[0]), float(table.flat[0])
     runs, classes = map(np.arange, table.shape)
     several = len(runs) > 1
+
+    def mean(r: NDArray[np.int64], c: NDArray[np.int64], axis: int) -> NDArray[np.float64]:
+        drawn: NDArray[np.float64] = table[r[..., :, None], c[..., None, :]].mean((-2, -1))
+        return drawn
+
     result = stats.bootstrap(
         (runs, classes) if several else (table[0],),
-        (lambda r, c: table[np.ix_(r, c)].mean()) if several else np.mean,
-        vectorized=not several,
+        mean if several else np.mean,
+        vectorized=True,
         confidence_level=CONFIDENCE,
         n_resamples=_RESAMPLES,
         method="percentile",
