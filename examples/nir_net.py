@@ -74,13 +74,12 @@ def main() -> None:
         for batch in torch.randperm(len(data.train.labels)).split(given.batch):
             spikes = encoder(data.train.inputs[batch].expand(STEPS, -1, -1, -1, -1))
             rates = network(spikes).mean(0)
-            wanted = nn.functional.one_hot(data.train.labels[batch], len(data.class_names))
-            loss = nn.functional.mse_loss(rates, wanted.float())
+            loss = nn.functional.cross_entropy(rates, data.train.labels[batch])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             functional.reset_net(network)
-        print(f"epoch {epoch + 1}: loss {loss.item():.4f}")
+        print(f"epoch {epoch + 1}: loss {loss.item():.3f}")
 
     spikes = encoder(data.test.inputs.expand(STEPS, -1, -1, -1, -1))
     with torch.no_grad():

@@ -78,13 +78,12 @@ def main() -> None:
         network.train()
         for batch in torch.randperm(len(data.train.labels)).split(given.batch):
             spikes = encoder(data.train.inputs[batch].expand(STEPS, -1, -1, -1, -1))
-            wanted = nn.functional.one_hot(data.train.labels[batch], len(data.class_names))
-            loss = nn.functional.mse_loss(network(spikes), wanted.float())
+            loss = nn.functional.cross_entropy(network(spikes), data.train.labels[batch])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             functional.reset_net(network)
-        print(f"epoch {epoch + 1}: loss {loss.item():.4f}")
+        print(f"epoch {epoch + 1}: loss {loss.item():.3f}")
 
     network.eval()
     with torch.no_grad():
