@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import brainleaks
-from brainleaks.attacks import ATTACKS
+from brainleaks.attacks import ATTACKS, WithinPrior
 
 DOCS = Path(__file__).parent.parent / "docs"
 PACKAGES = [module.name for module in pkgutil.iter_modules(brainleaks.__path__) if module.ispkg]
@@ -65,9 +65,10 @@ def test_every_source_is_a_page(site):
     assert {p.with_suffix(".html").as_posix() for p in sources} <= site.keys()
 
 
-@pytest.mark.parametrize("name", ATTACKS)
-def test_every_attack_has_a_page_with_its_interface(site, name):
-    assert f"brainleaks.attacks.{ATTACKS[name].__name__}" in site[f"attacks/{name}.html"].entries
+@pytest.mark.parametrize("attack", [*ATTACKS.values(), WithinPrior], ids=lambda a: a.attack)
+def test_every_attack_has_a_page_with_its_interface(site, attack):
+    entries = site[f"attacks/{attack.attack}.html"].entries
+    assert f"brainleaks.attacks.{attack.__name__}" in entries
 
 
 @pytest.mark.parametrize("name", PACKAGES)

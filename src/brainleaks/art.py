@@ -4,13 +4,14 @@ For pipelines that call ``attack.infer(x, y)``, as of ART's ``MIFace``
 (https://adversarial-robustness-toolbox.readthedocs.io, ``art.attacks.inference.model_inversion``).
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 
-from brainleaks.attacks import Attack
 from brainleaks.errors import InputError
 from brainleaks.evaluation.panel import as_rates
 from brainleaks.target import Target
@@ -21,7 +22,8 @@ class ModelInversion:
 
     Args:
         target: what is attacked.
-        attack: how.
+        attack: how; :class:`~brainleaks.attacks.WithinPrior` with its prior bound
+            (``functools.partial``).
         seed: where all randomness comes from.
 
     Example:
@@ -32,7 +34,7 @@ class ModelInversion:
         (3, 1, 8, 8)
     """
 
-    def __init__(self, target: Target, attack: Attack, *, seed: int = 0) -> None:
+    def __init__(self, target: Target, attack: Callable[..., Tensor], *, seed: int = 0) -> None:
         self.target, self.attack, self.seed = target, attack, seed
 
     def infer(

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from math import prod
 from typing import Any, Literal
 
@@ -20,6 +21,13 @@ _RANK: dict[Access, int] = {"labels": 0, "scores": 1, "gradients": 2}
 Objective = Callable[[Response, Tensor], Tensor]
 #: ``weigh(values, members)`` with values ``(n, B)``, members ``(T, n, B, ...)``, gives ``(n, B)``.
 Weighing = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass
+class _Count:
+    """What several views of one target share."""
+
+    queries: int = 0
 
 
 class Target:
@@ -58,7 +66,7 @@ class Target:
         self.access = access
         self.readout = readout
         self.memory = memory
-        self.queries = 0
+        self._count = _Count()
 
     @property
     def network(self) -> Any:
@@ -69,6 +77,27 @@ class Target:
         """
         self._grants("gradients")
         return self._network
+
+    @property
+    def queries(self) -> int:
+        """How many inputs it was asked about, in whatever form."""
+        return self._count.queries
+
+    @queries.setter
+    def queries(self, queries: int) -> None:
+        self._count.queries = queries
+
+    def behind(self, stage: Callable[[Any], nn.Module], input_shape: tuple[int, ...]) -> "Target":
+        """The same target, asked about what its inputs are made of; its queries are counted here.
+
+        Args:
+            stage: of the network, another that takes ``input_shape`` and asks it.
+            input_shape: shape of one such input.
+        """
+        view = copy.copy(self)
+        view._network = _frozen(stage(self._network)).eval()
+        view.input_shape = tuple(input_shape)
+        return view
 
     @property
     def spiking(self) -> bool:

@@ -61,7 +61,7 @@ def fit(
     seed = draw_seed(generator)
     device = next(network.parameters()).device
     optimiser = torch.optim.Adam(network.parameters(), recipe.learning_rate, fused=True)
-    _restore(network, optimiser, monitor.resume(_state(network, optimiser)))
+    restore(network, optimiser, monitor.resume(state_of(network, optimiser)))
     network.train()
     for epoch in monitor.remaining(recipe.epochs):
         order = torch.randperm(len(samples.labels), generator=stream(seed, "order", epoch))
@@ -77,7 +77,7 @@ def fit(
                 f"training diverged: the loss is {loss} after epoch {epoch + 1}. Lower "
                 "learning_rate, or clip the gradient."
             )
-        monitor.advance(epoch, _state(network, optimiser), loss=loss, accuracy=correct)
+        monitor.advance(epoch, state_of(network, optimiser), loss=loss, accuracy=correct)
     network.eval()
 
 
@@ -140,7 +140,7 @@ def _prediction(response: Response, readout: Readout) -> Tensor:
     return response.membrane.sum(0).argmax(1)
 
 
-def _state(network: nn.Module, optimiser: torch.optim.Adam) -> State:
+def state_of(network: nn.Module, optimiser: torch.optim.Adam) -> State:
     """Weights and Adam's memory, by name, as tensors that the next step changes in place."""
     state = {f"weights.{name}": p.detach() for name, p in network.named_parameters()}
     for name, p in network.named_parameters():
@@ -149,7 +149,8 @@ def _state(network: nn.Module, optimiser: torch.optim.Adam) -> State:
     return state
 
 
-def _restore(network: nn.Module, optimiser: torch.optim.Adam, state: State) -> None:
+def restore(network: nn.Module, optimiser: torch.optim.Adam, state: State) -> None:
+    """Put back what :func:`state_of` gave."""
     for name, p in network.named_parameters():
         p.data.copy_(state[f"weights.{name}"])
         for key in ("step", "exp_avg", "exp_avg_sq"):

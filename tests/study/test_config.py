@@ -136,6 +136,17 @@ def changed(path, value):
         ),
         ("evaluators.target", BASE["evaluators"]["snn-conv"], "the target does not judge itself"),
         ("attacks.f", {"attack": "fredrikson"}, "fredrikson does not attack spiking networks"),
+        (
+            "attacks.p",
+            {"attack": "within-prior", "search": {"attack": "gamin"}},
+            "attacks.p: searches a prior, and the study has none",
+        ),
+        (
+            "attacks.p",
+            {"attack": "within-prior", "search": {"attack": "brainleaks-v1"}},
+            "attacks.p.search: .*'brainleaks-v1'",
+        ),
+        ("prior", {"classes": []}, "prior.classes: .*at least 1"),
     ],
 )
 def test_bad_fields_are_named(path, value, message):
@@ -196,6 +207,19 @@ def test_unknown_study(name, message):
 def test_bad_settings(setting, message):
     with pytest.raises(InputError, match=message):
         load_study("demo", (setting,))
+
+
+def test_a_prior_is_of_images():
+    events = load_study("nmnist-1k-snn").model_dump(mode="json")
+    training = {"learning_rate": 1e-3, "batch_size": 50, "epochs": 1}
+    events["prior"] = {"classes": [0], "training": training}
+    with pytest.raises(InputError, match="prior: is of images; leave it out for events"):
+        parse_study("s.yaml", events)
+
+
+def test_studies_without_a_prior_are_what_they_were():
+    assert "prior" not in BASE
+    assert "prior" in load_study("mnist-snn-prior").model_dump(mode="json")
 
 
 def test_studies_are_frozen():

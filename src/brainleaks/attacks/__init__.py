@@ -12,6 +12,7 @@ from brainleaks.attacks.fredrikson import Fredrikson
 from brainleaks.attacks.gamin import Gamin
 from brainleaks.attacks.pattern_inversion import PatternInversion
 from brainleaks.attacks.smooth_inversion import SmoothInversion
+from brainleaks.attacks.within_prior import WithinPrior
 
 #: Any attack, told apart by its ``attack`` field: how a study file names one.
 Attack = Annotated[
@@ -22,10 +23,12 @@ Attack = Annotated[
     | PatternInversion
     | ScoreEvolution
     | BoundaryRepulsion
-    | Gamin,
+    | Gamin
+    | WithinPrior,
     Field(discriminator="attack"),
 ]
 
+#: Those that need nothing but a target.
 ATTACKS: dict[str, type[Attack]] = {
     "fredrikson": Fredrikson,
     "brainleaks-v1": BrainLeaksV1,
@@ -48,4 +51,5 @@ __all__ = [
     "PatternInversion",
     "ScoreEvolution",
     "SmoothInversion",
+    "WithinPrior",
 ]

@@ -15,7 +15,7 @@ _KINDS = {True: "spiking", False: "ordinary", None: "either"}
 @JSON
 def list_command(as_json: bool) -> None:
     """Show the presets, data sets and attacks."""
-    from brainleaks.attacks import ATTACKS
+    from brainleaks.attacks import ATTACKS, WithinPrior
     from brainleaks.data import DATASETS
     from brainleaks.study import load_study, preset_names
     from brainleaks.study.collection import collection
@@ -35,6 +35,13 @@ def list_command(as_json: bool) -> None:
                 "description": (attack.__doc__ or "").partition("\n")[0],
             }
             for name, attack in ATTACKS.items()
+        }
+        | {
+            "within-prior": {
+                "access": "that of its search",
+                "networks": _KINDS[WithinPrior.spiking],
+                "description": (WithinPrior.__doc__ or "").partition("\n")[0],
+            }
         },
     }
     if as_json:

@@ -33,7 +33,7 @@ from brainleaks.cli.printing import print_json, print_results, say
     "--out",
     type=PATH,
     help="Run folder; default runs/NAME-seedN. With several seeds the folder of the table; default "
-    "runs/NAME-seeds, and docs for paper and strongest.",
+    "runs/NAME-seeds, and docs for a collection.",
 )
 @click.option(
     "--set",
@@ -65,8 +65,9 @@ def run(
 ) -> None:
     """Train, attack, judge and report; what was done before is not done again.
 
-    Two names stand for several presets, as far as their data is at hand: "paper" for those of the
-    paper's study, "strongest" for those with the strongest attacks.
+    Three names stand for several presets, as far as their data is at hand: "paper" for those of the
+    paper's study, "strongest" for those with the strongest attacks, "prior" for those that search a
+    generative prior.
     """
     from brainleaks.publish import publish
     from brainleaks.report import write_report

@@ -83,12 +83,16 @@ class Samples(NamedTuple):
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set in two parts, with the names of its classes."""
+    """A data set in two parts, with the names of its classes.
+
+    ``others`` are images of classes that were set apart, for a prior to learn from.
+    """
 
     name: str
     train: Samples
     test: Samples
     class_names: tuple[str, ...]
+    others: Tensor | None = None
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -104,6 +108,8 @@ class Dataset:
             for array in (*_arrays(samples.inputs), samples.labels.numpy()):
                 digest.update(repr(array.shape).encode())
                 digest.update(np.ascontiguousarray(array).data)
+        if self.others is not None:
+            digest.update(np.ascontiguousarray(self.others.numpy()).data)
         return digest.hexdigest()
 
 

@@ -69,6 +69,14 @@ def of_classes(dataset: Dataset, classes: Sequence[int]) -> Dataset:
     return replace(dataset, train=kept(dataset.train), test=kept(dataset.test), class_names=names)
 
 
+def set_apart(dataset: Dataset, classes: Sequence[int]) -> Dataset:
+    """The data set without some classes, whose images, of both parts, are its ``others``."""
+    rest = [c for c in range(len(dataset.class_names)) if c not in classes]
+    apart = of_classes(dataset, classes)
+    others = torch.cat([images(apart.train), images(apart.test)])
+    return replace(of_classes(dataset, rest), others=others)
+
+
 def with_shuffled_labels(dataset: Dataset, generator: torch.Generator) -> Dataset:
     """The same samples, those of the training part under one another's labels."""
     inputs, labels = dataset.train

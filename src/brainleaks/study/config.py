@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, get_args
 import yaml
 from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 
-from brainleaks.attacks import Attack
+from brainleaks.attacks import Attack, WithinPrior
 from brainleaks.data import EVENTS, DatasetName
 from brainleaks.data.codes import DirectCode, LatencyCode
 from brainleaks.data.encoding import RateCode
@@ -27,7 +27,7 @@ RANKS: tuple[Access, ...] = get_args(Access)
 
 _LARGEST_FILE = 1 << 20
 #: Names that stand for several presets (:mod:`brainleaks.study.collection`).
-COLLECTIONS = ("paper", "strongest")
+COLLECTIONS = ("paper", "strongest", "prior")
 
 _Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=60)]
 _Share = Annotated[float, Field(ge=0, le=1)]
@@ -120,6 +120,18 @@ class Subset(Strict):
     test: Annotated[int, Field(ge=1)]
 
 
+class LearnedPrior(Strict):
+    """A generative prior of images, and the classes that it learns from.
+
+    The target, its judges and the comparison never see those, and number the others anew.
+    """
+
+    classes: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
+    latent: Annotated[int, Field(ge=1)] = 32
+    hidden: Annotated[int, Field(ge=1)] = 256
+    training: Recipe
+
+
 class Judging(Strict):
     """How far a run is judged beyond the protocol's metrics.
 
@@ -140,6 +152,7 @@ class Study(Strict):
     ``frames``; ordinary networks are given each recording's time-average of them. A spiking target
     that was built elsewhere may have another encoding than the rate code; with its encoding it is a
     network of images, and attacked as one. ``access`` is what the attacker may see.
+    Attacks within a ``prior`` search what that learned from classes that nothing else here sees.
     ``draws`` is the number of Bernoulli draws that spike probabilities are judged on; ``judging``
     says how far the panel goes, ``null`` leaving it out; ``printed`` holds the paper's own figures,
     shown beside the measured ones.
@@ -153,6 +166,8 @@ class Study(Strict):
     frames: Framing | None = None
     target: _Target
     access: Access = "gradients"
+    # absent where there is none: what identifies a study does not change by what it leaves out
+    prior: Annotated[LearnedPrior | None, Field(exclude_if=lambda prior: prior is None)] = None
     evaluators: Annotated[dict[_Label, Model], Field(min_length=1)]
     attacks: Annotated[dict[_Label, Attack], Field(min_length=1)]
     draws: Annotated[int, Field(ge=1)] = 1000
@@ -197,6 +212,17 @@ class Study(Strict):
                     f"attacks.{label}: {attack.attack} needs {attack.access}, and access is "
                     f"{self.access}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _search(self) -> "Study":
+        for label, attack in self.attacks.items():
+            if isinstance(attack, WithinPrior) and self.prior is None:
+                raise ValueError(f"attacks.{label}: searches a prior, and the study has none")
+        if self.prior is not None and self.recorded:
+            raise ValueError("prior: is of images; leave it out for events")
+        if self.prior is not None and isinstance(self.target, Foreign):
+            raise ValueError("prior: its classes are not the target's, whose file has all of them")
         return self
 
     @property
@@ -291,8 +317,8 @@ def _read(name_or_file: str) -> tuple[str, str]:
         hint = f" Did you mean {near[0]}?" if near else ""
         raise InputError(
             f"no preset or study file called {name_or_file!r}.{hint} "
-            f"The presets are {', '.join(preset_names())}; {' and '.join(COLLECTIONS)} each stand "
-            "for several."
+            f"The presets are {', '.join(preset_names())}; {', '.join(COLLECTIONS)} each stand for "
+            "several."
         )
     try:
         if path.stat().st_size > _LARGEST_FILE:

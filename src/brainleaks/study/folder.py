@@ -184,6 +184,7 @@ def summary(outcome: Outcome, folder: Path) -> dict[str, Any]:
             "train": len(dataset.train.labels),
             "test": len(dataset.test.labels),
             "fingerprint": dataset.fingerprint,
+            "set_apart": 0 if dataset.others is None else len(dataset.others),
         },
         "target": {"family": study.family, **outcome.target.facts},
         "evaluators": [{"name": e.name, **e.facts} for e in outcome.evaluators],

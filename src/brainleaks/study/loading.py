@@ -11,6 +11,7 @@ from tqdm import tqdm
 from brainleaks.data import EVENTS, IMAGES, Dataset, EventSource, Samples, SpikeTrains
 from brainleaks.data import events as event_frames
 from brainleaks.data.own import EventFolder, OwnData, load_own
+from brainleaks.data.parts import set_apart
 from brainleaks.errors import InputError
 from brainleaks.monitor import Monitor
 from brainleaks.study.config import Study
@@ -51,7 +52,18 @@ def as_taken(study: Study, dataset: Dataset) -> Dataset:
     _check_classes(dataset)
     if not study.spiking:
         dataset = replace(dataset, train=_averaged(dataset.train), test=_averaged(dataset.test))
-    return dataset
+    return dataset if study.prior is None else _without(dataset, study.prior.classes)
+
+
+def _without(dataset: Dataset, classes: tuple[int, ...]) -> Dataset:
+    """The data set without the classes that a prior learns from."""
+    there = len(dataset.class_names)
+    if max(classes) >= there or there - len(set(classes)) < 2:
+        raise InputError(
+            f"prior.classes: found {len(set(classes))} of them, up to number {max(classes)}; "
+            f"{dataset.name} has {there}, numbered from 0, and the target needs two at least."
+        )
+    return set_apart(dataset, classes)
 
 
 def _first(part: str, samples: Samples, count: int) -> Samples:

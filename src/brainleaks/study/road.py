@@ -3,12 +3,13 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib import metadata
 from typing import Any
 
 from torch import Tensor, nn
 
-from brainleaks.attacks import Attack
+from brainleaks.attacks import Attack, WithinPrior
 from brainleaks.data import Dataset
 from brainleaks.data.encoding import RateCode, as_images
 from brainleaks.data.parts import Parts
@@ -17,6 +18,7 @@ from brainleaks.evaluation.controls import class_means
 from brainleaks.evaluation.panel import Judge, References, new_judge, with_network_on
 from brainleaks.monitor import Monitor
 from brainleaks.networks import Readout
+from brainleaks.prior import Prior
 from brainleaks.study import stages
 from brainleaks.study.config import Model, Study
 from brainleaks.study.store import Artefact, Recorder, Store, environment
@@ -134,6 +136,10 @@ class Road:
             "target": target.key,
             "environment": self.environment(stages.attack_all, attack),
         }
+        call: Callable[..., Tensor] = attack
+        if isinstance(attack, WithinPrior):
+            prior, key["prior"] = self.prior()
+            call = partial(attack, prior=prior)
 
         def make(monitor: Recorder) -> Artefact:
             shape = self.dataset.input_shape
@@ -146,10 +152,31 @@ class Road:
                 readout=target.readout,
             )
             monitor.count_queries(view)
-            values = stages.attack_all(attack, view, name=name, seed=self.seed, monitor=monitor)
+            values = stages.attack_all(call, view, name=name, seed=self.seed, monitor=monitor)
             return Artefact({"reconstruction": values}, {"queries": view.queries})
 
         return self.store.get_or_make(f"attack:{name}", key, make), key
+
+    def prior(self) -> tuple[Prior, dict[str, Any]]:
+        """The study's prior, trained on the classes that were set apart; what determines it."""
+        config, images = self.study.prior, self.dataset.others
+        if config is None or images is None:
+            raise ValueError("the study has no prior; its validation sees to that.")
+        sizes = {"latent": config.latent, "hidden": config.hidden}
+        prior = stages.new_prior(self.dataset.input_shape, **sizes, seed=self.seed).to(self.device)
+        key = {
+            "prior": config.model_dump(mode="json"),
+            "data": self.dataset.fingerprint,
+            "seed": self.seed,
+            "environment": self.environment(stages.train_prior),
+        }
+
+        def make(monitor: Monitor) -> Artefact:
+            stages.train_prior(prior, images, config.training, seed=self.seed, monitor=monitor)
+            return Artefact(dict(prior.state_dict()))
+
+        prior.load_state_dict(self.store.get_or_make("train:prior", key, make).tensors)
+        return prior.eval(), key
 
     def judge(self, name: str, parts: Parts, steps: int) -> PanelJudge:
         """Train one judge of the panel for so many steps on what it may learn from, or load it."""

@@ -7,6 +7,7 @@ this file imports; a change elsewhere in the package leaves what was computed va
 from brainleaks.study.stages.attack import attack_all
 from brainleaks.study.stages.judgement import judge_all
 from brainleaks.study.stages.panel import score_all, train_judge
+from brainleaks.study.stages.prior import new_prior, train_prior
 from brainleaks.study.stages.training import measure, new_network, train
 
 __all__ = [
@@ -14,7 +15,9 @@ __all__ = [
     "judge_all",
     "measure",
     "new_network",
+    "new_prior",
     "score_all",
     "train",
     "train_judge",
+    "train_prior",
 ]
