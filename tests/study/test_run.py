@@ -267,3 +267,42 @@ def test_study_file_of_the_run_is_complete(tmp_path):
     run(tmp_path / "a", tmp_path / "store")
     content = yaml.safe_load((tmp_path / "a" / "study.yaml").read_text())
     assert content["attacks"]["brainleaks-v2"]["momentum"] == 0.9
+
+
+PRIOR = (
+    *QUICK,
+    "prior={classes: [9, 0, 1], latent: 4, hidden: 30, training: "
+    "{learning_rate: 0.002, batch_size: 50, epochs: 3}}",
+    "attacks={plain: {attack: score-evolution, probes: 100, iterations: 2}, within: "
+    "{attack: within-prior, search: {attack: score-evolution, probes: 100, iterations: 2}}}",
+)
+
+
+def test_a_prior_learns_what_nothing_else_sees(tmp_path, monkeypatch):
+    results = run(tmp_path / "run", tmp_path / "store", PRIOR)
+    whole = run(tmp_path / "whole", tmp_path / "store")["dataset"]
+    seen = results["dataset"]
+    assert seen["class_names"] == whole["class_names"][2:9]
+    assert whole["set_apart"] == 0
+    assert seen["train"] + seen["test"] + seen["set_apart"] == whole["train"] + whole["test"]
+    plain, within = results["attacks"]
+    assert plain["queries"] == within["queries"] == 100 + 2 * 2 * 2 * 7
+
+    def made_anew(*positional, **named):
+        raise AssertionError("made anew")
+
+    # the prior is stored, and another one is another attack
+    monkeypatch.setattr("brainleaks.study.stages.training.fit", made_anew)
+    monkeypatch.setattr("brainleaks.study.stages.prior.fit_prior", made_anew)
+    run(tmp_path / "again", tmp_path / "store", PRIOR)
+    with pytest.raises(AssertionError, match="made anew"):
+        run(tmp_path / "other", tmp_path / "store", (*PRIOR, "prior.latent=5"))
+
+
+@pytest.mark.parametrize(
+    ("classes", "found"), [("[0, 10]", "2 of them, up to number 10"), ("[0,1,2,3,4,5,6,7,8]", "9")]
+)
+def test_a_prior_leaves_the_target_classes(tmp_path, classes, found):
+    settings = (*PRIOR, f"prior.classes={classes}")
+    with pytest.raises(InputError, match=rf"prior\.classes: found {found}.*digits has 10"):
+        run(tmp_path / "run", tmp_path / "store", settings)
