@@ -11,8 +11,13 @@ import torch
 from torch import Tensor
 
 
-def draw_seed(generator: torch.Generator) -> int:
-    """The next seed for a family of streams, from a generator that was handed in."""
+def draw_seed(generator: torch.Generator | None) -> int:
+    """The next seed for a family of streams, from a generator that was handed in.
+
+    ``None`` is a fresh generator of seed 0: the same seed each time.
+    """
+    if generator is None:
+        generator = torch.Generator().manual_seed(0)
     return int(torch.randint(2**62, (), generator=generator, device=generator.device))
 
 

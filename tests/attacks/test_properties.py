@@ -48,6 +48,16 @@ def attack(request):
     return request.param
 
 
+def test_without_a_generator_it_is_always_the_same(attack, small_snn):
+    target, labels = target_for(attack, small_snn), torch.arange(6)
+    first, again = attack(target, labels), attack(target, labels)
+    assert torch.equal(first, again)
+    seeded = attack(target, labels, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(first, seeded)
+    other = attack(target, labels, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(first, other) != attack.random
+
+
 def test_alone_or_in_company(attack, small_snn):
     """A class attacked alone gives what it gives among all, however memory splits them."""
     if isinstance(attack, SHARING):

@@ -38,13 +38,14 @@ class BrainLeaksV1:
         >>> from brainleaks.networks import SpikingMLP
         >>> network = SpikingMLP((1, 8, 8), 10, hidden=50, beta=0.7, surrogate=FastSigmoid(40))
         >>> target = Target(network, input_shape=(1, 8, 8), classes=10)
-        >>> spikes = BrainLeaksV1()(target, torch.arange(10), generator=torch.Generator())
+        >>> spikes = BrainLeaksV1()(target, torch.arange(10))
         >>> tuple(spikes.shape)
         (25, 10, 1, 8, 8)
     """
 
     access: ClassVar[Access] = "gradients"
     spiking: ClassVar[bool] = True
+    random: ClassVar[bool] = True
 
     iterations: Annotated[int, Ge(1)] = 10
     time_steps: Annotated[int, Ge(1)] = 25
@@ -56,7 +57,7 @@ class BrainLeaksV1:
         target: Target,
         labels: Tensor,
         *,
-        generator: torch.Generator,
+        generator: torch.Generator | None = None,
         monitor: Monitor | None = None,
     ) -> Tensor:
         """Spike trains for the classes ``labels``, ``(T, len(labels), C, H, W)`` of 0 and 1.

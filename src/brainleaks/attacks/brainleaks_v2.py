@@ -50,13 +50,14 @@ class BrainLeaksV2:
         >>> from brainleaks.networks import SpikingMLP
         >>> network = SpikingMLP((1, 8, 8), 10, hidden=50, beta=0.7, surrogate=FastSigmoid(40))
         >>> target = Target(network, input_shape=(1, 8, 8), classes=10)
-        >>> rates = BrainLeaksV2()(target, torch.arange(10), generator=torch.Generator())
+        >>> rates = BrainLeaksV2()(target, torch.arange(10))
         >>> tuple(rates.shape), 0 <= float(rates.min()) <= float(rates.max()) <= 1
         ((25, 10, 1, 8, 8), True)
     """
 
     access: ClassVar[Access] = "gradients"
     spiking: ClassVar[bool] = True
+    random: ClassVar[bool] = True
 
     population: Annotated[int, Ge(1)] = 7
     iterations: Annotated[int, Ge(1)] = 10
@@ -75,7 +76,7 @@ class BrainLeaksV2:
         target: Target,
         labels: Tensor,
         *,
-        generator: torch.Generator,
+        generator: torch.Generator | None = None,
         monitor: Monitor | None = None,
     ) -> Tensor:
         """Spike probabilities for the classes ``labels``, ``(T, len(labels), C, H, W)`` in [0, 1].

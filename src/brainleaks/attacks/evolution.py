@@ -73,13 +73,14 @@ class ScoreEvolution:
         >>> network = MLP((1, 8, 8), 10, hidden=50)
         >>> target = Target(network, input_shape=(1, 8, 8), classes=10, access="scores")
         >>> attack = ScoreEvolution(frequencies=4, probes=100, iterations=5)
-        >>> images = attack(target, torch.arange(10), generator=torch.Generator())
+        >>> images = attack(target, torch.arange(10))
         >>> tuple(images.shape), target.queries
         ((10, 1, 8, 8), 300)
     """
 
     access: ClassVar[Access] = "scores"
     spiking: ClassVar[bool | None] = None
+    random: ClassVar[bool] = True
 
     frequencies: Annotated[int, Ge(1)] = 12
     probes: Annotated[int, Ge(1)] = 500
@@ -99,7 +100,7 @@ class ScoreEvolution:
         target: Target,
         labels: Tensor,
         *,
-        generator: torch.Generator,
+        generator: torch.Generator | None = None,
         monitor: Monitor | None = None,
     ) -> Tensor:
         """Images for the classes ``labels``, ``(len(labels), C, H, W)`` in [0, 1].

@@ -63,13 +63,14 @@ class Gamin:
         >>> from brainleaks.networks import MLP
         >>> network = MLP((1, 8, 8), 10, hidden=50)
         >>> target = Target(network, input_shape=(1, 8, 8), classes=10, access="scores")
-        >>> images = Gamin(iterations=3)(target, torch.arange(10), generator=torch.Generator())
+        >>> images = Gamin(iterations=3)(target, torch.arange(10))
         >>> tuple(images.shape), target.queries
         ((10, 1, 8, 8), 60)
     """
 
     access: ClassVar[Access] = "scores"
     spiking: ClassVar[bool | None] = None
+    random: ClassVar[bool] = True
 
     iterations: Annotated[int, Ge(1)] = 100
     samples: Annotated[int, Ge(1)] = 1
@@ -89,7 +90,7 @@ class Gamin:
         target: Target,
         labels: Tensor,
         *,
-        generator: torch.Generator,
+        generator: torch.Generator | None = None,
         monitor: Monitor | None = None,
     ) -> Tensor:
         """Images for the classes ``labels``, ``(len(labels), C, H, W)`` in [0, 1].

@@ -71,13 +71,14 @@ class SmoothInversion:
         >>> network = SpikingMLP((1, 8, 8), 10, hidden=50, beta=0.7, surrogate=FastSigmoid(40))
         >>> target = Target(network, input_shape=(1, 8, 8), classes=10)
         >>> attack = SmoothInversion(iterations=5)
-        >>> rates = attack(target, torch.arange(10), generator=torch.Generator())
+        >>> rates = attack(target, torch.arange(10))
         >>> tuple(rates.shape), 0 <= float(rates.min()) <= float(rates.max()) <= 1
         ((25, 10, 1, 8, 8), True)
     """
 
     access: ClassVar[Access] = "gradients"
     spiking: ClassVar[bool | None] = None
+    random: ClassVar[bool] = True
 
     iterations: Annotated[int, Ge(1)] = 60
     time_steps: Annotated[int, Ge(1)] = 25
@@ -98,7 +99,7 @@ class SmoothInversion:
         target: Target,
         labels: Tensor,
         *,
-        generator: torch.Generator,
+        generator: torch.Generator | None = None,
         monitor: Monitor | None = None,
     ) -> Tensor:
         """Spike probabilities for the classes ``labels``, or images of an ordinary target.

@@ -50,12 +50,13 @@ class WithinPrior:
         >>> target = Target(network, input_shape=(1, 8, 8), classes=10, access="scores")
         >>> prior = Prior((1, 8, 8), latent=5, hidden=20)
         >>> attack = WithinPrior(ScoreEvolution(probes=100, iterations=5))
-        >>> images = attack(target, torch.arange(10), prior=prior, generator=torch.Generator())
+        >>> images = attack(target, torch.arange(10), prior=prior)
         >>> tuple(images.shape), target.queries
         ((10, 1, 8, 8), 300)
     """
 
     spiking: ClassVar[bool | None] = None
+    random: ClassVar[bool] = True
 
     search: Searching
     time_steps: Annotated[int, Ge(1)] = 25
@@ -72,7 +73,7 @@ class WithinPrior:
         labels: Tensor,
         *,
         prior: Prior,
-        generator: torch.Generator,
+        generator: torch.Generator | None = None,
         monitor: Monitor | None = None,
     ) -> Tensor:
         """Images for the classes ``labels``, ``(len(labels), C, H, W)`` in [0, 1].

@@ -1,6 +1,5 @@
 """The judgement of a run beyond the protocol's metrics: panel, likeness, controls, verdict."""
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -136,7 +135,7 @@ class _Trial:
 
     def _score_attack(self, item: Reconstruction) -> Scores:
         attack = self.road.study.attacks[item.name]
-        repeats = self.judging.reconstructions if _draws(attack) else 1
+        repeats = self.judging.reconstructions if attack.random else 1
         each = [self._score(item.name, {"attack": item.key}, lambda: item.values)]
         for i in range(1, repeats):
             again, key = self.road.invert(f"{item.name}#{i + 1}", attack, self.target)
@@ -253,9 +252,3 @@ class _Trial:
 
 def _made(artefact: Artefact) -> Callable[[], Tensor]:
     return lambda: artefact.tensors["reconstruction"]
-
-
-def _draws(attack: Attack) -> bool:
-    """Whether an attack draws at random: the others can be called without a generator."""
-    call = inspect.signature(type(attack).__call__)
-    return call.parameters["generator"].default is inspect.Parameter.empty
