@@ -11,3 +11,8 @@ class InputError(ValueError):
 
 class AccessError(InputError):
     """An attack asked a target for more than the target grants."""
+
+
+def first_line(said: object) -> str:
+    """The first line of what an error of another library says, for a sentence of ours."""
+    return (str(said).strip() or type(said).__name__).splitlines()[0].rstrip(".")

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from brainleaks.errors import InputError
+from brainleaks.errors import InputError, first_line
 from brainleaks.networks import Response
 
 
@@ -122,7 +122,7 @@ def find_call(module: nn.Module, framework: ModuleType, samples: Tensor, classes
     hint = _hint(framework, samples) or " Give data of the size that it was trained on."
     raise InputError(
         f"{type(module).__name__} does not take inputs of shape {shape}, nor flattened: "
-        f"{_first_line(said)}.{hint}"
+        f"{first_line(said)}.{hint}"
     )
 
 
@@ -231,7 +231,3 @@ def _stacked(steps: list[Any]) -> Tensor | None:
 
 def _is_binary(trace: Tensor) -> bool:
     return bool(((trace == 0) | (trace == 1)).all())
-
-
-def _first_line(said: Any) -> str:
-    return (str(said).strip() or type(said).__name__).splitlines()[0].rstrip(".")

@@ -6,6 +6,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from brainleaks.errors import first_line
+
 
 def anew(network: nn.Module, generator: torch.Generator) -> nn.Module:
     """A copy that has forgotten: each of its weights' entries are put in random order.
@@ -42,7 +44,7 @@ def why_not_trainable(network: nn.Module, loss: Callable[[nn.Module], Tensor]) -
         fresh = anew(network, torch.Generator().manual_seed(0)).train()
         loss(fresh).backward()
     except Exception as error:  # a stranger's network may raise anything
-        return (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
+        return first_line(error)
     gradients = [weight.grad for weight in fresh.parameters() if weight.grad is not None]
     if not gradients:
         return "its answers do not depend on its weights in a way that can be differentiated"

@@ -5,7 +5,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
 from brainleaks.attacks.objectives import confidence
-from brainleaks.errors import InputError
+from brainleaks.errors import InputError, first_line
 from brainleaks.evaluation.verdict import bar
 from brainleaks.networks import Response, respond
 
@@ -33,7 +33,7 @@ def check_answers(network: nn.Module, samples: Tensor, classes: int) -> None:
         if isinstance(error, InputError):
             raise
         raise InputError(
-            f"the model does not take inputs {axes} of {shape}: {_first_line(error)}. Give the "
+            f"the model does not take inputs {axes} of {shape}: {first_line(error)}. Give the "
             "data as it was trained on: look at --encoding, --steps, --channels, --sensor and "
             "--polarity."
         ) from error
@@ -71,10 +71,6 @@ def _device_of(network: nn.Module) -> torch.device:
     return torch.device("cpu") if found is None else found.device
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
-
-
 def gradient_of(network: nn.Module, inputs: Tensor) -> Tensor:
     """The gradient of the confidence in the first class on the inputs.
 
@@ -89,7 +85,7 @@ def gradient_of(network: nn.Module, inputs: Tensor) -> Tensor:
     except RuntimeError as error:
         raise InputError(
             f"--access gradients: the model's answers cannot be differentiated "
-            f"({_first_line(error)}); choose --access scores or labels."
+            f"({first_line(error)}); choose --access scores or labels."
         ) from error
     if not gradient.isfinite().all():
         raise InputError("--access gradients: the model's gradients hold NaN or infinity.")

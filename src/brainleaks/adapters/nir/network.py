@@ -11,7 +11,7 @@ from brainleaks.adapters.lowered import CannotLower, Neuron
 from brainleaks.adapters.nir.graph import Graph
 from brainleaks.adapters.nir.layers import build
 from brainleaks.adapters.nir.neurons import Dynamics, NirReset
-from brainleaks.errors import InputError
+from brainleaks.errors import InputError, first_line
 from brainleaks.networks import Response
 
 
@@ -86,11 +86,10 @@ class NirNetwork(nn.Module):
             return Response(None, part(trace.flatten(0, 1)).unflatten(0, trace.shape[:2]))
         except RuntimeError as error:
             kind = self.graph.nodes[name]["type"]
-            said = str(error).strip().splitlines()[0]
             raise InputError(
                 f"node {name} ({kind}) of the NIR graph cannot take what it is given, "
-                f"{tuple(trace.shape[2:])}: {said}. Exporters leave out layers that NIR has not, "
-                "such as max pooling and batch norm; compare the file with the network."
+                f"{tuple(trace.shape[2:])}: {first_line(error)}. Exporters leave out layers "
+                "that NIR has not, such as max pooling and batch norm; compare the file with the network."
             ) from error
 
 
