@@ -89,7 +89,8 @@ class NirNetwork(nn.Module):
             raise InputError(
                 f"node {name} ({kind}) of the NIR graph cannot take what it is given, "
                 f"{tuple(trace.shape[2:])}: {first_line(error)}. Exporters leave out layers "
-                "that NIR has not, such as max pooling and batch norm; compare the file with the network."
+                "that NIR has not, such as max pooling and batch norm; compare the file with the "
+                "network."
             ) from error
 
 
