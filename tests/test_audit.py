@@ -349,6 +349,7 @@ def test_what_is_refused_on_the_command_line(base, model, data, adapters, tmp_pa
     ask = ["audit", model, "--data", data]
     for more, said in (
         (["--attack", "guess"], "--attack guess: there is no such attack"),
+        (["--attack", "within-prior"], "--attack within-prior: searches a prior of classes"),
         (["--attack", "fredrikson"], "does not attack spiking networks"),
         (
             ["--attack", "brainleaks-v1", "--access", "labels"],

@@ -141,6 +141,11 @@ def test_part_of_a_data_set_is_not_the_paper(tmp_path):
     assert reason == "only 10 + 10 of nmnist's 60,000 + 10,000 samples are there"
 
 
+def test_cells_with_a_prior_have_all_of_their_data(real_data):
+    for cell in collection("prior").cells:
+        assert left_out(cell.preset, real_data, Store()) is None
+
+
 def test_damaged_data_is_left_out_too(tmp_path):
     path = tmp_path / "nmnist" / "Train" / "3" / "00001.bin"
     path.parent.mkdir(parents=True)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from brainleaks.errors import AccessError
 from brainleaks.networks import Readout, Response, respond, respond_in_pieces
+from brainleaks.networks.views import Coded
 from brainleaks.neuron import LIF, Surrogate
 
 Access = Literal["labels", "scores", "gradients"]
@@ -87,15 +88,17 @@ class Target:
     def queries(self, queries: int) -> None:
         self._count.queries = queries
 
-    def behind(self, stage: Callable[[Any], nn.Module], input_shape: tuple[int, ...]) -> "Target":
-        """The same target, asked about what its inputs are made of; its queries are counted here.
+    def behind(self, code: nn.Module, steps: int, input_shape: tuple[int, ...]) -> "Target":
+        """The same target behind a code, as one of images; both count the same queries.
 
         Args:
-            stage: of the network, another that takes ``input_shape`` and asks it.
-            input_shape: shape of one such input.
+            code: makes of ``(B, *input_shape)`` what the network takes, in a form that gradients
+                pass.
+            steps: how many time steps; 1 for an ordinary network.
+            input_shape: of one such image.
         """
         view = copy.copy(self)
-        view._network = _frozen(stage(self._network)).eval()
+        view._network = _frozen(Coded(self._network, code, steps)).eval()
         view.input_shape = tuple(input_shape)
         return view
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from brainleaks import AccessError, Target
+from brainleaks import AccessError, InputError, Target
 from brainleaks.attacks import (
     BoundaryRepulsion,
     Gamin,
@@ -12,16 +12,15 @@ from brainleaks.attacks import (
     WithinPrior,
 )
 from brainleaks.attacks.within_prior import _EvenCode
-from brainleaks.networks import MLP
-from brainleaks.networks.views import Coded
+from brainleaks.networks import MLP, respond
 from brainleaks.prior import Prior
 from cut_off import CutOff
 
 SEARCHES = [
-    SmoothInversion(iterations=4, blur=0),
-    ScoreEvolution(probes=150, iterations=3, pairs=2),
-    BoundaryRepulsion(probes=250, iterations=3, samples=4),
-    Gamin(iterations=3, samples=3),
+    SmoothInversion(iterations=4, blur=0, time_steps=9),
+    ScoreEvolution(probes=150, iterations=3, pairs=2, time_steps=9),
+    BoundaryRepulsion(probes=250, iterations=3, samples=4, time_steps=9),
+    Gamin(iterations=3, samples=3, time_steps=9),
 ]
 LABELS = torch.arange(6)
 
@@ -34,7 +33,7 @@ def prior():
 
 @pytest.fixture(params=SEARCHES, ids=lambda search: search.attack)
 def attack(request):
-    return WithinPrior(request.param, time_steps=9)
+    return WithinPrior(request.param)
 
 
 def launch(attack, target, prior, monitor=None):
@@ -66,7 +65,7 @@ def test_ordinary_targets_are_asked_about_images(attack, prior):
 
 def test_queries_are_those_of_the_target(small_snn, prior):
     target = on(small_snn, "scores")
-    launch(WithinPrior(SEARCHES[1], time_steps=9), target, prior)
+    launch(WithinPrior(SEARCHES[1]), target, prior)
     assert target.queries == 150 + 3 * 2 * 2 * 6
 
 
@@ -79,9 +78,9 @@ def test_access_is_that_of_the_search(small_snn, prior):
     ]
     with pytest.raises(AccessError, match="within-prior needs the target's gradients"):
         launch(WithinPrior(SEARCHES[0]), on(small_snn, "scores"), prior)
-    behind = on(small_snn, "labels").behind(lambda network: network, (1, 4, 5))
+    behind = on(small_snn, "labels").behind(prior, 1, prior.places)
     with pytest.raises(AccessError):
-        behind.scores(torch.zeros(9, 1, 1, 4, 5))
+        behind.scores(torch.zeros(1, *prior.places))
 
 
 def test_neither_network_nor_prior_is_touched(attack, small_snn, prior):
@@ -101,21 +100,29 @@ def test_it_goes_on_where_it_was_cut_off(attack, small_snn, prior):
     assert torch.equal(whole, resumed)
 
 
-def test_gradients_are_the_chains(prior):
-    """For an ordinary target, against prior and network differentiated as one."""
+@pytest.mark.parametrize("spiking", [True, False])
+def test_gradients_are_the_chains(spiking, small_snn, prior):
+    """Against prior, code and network differentiated as one."""
     torch.manual_seed(5)
-    network = MLP((1, 4, 5), 6, hidden=30)
+    network = small_snn if spiking else MLP((1, 4, 5), 6, hidden=30)
+    code = _EvenCode(on(small_snn), 9, seed=3) if spiking else torch.nn.Identity()
     places = (torch.rand(6, *prior.places) * 0.8 + 0.1).requires_grad_()
-    values = network(prior(places)).gather(1, LABELS.unsqueeze(1)).squeeze(1)
-    (expected,) = torch.autograd.grad(values.sum(), places)
 
     def objective(response, labels):
-        return response.membrane[0].gather(1, labels.unsqueeze(1)).squeeze(1)
+        return response.membrane.sum(0).gather(1, labels.unsqueeze(1)).squeeze(1)
 
-    view = on(network).behind(lambda inner: Coded(inner, prior, 1), prior.places)
+    values = objective(respond(network, code(prior(places))), LABELS)
+    (expected,) = torch.autograd.grad(values.sum(), places)
+    assert expected.abs().max() > 0
+    view = on(network).behind(torch.nn.Sequential(prior, code), 9 if spiking else 1, prior.places)
     found, gradient = view.gradient(view.entry(places.detach()), LABELS, objective)
     torch.testing.assert_close(found, values.detach())
     torch.testing.assert_close(gradient, expected)
+
+
+def test_a_prior_of_other_images_is_refused(small_snn):
+    with pytest.raises(InputError, match=r"images of \(1, 8, 8\); the target takes \(1, 4, 5\)"):
+        launch(WithinPrior(SEARCHES[0]), on(small_snn), Prior((1, 8, 8), latent=3, hidden=5))
 
 
 def test_the_even_code_fires_as_often_as_it_should(small_snn):

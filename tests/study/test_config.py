@@ -88,6 +88,7 @@ def test_settings():
     )
 
 
+TRAINING = {"learning_rate": 1e-3, "batch_size": 50, "epochs": 1}
 BASE = load_study("demo").model_dump(mode="json")
 
 
@@ -147,6 +148,7 @@ def changed(path, value):
             "attacks.p.search: .*'brainleaks-v1'",
         ),
         ("prior", {"classes": []}, "prior.classes: .*at least 1"),
+        ("prior", {"classes": [0], "training": TRAINING}, "prior: no attack searches it"),
     ],
 )
 def test_bad_fields_are_named(path, value, message):
@@ -211,8 +213,9 @@ def test_bad_settings(setting, message):
 
 def test_a_prior_is_of_images():
     events = load_study("nmnist-1k-snn").model_dump(mode="json")
-    training = {"learning_rate": 1e-3, "batch_size": 50, "epochs": 1}
-    events["prior"] = {"classes": [0], "training": training}
+    events["prior"] = {"classes": [0], "training": TRAINING}
+    search = {"attack": "gamin"}
+    events["attacks"] = {"p": {"attack": "within-prior", "search": search}}
     with pytest.raises(InputError, match="prior: is of images; leave it out for events"):
         parse_study("s.yaml", events)
 

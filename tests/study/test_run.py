@@ -299,6 +299,12 @@ def test_a_prior_learns_what_nothing_else_sees(tmp_path, monkeypatch):
         run(tmp_path / "other", tmp_path / "store", (*PRIOR, "prior.latent=5"))
 
 
+def test_a_prior_leaves_something_to_test(tmp_path):
+    settings = (*PRIOR, "subset={train: 600, test: 1}", "prior.classes=[0,1,2,3,4,5,6,7]")
+    with pytest.raises(InputError, match="every test sample of digits is of one of these"):
+        run(tmp_path / "run", tmp_path / "store", settings)
+
+
 @pytest.mark.parametrize(
     ("classes", "found"), [("[0, 10]", "2 of them, up to number 10"), ("[0,1,2,3,4,5,6,7,8]", "9")]
 )

@@ -3,7 +3,6 @@
 from typing import Annotated, ClassVar, Literal
 
 import torch
-from annotated_types import Ge
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
@@ -13,8 +12,8 @@ from brainleaks.attacks.evolution import ScoreEvolution
 from brainleaks.attacks.gamin import Gamin
 from brainleaks.attacks.inputs import reconstruction
 from brainleaks.attacks.smooth_inversion import SmoothInversion
+from brainleaks.errors import InputError
 from brainleaks.monitor import Monitor
-from brainleaks.networks.views import Coded
 from brainleaks.prior import Prior
 from brainleaks.randomness import draw_seed, stream
 from brainleaks.target import Access, Target
@@ -38,8 +37,8 @@ class WithinPrior:
     What is found is no more alike than what the prior can make.
 
     Args:
-        search: the attack, with its settings.
-        time_steps: length ``T`` of the spike trains, of a spiking target.
+        search: the attack, with its settings; ``time_steps`` is the length ``T`` of the code. Those
+            that are about an image's neighbours, chance or time have no effect on places.
 
     Reference: Y. Zhang et al., "The secret revealer: generative model-inversion attacks against
     deep neural networks" (arXiv 1911.07135), of which this keeps the idea, not the objective.
@@ -59,7 +58,6 @@ class WithinPrior:
     random: ClassVar[bool] = True
 
     search: Searching
-    time_steps: Annotated[int, Ge(1)] = 25
     attack: Literal["within-prior"] = "within-prior"
 
     @property
@@ -83,21 +81,22 @@ class WithinPrior:
 
         Raises:
             AccessError: if the target does not grant what the search needs.
+            InputError: if the prior's images are not of the target's shape.
         """
         target.require(self.access, self.attack, spiking=self.spiking)
+        if prior.input_shape != target.input_shape:
+            raise InputError(
+                f"the prior makes images of {prior.input_shape}; the target takes "
+                f"{target.input_shape}."
+            )
         made: list[nn.Module] = [prior]
+        steps = self.search.time_steps if target.spiking else 1
         if target.spiking:
-            made.append(_EvenCode(target, self.time_steps, draw_seed(generator)))
-        steps = self.time_steps if target.spiking else 1
-
-        def stage(network: nn.Module) -> nn.Module:
-            return Coded(network, nn.Sequential(*made), steps)
-
-        places = self.search(
-            target.behind(stage, prior.places), labels, generator=generator, monitor=monitor
-        )
+            made.append(_EvenCode(target, steps, draw_seed(generator)))
+        view = target.behind(nn.Sequential(*made), steps, prior.places)
+        places = self.search(view, labels, generator=generator, monitor=monitor)
         with torch.no_grad():
-            return reconstruction(prior(places), target, self.time_steps)
+            return reconstruction(prior(places), target, steps)
 
 
 class _EvenCode(nn.Module):

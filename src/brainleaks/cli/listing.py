@@ -38,7 +38,7 @@ def list_command(as_json: bool) -> None:
         }
         | {
             "within-prior": {
-                "access": "that of its search",
+                "access": None,
                 "networks": _KINDS[WithinPrior.spiking],
                 "description": (WithinPrior.__doc__ or "").partition("\n")[0],
             }
@@ -53,4 +53,5 @@ def list_command(as_json: bool) -> None:
             click.echo(f"  {name:<19} {text}")
     click.echo("attacks (access that each needs, networks that it attacks)")
     for name, facts in listing["attacks"].items():
-        click.echo(f"  {name:<19} {facts['access']}, {facts['networks']}: {facts['description']}")
+        access = facts["access"] or "that of its search"
+        click.echo(f"  {name:<19} {access}, {facts['networks']}: {facts['description']}")

@@ -61,7 +61,8 @@ def left_out(preset: str, data_dir: Path | None, store: Store) -> str | None:
         name = study.data_name
         return f"{name} is not in the data folder (brainleaks data fetch {name})"
     try:
-        dataset = load_dataset(study, base, store)
+        # whole: a prior's classes are set apart afterwards
+        dataset = load_dataset(study.model_copy(update={"prior": None}), base, store)
     except InputError as error:
         return str(error)
     found = (len(dataset.train.labels), len(dataset.test.labels))

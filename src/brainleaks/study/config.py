@@ -219,6 +219,9 @@ class Study(Strict):
         for label, attack in self.attacks.items():
             if isinstance(attack, WithinPrior) and self.prior is None:
                 raise ValueError(f"attacks.{label}: searches a prior, and the study has none")
+        searched = any(isinstance(attack, WithinPrior) for attack in self.attacks.values())
+        if self.prior is not None and not searched:
+            raise ValueError("prior: no attack searches it; add one within-prior, or leave it out")
         if self.prior is not None and self.recorded:
             raise ValueError("prior: is of images; leave it out for events")
         if self.prior is not None and isinstance(self.target, Foreign):

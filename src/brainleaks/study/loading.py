@@ -63,7 +63,13 @@ def _without(dataset: Dataset, classes: tuple[int, ...]) -> Dataset:
             f"prior.classes: found {len(set(classes))} of them, up to number {max(classes)}; "
             f"{dataset.name} has {there}, numbered from 0, and the target needs two at least."
         )
-    return set_apart(dataset, classes)
+    rest = set_apart(dataset, classes)
+    if not len(rest.test.labels):
+        raise InputError(
+            f"prior.classes: every test sample of {dataset.name} is of one of these classes; use "
+            "more samples (subset.test), or set other classes apart."
+        )
+    return rest
 
 
 def _first(part: str, samples: Samples, count: int) -> Samples:

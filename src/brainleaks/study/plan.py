@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from brainleaks.attacks import ATTACKS
+from brainleaks.attacks import ATTACKS, WithinPrior
 from brainleaks.data import Dataset, SpikeTrains
 from brainleaks.data.class_folders import Listing
 from brainleaks.data.own import OwnData, as_own_dataset, has_events, load_own, survey
@@ -313,6 +313,11 @@ def _recipe(seen: Seen, steps: int, spiking: bool) -> dict[str, Any]:
 
 
 def _attack(name: str, steps: int) -> dict[str, Any]:
+    if name == WithinPrior.attack:
+        raise InputError(
+            f"--attack {name}: searches a prior of classes that the model does not know, which a "
+            "study for 'brainleaks run' declares; an audit has none."
+        )
     if name not in ATTACKS:
         known = ", ".join(ATTACKS)
         raise InputError(f"--attack {name}: there is no such attack; there are {known}.")
