@@ -55,6 +55,34 @@ def test_table_of_two_seeds(runs, tmp_path, monkeypatch):
     assert publish("demo", range(2), settings=QUICK, **runs).read_text() == text
 
 
+def test_what_the_table_has_is_kept(runs, tmp_path, monkeypatch):
+    """A table that grows is the table that is made at once; another study is run anew."""
+    settings = (*QUICK, "judging={judge_steps: 20, reconstructions: 1, controls: [noise]}")
+    whole = publish("demo", range(2), settings=settings, **runs)
+    text, content = whole.read_text(), json.loads(whole.with_suffix(".json").read_text())
+    second = publish("demo", range(1, 2), settings=settings, out=tmp_path / "grown", **runs)
+    fresh = {**runs, "runs": tmp_path / "elsewhere"}
+    said = []
+    grown = publish(
+        "demo",
+        range(2),
+        settings=settings,
+        out=second.parent,
+        keep=True,
+        **(fresh | {"say": said.append}),
+    )
+    assert grown.read_text() == text
+    found = json.loads(grown.with_suffix(".json").read_text())
+    assert found["cells"][0]["judgement"] == content["cells"][0]["judgement"]
+    assert said == ["kept: demo, seed 1", f"finished: {tmp_path / 'elsewhere' / 'demo-seed0'}"]
+    # nothing to run: nothing is read or trained
+    monkeypatch.setattr("brainleaks.publish.run_study", pytest.fail)
+    again = {"out": second.parent, "keep": True, **fresh}
+    assert publish("demo", range(2), settings=settings, **again).read_text() == text
+    with pytest.raises(TypeError):  # what the failing stand-in does not take
+        publish("demo", range(2), settings=(*settings, "draws=6"), **again)
+
+
 DRAWN = (
     "target.training.learning_rate=0.01",
     "printed.attacks.brainleaks-v2={attack_accuracy: 0.4, top3_accuracy: 1, confidence: 1, daa: 1, "
@@ -109,7 +137,8 @@ def test_cells_whose_data_is_absent_are_left_out(runs, tmp_path, monkeypatch):
     whole = collection("paper")._replace(cells=cells, figure=[["mnist-ann", "demo"]])
     monkeypatch.setattr("brainleaks.publish.collection", lambda name: whole)
     monkeypatch.setattr(
-        "brainleaks.publish.load_study", lambda name, settings=(): load_study(name, QUICK)
+        "brainleaks.publish.load_study",
+        lambda name, settings=(): load_study(name, QUICK if name == "demo" else settings),
     )
     (tmp_path / "data").mkdir()
     said = []

@@ -1,16 +1,19 @@
 """Studies run over several seeds, and their table: how a result is published."""
 
+import itertools
 import shlex
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from brainleaks import atomic
 from brainleaks.errors import InputError
 from brainleaks.report import write_report
-from brainleaks.report.summary import write_figure, write_summary
+from brainleaks.report.summary import Record, record, records, write_figure, write_summary
 from brainleaks.study import Store, Study, folder, load_study, run_study
 from brainleaks.study.collection import Collection, collection, left_out
 from brainleaks.study.config import COLLECTIONS
+from brainleaks.study.store import digest
 
 
 def publish(
@@ -22,6 +25,7 @@ def publish(
     out: Path | None = None,
     runs: Path = Path("runs"),
     device: str = "cpu",
+    keep: bool = False,
     command: str,
     say: Callable[[str], object],
 ) -> Path:
@@ -40,8 +44,10 @@ def publish(
         runs: where the run folders go, each as ``NAME-seedN``; a collection's, which are judged
             otherwise, as ``COLLECTION/NAME-seedN``.
         device: ``"cpu"`` or ``"cuda"``.
+        keep: whether a run that the table there has already, of the same study and seed, is not run
+            again: so that a table may grow from day to day, and from machine to machine.
         command: what was typed, for the table.
-        say: is told which cells were left out and why, and which run is finished.
+        say: is told which cells were left out and why, and which run is finished or kept.
 
     Returns:
         The path of the table: ``results.md``, or as the collection names it.
@@ -59,40 +65,87 @@ def publish(
         if settings:
             raise InputError(f"--set: {name} has no fields of its own; set a preset's.")
         settings, docs, places = whole.settings, out or Path("docs"), runs / name
-        studies, missing = _at_hand(whole, data_dir)
-        for preset, reason in missing.items():
-            say(f"left out: {preset}: {reason}")
+        studies, missing = _cells(whole, data_dir)
     page = docs / f"{whole.page if whole else 'results'}.md"
     _prepare(page)
-    finished: dict[str, list[Path]] = {}
-    for seed in seeds:
-        for study in studies:
-            place = places / f"{study.name}-seed{seed}"
-            folder.prepare(place, study, seed)
-            outcome = run_study(
-                study,
-                seed=seed,
-                data_dir=data_dir,
-                device=device,
-                command=_again(study.name if whole else name, settings, seed),
-            )
-            folder.write(outcome, place, write_report)
-            finished.setdefault(study.name, []).append(place)
-            say(f"finished: {place}")
-            _write(finished, whole, missing, page, command)
+    there = {_mark(found): found for found in records(page.with_suffix(".json"))} if keep else {}
+    table = _Table(whole, page, command, {study.name: {} for study in studies}, {}, missing)
+    for study, seed in itertools.product(studies, seeds):
+        if found := there.get((digest(study.model_dump(mode="json")), seed)):
+            table.runs[study.name][seed] = found
+            say(f"kept: {study.name}, seed {seed}")
+    for preset, reason in missing.items():
+        if not table.runs[preset]:
+            say(f"left out: {preset}: {reason}")
+    for seed, study in itertools.product(seeds, studies):
+        if study.name in missing or seed in table.runs[study.name]:
+            continue
+        place = places / f"{study.name}-seed{seed}"
+        folder.prepare(place, study, seed)
+        outcome = run_study(
+            study,
+            seed=seed,
+            data_dir=data_dir,
+            device=device,
+            command=_again(study.name if whole else name, settings, seed),
+        )
+        folder.write(outcome, place, write_report)
+        table.runs[study.name][seed] = record(place)
+        if seed == min(table.runs[study.name]):
+            table.pictured[study.name] = place
+        say(f"finished: {place}")
+        table.write()
+    table.write()
     return page
 
 
-def _at_hand(whole: Collection, data_dir: Path | None) -> tuple[list[Study], dict[str, str]]:
-    """The studies whose data is at hand, and why the others are left out."""
+@dataclass
+class _Table:
+    """What is written after each run: the runs of each study by seed, and those pictured."""
+
+    whole: Collection | None
+    page: Path
+    command: str
+    runs: dict[str, dict[int, Record]]
+    pictured: dict[str, Path]
+    missing: dict[str, str]
+
+    def write(self) -> None:
+        runs = {name: [by[seed] for seed in sorted(by)] for name, by in self.runs.items() if by}
+        cells = self.whole.cells if self.whole else []
+        write_summary(
+            runs,
+            self.pictured,
+            why={cell.preset: cell.why for cell in cells},
+            notes={cell.preset: cell.note for cell in cells},
+            left_out={name: why for name, why in self.missing.items() if name not in runs},
+            page=self.page,
+            command=self.command,
+            title=self.whole.title if self.whole else "Results",
+        )
+        rows = self.whole.figure if self.whole else []
+        shown = [next((preset for preset in row if preset in runs), None) for row in rows]
+        first = [self.pictured.get(preset) for preset in shown if preset is not None]
+        if self.whole and first and None not in first:
+            picture = self.page.parent / "images" / self.whole.picture
+            write_figure([run for run in first if run is not None], picture)
+
+
+def _mark(found: Record) -> tuple[str, int]:
+    """What tells a run from others: its study and its seed."""
+    return found["provenance"]["study"], found["provenance"]["seed"]
+
+
+def _cells(whole: Collection, data_dir: Path | None) -> tuple[list[Study], dict[str, str]]:
+    """The studies of a collection, and why some of them cannot be run."""
     store = Store()
     reasons = {cell.preset: left_out(cell.preset, data_dir, store) for cell in whole.cells}
-    studies = [load_study(p, whole.settings) for p, reason in reasons.items() if reason is None]
-    if not studies:
+    missing = {preset: reason for preset, reason in reasons.items() if reason is not None}
+    if len(missing) == len(reasons):
         raise InputError(
             f"no data set of {whole.name} is at hand; 'brainleaks data fetch mnist' gets one."
         )
-    return studies, {preset: reason for preset, reason in reasons.items() if reason is not None}
+    return [load_study(preset, whole.settings) for preset in reasons], missing
 
 
 def _prepare(page: Path) -> None:
@@ -114,27 +167,3 @@ def _again(name: str, settings: tuple[str, ...], seed: int) -> str:
     """What to type to run one of the studies again."""
     options = [option for setting in settings for option in ("--set", setting)]
     return shlex.join(["brainleaks", "run", name, *options, "--seed", str(seed)])
-
-
-def _write(
-    finished: dict[str, list[Path]],
-    whole: Collection | None,
-    missing: dict[str, str],
-    page: Path,
-    command: str,
-) -> None:
-    cells = whole.cells if whole else []
-    write_summary(
-        finished,
-        why={cell.preset: cell.why for cell in cells},
-        notes={cell.preset: cell.note for cell in cells},
-        left_out=missing,
-        page=page,
-        command=command,
-        title=whole.title if whole else "Results",
-    )
-    rows = whole.figure if whole else []
-    shown = [next((preset for preset in row if preset in finished), None) for row in rows]
-    if whole and any(shown):
-        first_runs = [finished[preset][0] for preset in shown if preset is not None]
-        write_figure(first_runs, page.parent / "images" / whole.picture)

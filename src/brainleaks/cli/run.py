@@ -28,6 +28,12 @@ from brainleaks.cli.printing import print_json, print_results, say
     metavar="N",
     help="Run N seeds, from --seed on, and write means and intervals over them.",
 )
+@click.option(
+    "--keep",
+    is_flag=True,
+    help="With several seeds: what the table has already, of the same study and seed, is not run "
+    "again.",
+)
 @DATA_DIR
 @click.option(
     "--out",
@@ -56,6 +62,7 @@ def run(
     study: str,
     seed: int,
     seeds: int | None,
+    keep: bool,
     data_dir: Path | None,
     out: Path | None,
     settings: tuple[str, ...],
@@ -79,9 +86,11 @@ def run(
         if target_weights is not None:
             raise InputError("--target-weights: one target has no seeds; leave --seeds out.")
         chosen = _seeds(seed, seeds or 1)
-        table = publish(study, chosen, settings=settings, out=out, say=say, **how)
+        table = publish(study, chosen, settings=settings, out=out, keep=keep, say=say, **how)
         click.echo(table.with_suffix(".json").read_text("utf-8") if as_json else table)
         return
+    if keep:
+        raise InputError("--keep: is about a table of several seeds; give --seeds.")
     resolved = load_study(study, settings)
     place = out or Path("runs") / f"{resolved.name}-seed{seed}"
     keep_out_of(place, "--target-weights", target_weights)

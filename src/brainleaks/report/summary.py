@@ -21,6 +21,23 @@ CONFIDENCE = 0.95
 #: The paper's release prints three digits.
 _PRINTED_TO = 0.0005
 _SHOWN, _IN_FIGURE = 10, 8
+_RECORDED = (
+    "preset",
+    "description",
+    "seed",
+    "dataset",
+    "target",
+    "evaluators",
+    "attacks",
+    "printed",
+    "judges",
+    "likeness",
+    "controls",
+    "verdict",
+)
+
+#: A run as :func:`record` keeps it: ``provenance`` and ``results``.
+Record = dict[str, dict[str, Any]]
 
 
 class Interval(TypedDict):
@@ -55,14 +72,32 @@ def excludes(entry: Interval) -> bool:
     return not (entry["low"] - _PRINTED_TO <= entry["printed"] <= entry["high"] + _PRINTED_TO)
 
 
-def summarise(runs: list[Path]) -> dict[str, Any]:
-    """One preset's runs, with different seeds, as JSON.
+def record(run: Path) -> Record:
+    """What a table needs of a finished run: where it comes from, and its results, without curves.
 
     Raises:
-        InputError: if a folder is not a finished run.
+        InputError: if ``run`` is not a finished run.
     """
-    each = [read_results(run) for run in runs]
-    first, provenance = each[0], atomic.read_json(runs[0] / "provenance.json")
+    results = read_results(run)
+    for entry in (results["target"], *results["evaluators"], *results["attacks"]):
+        for key in ("curve", "matrix"):
+            entry.pop(key, None)
+    for found in (*results["likeness"].values(), *results["controls"]):
+        found["metrics"] = {key: found["metrics"][key] for key in SAID if key in found["metrics"]}
+    kept = {key: results[key] for key in _RECORDED}
+    return {"provenance": atomic.read_json(run / "provenance.json"), "results": kept}
+
+
+def records(table: Path) -> list[Record]:
+    """The runs that a table's JSON was made of; none if it is not there."""
+    content = atomic.read_json(table) if table.exists() else {}
+    return [found for cell in content.get("cells", []) for found in cell.get("runs", [])]
+
+
+def summarise(runs: list[Record]) -> dict[str, Any]:
+    """One preset's runs, with different seeds, as JSON."""
+    each = [run["results"] for run in runs]
+    first, provenance = each[0], runs[0]["provenance"]
     printed = first["printed"]
     return {
         "preset": first["preset"],
@@ -70,8 +105,7 @@ def summarise(runs: list[Path]) -> dict[str, Any]:
         "seeds": [results["seed"] for results in each],
         "command": provenance["command"],
         "study": provenance["study"],
-        "machine": provenance["machine"],
-        "torch": provenance["versions"]["torch"],
+        "machines": _machines([run["provenance"] for run in runs]),
         "dataset": {key: first["dataset"][key] for key in ("name", "classes", "train", "test")},
         "target": _network(
             [results["target"] for results in each], printed["target_test_accuracy"]
@@ -87,7 +121,18 @@ def summarise(runs: list[Path]) -> dict[str, Any]:
             for i in range(len(first["attacks"]))
         ],
         "judgement": pooled(each),
+        "runs": runs,
     }
+
+
+def _machines(each: list[dict[str, Any]]) -> dict[str, list[int]]:
+    """What the runs ran on and with, each with the seeds that did."""
+    found: dict[str, list[int]] = {}
+    for made in each:
+        on = made["machine"]
+        words = f"{on['processor']}, {on['threads']} threads, {on['device']}, torch "
+        found.setdefault(words + made["versions"]["torch"], []).append(made["seed"])
+    return found
 
 
 def _network(facts: list[dict[str, Any]], printed: float | None) -> dict[str, Any]:
@@ -134,7 +179,8 @@ def _mean(values: list[float]) -> float:
 
 
 def write_summary(
-    runs: dict[str, list[Path]],
+    runs: dict[str, list[Record]],
+    pictured: dict[str, Path],
     *,
     why: dict[str, str],
     notes: dict[str, str],
@@ -147,6 +193,8 @@ def write_summary(
 
     Args:
         runs: the finished runs of each preset.
+        pictured: of each preset, the folder of the run that is pictured; the picture of a preset
+            without stays as it is.
         why: what explains a preset's departures from the printed figures.
         notes: what a preset's figures are never shown without.
         left_out: the presets that were not run, and why.
@@ -157,12 +205,13 @@ def write_summary(
     Raises:
         InputError: if a folder is not a finished run, or cannot be written.
     """
-    cells = [summarise(folders) for folders in runs.values()]
+    cells = [summarise(each) for each in runs.values()]
     for cell in cells:
         preset = cell["preset"]
         cell |= {"departures": departures(cell), "why": why.get(preset, "")}
         cell["note"] = notes.get(preset, "")
-        atomic.write_bytes(page.parent / "images" / f"{preset}.png", _grid(runs[preset][0], _SHOWN))
+    for preset, run in pictured.items():
+        atomic.write_bytes(page.parent / "images" / f"{preset}.png", _grid(run, _SHOWN))
     content = {
         "command": command,
         "confidence": CONFIDENCE,
