@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SEEDS := 5
 
-.PHONY: ablation acceptance calibration demo test lint bench simulator results strongest prior screenshot notebooks docs clean
+.PHONY: ablation acceptance calibration demo test lint bench simulator results strongest black-box prior screenshot notebooks docs clean
 
 demo: .venv/run
 	$(BIN)/brainleaks run demo
@@ -36,6 +36,9 @@ calibration: .venv/run
 
 strongest: .venv/run
 	$(BIN)/brainleaks run strongest --seeds $(SEEDS)
+
+black-box: .venv/run
+	$(BIN)/brainleaks run black-box --seeds $(SEEDS)
 
 prior: .venv/run
 	$(BIN)/brainleaks run prior --seeds $(SEEDS)

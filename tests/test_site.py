@@ -66,9 +66,10 @@ def test_every_source_is_a_page(site):
 
 
 @pytest.mark.parametrize("attack", [*ATTACKS.values(), WithinPrior], ids=lambda a: a.attack)
-def test_every_attack_has_a_page_with_its_interface(site, attack):
-    entries = site[f"attacks/{attack.attack}.html"].entries
-    assert f"brainleaks.attacks.{attack.__name__}" in entries
+def test_every_attack_has_a_page_with_its_interface_and_a_picture(site, attack):
+    page = site[f"attacks/{attack.attack}.html"]
+    assert f"brainleaks.attacks.{attack.__name__}" in page.entries
+    assert any(address.endswith(".png") for address in page.loaded)
 
 
 @pytest.mark.parametrize("name", PACKAGES)

@@ -72,9 +72,9 @@ def run(
 ) -> None:
     """Train, attack, judge and report; what was done before is not done again.
 
-    Three names stand for several presets, as far as their data is at hand: "paper" for those of the
-    paper's study, "strongest" for those with the strongest attacks, "prior" for those that search a
-    generative prior.
+    Four names stand for several presets, as far as their data is at hand: "paper" for those of the
+    paper's study, "strongest" for those with the strongest attacks, "black-box" for those that see
+    answers alone, "prior" for those that search a generative prior.
     """
     from brainleaks.publish import publish
     from brainleaks.report import write_report

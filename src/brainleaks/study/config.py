@@ -27,7 +27,7 @@ RANKS: tuple[Access, ...] = get_args(Access)
 
 _LARGEST_FILE = 1 << 20
 #: Names that stand for several presets (:mod:`brainleaks.study.collection`).
-COLLECTIONS = ("paper", "strongest", "prior")
+COLLECTIONS = ("paper", "strongest", "black-box", "prior")
 
 _Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=60)]
 _Share = Annotated[float, Field(ge=0, le=1)]
