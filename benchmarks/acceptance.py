@@ -110,8 +110,9 @@ def main() -> None:
         done(_own(architecture))
         for framework in FRAMEWORKS:
             done(_audited(framework, architecture, trained=True))
-    for framework in FRAMEWORKS if "fc" in chosen else ():
-        done(_audited(framework, "fc", trained=False))
+    for architecture in chosen:
+        for framework in FRAMEWORKS:
+            done(_audited(framework, architecture, trained=False))
 
 
 def _data(name: str) -> Path:
@@ -236,7 +237,11 @@ def _write(rows: list[dict[str, Any]], docs: Path) -> None:
     facts = machine("cpu")
     trained = [row for row in rows if row["trained"]]
     foreign = [row for row in trained if row["framework"] != "brainleaks"]
-    untrained = {row["framework"]: row for row in rows if not row["trained"]}
+    untrained = {
+        (row["framework"], row["architecture"]): row["verdict"]
+        for row in rows
+        if not row["trained"]
+    }
     content = {"command": "python benchmarks/acceptance.py", "machine": facts, "rows": rows}
     atomic.write_json(docs / "acceptance.json", content)
     cells = {row["architecture"]: row["data"] for row in rows}
@@ -246,8 +251,8 @@ def _write(rows: list[dict[str, Any]], docs: Path) -> None:
         "Written by `make acceptance`. The networks of `examples/`, each framework's own, are "
         "trained on real data, saved, and audited by [two commands](audit.md), which stand below; "
         f"beside them `brainleaks`, a network of this package of the same size ({STEPS} time "
-        "steps, rate code). Fully connected networks have 500 hidden units, convolutional ones two "
-        "convolutions. Data: "
+        "steps, rate code); all are trained by cross-entropy. Fully connected networks have 500 "
+        "hidden units, convolutional ones two convolutions. Data: "
         + "; ".join(f"{name}, {data}" for name, data in cells.items())
         + ". Faces are halved and MNIST is cut for an audit to take minutes on one thread.",
         "",
@@ -264,7 +269,7 @@ def _write(rows: list[dict[str, Any]], docs: Path) -> None:
                     f"{row['accuracy']:.3f}",
                     _lowered(row),
                     row["verdict"],
-                    _verdict(untrained.get(row["framework"]), row["architecture"]),
+                    untrained.get((row["framework"], row["architecture"]), ""),
                     f"{row['seconds']:.0f}",
                 ]
                 for row in trained
@@ -297,7 +302,7 @@ def _missing(rows: list[dict[str, Any]]) -> list[str]:
     """What of the whole is not in the table."""
     have = {(row["framework"], row["architecture"], row["trained"]) for row in rows}
     whole = [(f, a, True) for a in CELLS for f in ("brainleaks", *FRAMEWORKS)]
-    whole += [(framework, "fc", False) for framework in FRAMEWORKS]
+    whole += [(framework, a, False) for a in CELLS for framework in FRAMEWORKS]
     return [
         f"{FRAMEWORKS.get(f, f)} {a}{'' if trained else ', untrained'}"
         for f, a, trained in whole
@@ -312,10 +317,6 @@ def _lowered(row: dict[str, Any]) -> str:
         return "no"
     parity = row["parity"]
     return f"yes: {parity['compared']}, {parity['samples']} samples"
-
-
-def _verdict(row: dict[str, Any] | None, architecture: str) -> str:
-    return row["verdict"] if row and row["architecture"] == architecture else ""
 
 
 def _likeness(rows: list[dict[str, Any]]) -> list[list[str]]:
