@@ -8,7 +8,7 @@ from brainleaks import InputError
 from brainleaks.publish import publish
 from brainleaks.report.page import METRICS
 from brainleaks.report.summary import interval
-from brainleaks.study import Store, load_study
+from brainleaks.study import Store, load_study, run_study
 from brainleaks.study.collection import Cell, collection, left_out
 
 QUICK = (
@@ -168,6 +168,28 @@ def test_part_of_a_data_set_is_not_the_paper(tmp_path):
         path.write_bytes(b"".join(map(bytes, events)))
     reason = left_out("nmnist-snn", tmp_path, Store())
     assert reason == "only 10 + 10 of nmnist's 60,000 + 10,000 samples are there"
+
+
+def test_a_table_that_was_cut_off_says_what_it_lacks(runs, tmp_path, monkeypatch):
+    cells = [Cell("demo"), Cell("digits-events-snn")]
+    whole = collection("paper")._replace(cells=cells, figure=[["demo"]])
+    monkeypatch.setattr("brainleaks.publish.collection", lambda name: whole)
+    monkeypatch.setattr(
+        "brainleaks.publish.load_study",
+        lambda name, settings=(): load_study(name, QUICK if name == "demo" else settings),
+    )
+
+    def cut_off(study, **how):
+        if study.name != "demo":
+            raise KeyboardInterrupt
+        return run_study(study, **how)
+
+    monkeypatch.setattr("brainleaks.publish.run_study", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        publish("paper", range(1), out=tmp_path / "docs", **runs)
+    text = (tmp_path / "docs" / "results.md").read_text()
+    assert "- digits-events-snn: not run yet" in text
+    assert "- demo:" not in text
 
 
 def test_cells_with_a_prior_have_all_of_their_data(real_data):

@@ -118,7 +118,11 @@ class _Table:
             self.pictured,
             why={cell.preset: cell.why for cell in cells},
             notes={cell.preset: cell.note for cell in cells},
-            left_out={name: why for name, why in self.missing.items() if name not in runs},
+            left_out={
+                name: self.missing.get(name, "not run yet")
+                for name in self.runs
+                if name not in runs
+            },
             page=self.page,
             command=self.command,
             title=self.whole.title if self.whole else "Results",

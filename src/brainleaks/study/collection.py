@@ -1,5 +1,6 @@
 """Collections: presets that are run together, over several seeds, such as the paper's."""
 
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
@@ -30,8 +31,8 @@ class Collection(NamedTuple):
     """Presets that are run together.
 
     ``settings`` change each of its studies; ``title`` heads the table, ``page`` names its
-    file, and ``picture`` the figure, of whose rows in ``figure`` the first preset that was run is
-    shown.
+    file, and ``picture`` the figure, if there is one, of whose rows in ``figure`` the first preset
+    that was run is shown.
     """
 
     name: str
@@ -39,9 +40,9 @@ class Collection(NamedTuple):
     settings: tuple[str, ...]
     title: str
     page: str
-    picture: str
     cells: list[Cell]
-    figure: list[list[str]]
+    picture: str = ""
+    figure: Sequence[list[str]] = ()
 
 
 def collection(name: str) -> Collection:
