@@ -41,9 +41,23 @@ CHANGES: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
             "no ground": {"weights": False},
             "the ground alone": {"strength": 0.0},
             "no blur": {"blur": 0.0},
+            "the weights' covariance": {"covariance": True},
+            "until the log odds are enough": {"enough": 8.0, "strength": 2.8, "looks": 20},
             "one look": {"looks": 1, "draws": 40},
             "the network's own surrogate": {"slope": 40.0},
             "twice the strength": {"strength": 2.8},
+        },
+    ),
+    "mnist-snn-best": (
+        "pattern-inversion",
+        {
+            "no weights: neither ground nor covariance": {"weights": False},
+            "no covariance": {"covariance": False},
+            "no blur": {"blur": 0.0},
+            "every class as far": {"enough": None, "strength": 0.7, "looks": 7},
+            "the network's own surrogate": {"slope": 40.0},
+            "half the log odds": {"enough": 4.0},
+            "twice the log odds": {"enough": 16.0, "strength": 4.0, "looks": 40},
         },
     ),
     "faces-snn-best": (

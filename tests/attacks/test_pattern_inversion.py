@@ -1,8 +1,12 @@
 """Pattern inversion against hand-worked cases, and on a network whose training data is known."""
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 import torch
 from scipy.ndimage import gaussian_filter
+from scipy.special import softmax
 from sklearn.datasets import load_digits
 
 from brainleaks import FastSigmoid, Target
@@ -33,7 +37,8 @@ def test_without_strength_it_is_the_ground():
     assert torch.equal(found[0], found[1])
 
 
-def test_one_look_at_a_linear_network_is_its_filters_without_what_they_share():
+def linear():
+    """A network that is linear, with its filters; its first layer's weights are all positive."""
     torch.manual_seed(1)
     network = MLP((1, 4, 5), 6, hidden=31)
     network.fc1.weight.data.abs_()
@@ -41,13 +46,51 @@ def test_one_look_at_a_linear_network_is_its_filters_without_what_they_share():
     network.drive = lambda images: images.flatten(1) @ filters.T
     network.respond = lambda entry: (None, entry.unsqueeze(0))
     network.pull_back = lambda gradient: (gradient @ filters).unflatten(1, (1, 4, 5))
-    attack = PatternInversion(looks=1, strength=0.1, rate=0.2, blur=0)
+    return network, filters.double().numpy()
+
+
+def ground_of(network):
+    median = np.median(network.fc1.weight.detach().double().numpy(), 0)
+    return 0.2 * median / median.mean()
+
+
+def log_odds_of(image, filters):
+    """Each class's, and their gradients by the image."""
+    odds = softmax(filters @ image)
+    rest = odds / (1 - odds)[:, None] * (1 - np.eye(6))
+    return np.log(odds / (1 - odds)), filters - rest @ filters
+
+
+@pytest.mark.parametrize("covariance", [False, True])
+def test_one_look_departs_along_the_covariance_times_the_gradient(covariance):
+    network, filters = linear()
+    attack = PatternInversion(
+        looks=1, strength=0.1, rate=0.2, enough=None, covariance=covariance, blur=0
+    )
     found = invert(attack, target_of(network), [2, 5])
-    ground = network.fc1.weight.detach().median(0).values
-    lifted = filters - filters.mean(0)
-    theta = 0.1 * lifted / lifted.std(1, keepdim=True)
-    expected = (0.2 * ground / ground.mean() * (1 + theta)).clamp(1e-6, 1)[[2, 5]]
-    torch.testing.assert_close(found.flatten(1), expected, rtol=1e-3, atol=1e-5)
+    ground = ground_of(network)
+    _, gradient = log_odds_of(ground, filters)
+    departs = gradient - gradient.mean(0)
+    if covariance:
+        departs = departs @ np.cov(network.fc1.weight.detach().double().numpy().T)
+    theta = 0.1 * departs / departs.std(1, ddof=1, keepdims=True)
+    expected = (ground * (1 + theta)).clip(1e-6, 1)[[2, 5]]
+    np.testing.assert_allclose(found.flatten(1), expected, rtol=1e-3, atol=1e-5)
+
+
+def test_a_class_stops_where_its_log_odds_are_enough():
+    network, filters = linear()
+    attack = PatternInversion(
+        looks=30, strength=1.5, rate=0.2, enough=-1.5, covariance=False, blur=0
+    )
+    found = invert(attack, target_of(network), range(6)).flatten(1).double().numpy()
+    at_first = log_odds_of(ground_of(network), filters)[0]
+    reached = [log_odds_of(image, filters)[0][c] for c, image in enumerate(found)]
+    assert min(at_first) < -1.5 <= min(reached)
+    for c in np.flatnonzero(at_first >= -1.5):
+        np.testing.assert_allclose(found[c], ground_of(network), rtol=1e-5)
+    farther = invert(replace(attack, enough=None), target_of(network), range(6)).flatten(1)
+    assert (farther.numpy() != found).any(1).all()
 
 
 def test_a_convolution_gives_no_ground():

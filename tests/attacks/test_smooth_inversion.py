@@ -10,7 +10,7 @@ from brainleaks import Target
 from brainleaks.attacks import SmoothInversion
 from brainleaks.attacks.descent import adam, cosine
 from brainleaks.attacks.fields import draw, interpolation, over_time
-from brainleaks.attacks.objectives import contrast, negative_log_likelihood
+from brainleaks.attacks.objectives import contrast, log_odds, negative_log_likelihood
 from brainleaks.attacks.priors import smooth, total_variation
 from brainleaks.networks import MLP, Response, SpikingConvNet
 from brainleaks.neuron import ArcTan
@@ -79,6 +79,15 @@ def test_contrast_adds_up_to_nothing():
     torch.testing.assert_close(sum(values), torch.zeros(3), atol=1e-5, rtol=0)
     by_hand = response.membrane.mean(0)[1, 2] - response.membrane.mean((0, 2))[1]
     torch.testing.assert_close(values[2][1], by_hand)
+
+
+def test_log_odds_are_those_of_the_softmax():
+    response, labels = Response(None, 3 * torch.randn(7, 4, 6)), torch.tensor([0, 5, 2, 2])
+    p = response.membrane.double().softmax(-1).gather(2, labels.view(1, 4, 1).expand(7, 4, 1))
+    expected = (p / (1 - p)).log().mean((0, 2)).float()
+    torch.testing.assert_close(log_odds(response, labels), expected)
+    certain = Response(None, torch.tensor([[[200.0, 0.0]]]))
+    assert log_odds(certain, torch.tensor([0])) == 200
 
 
 def test_gradients_over_time_are_the_steps_gradients_summed(small_snn):

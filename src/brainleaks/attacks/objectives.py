@@ -1,5 +1,6 @@
 """What attacks maximise or minimise: one value a sample, from a network's response."""
 
+import torch
 from torch import Tensor
 
 from brainleaks.networks import Readout, Response
@@ -28,6 +29,17 @@ def contrast(response: Response, labels: Tensor) -> Tensor:
     """The class's membrane less the mean of all classes', mean over time, ``(B,)``."""
     membrane = response.membrane
     return _of_class(membrane - membrane.mean(-1, keepdim=True), labels)
+
+
+def log_odds(response: Response, labels: Tensor) -> Tensor:
+    """``mean over t of log(p / (1 - p))`` with ``p = softmax(U[t])_c``, ``(B,)``.
+
+    Unlike a confidence it does not level off: what is nearly certain may still be made surer.
+    """
+    membrane = response.membrane
+    own = labels.view(1, -1, 1).expand(len(membrane), -1, 1)
+    others = membrane.scatter(2, own, -torch.inf).logsumexp(-1, keepdim=True)
+    return (membrane.gather(2, own) - others).mean((0, 2))
 
 
 def _of_class(trace: Tensor, labels: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """Pattern inversion: what a network has learned, read off its weights and a few of its answers."""
 
+import math
 from typing import Annotated, ClassVar, Literal
 
 import torch
@@ -9,7 +10,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from brainleaks.attacks.fields import ask, presented
-from brainleaks.attacks.objectives import contrast
+from brainleaks.attacks.objectives import log_odds
 from brainleaks.attacks.priors import smooth
 from brainleaks.monitor import Monitor
 from brainleaks.neuron import FastSigmoid
@@ -24,30 +25,36 @@ _LEAST = 1e-6
 class PatternInversion:
     """Reconstruct sparse input, as digits or events are, from what it left in the network.
 
-    Where input is mostly silent, two traces of the training data lie open. The first layer's
+    Where input is mostly silent, three traces of the training data lie open. The first layer's
     weights grow where input comes and stay as they were drawn where none ever does: their median
-    over the layer's units, blurred, looks like the *mean* input, the ground ``m``. And the gradient
-    of a class's membrane over the others' says how the class departs from it. So the attack makes
+    over the layer's units, blurred, looks like the *mean* input, the ground ``m``. The gradient of
+    a class's log odds says how the class departs from it. And how the weights vary from unit to
+    unit says how input varies. So the attack makes
 
         x_c = rate * m * (1 + theta_c)
 
-    and lets ``theta_c`` grow by ``strength / looks`` at each of a few looks, along the gradient at
-    ``x_c`` of the class's membrane less the mean of all classes', averaged over draws, less its
-    mean over classes, blurred, and scaled to a standard deviation of 1.
+    and lets ``theta_c`` grow by ``strength / looks`` at each of a few looks, along the pattern at
+    ``x_c``, until the class has the log odds ``enough``. A class that the target tells easily from
+    the others departs little from the ground, and one that it confuses departs far.
 
     A gradient is a filter, which weighs pixels by how they tell classes apart; the pattern that a
-    filter stands for is the input's covariance times it (Haufe et al. 2014). Here the covariance is
-    a guess: neighbours go together, and a pixel varies as much as it fires.
+    filter stands for is the input's covariance times it (Haufe et al. 2014). The pattern here is
+    the gradient averaged over draws, less its mean over classes, times the covariance of the first
+    layer's weights over its units, as every step of training adds training inputs to them; blurred,
+    as neighbours go together; and scaled to a standard deviation of 1.
 
-    A network whose first layer is not linear, or that has no positive median, gives no ground:
-    it is uniform then, and :class:`~brainleaks.attacks.SmoothInversion` sees more.
+    A network whose first layer is not linear gives no ground and no covariance: the one is uniform
+    then, the other left out, and :class:`~brainleaks.attacks.SmoothInversion` sees more.
 
     Args:
         looks: how often gradients are asked for.
         time_steps: length ``T`` of the spike trains; an ordinary target has none.
         draws: spike trains drawn of each class at each look.
         rate: mean of the probabilities, or of an ordinary target's pixels.
-        strength: how far a class departs from the ground, in standard deviations of the pattern.
+        strength: how far a class departs from the ground at most, in standard deviations of the
+            pattern.
+        enough: log odds at which a class departs no further; ``None`` never stops it.
+        covariance: whether patterns are made with that of the weights.
         blur: width of both blurs, in pixels.
         slope: of the fast sigmoid that neurons are differentiated by.
 
@@ -67,12 +74,14 @@ class PatternInversion:
     spiking: ClassVar[bool | None] = None
     random: ClassVar[bool] = True
 
-    looks: Annotated[int, Ge(1)] = 5
+    looks: Annotated[int, Ge(1)] = 20
     time_steps: Annotated[int, Ge(1)] = 25
     draws: Annotated[int, Ge(1)] = 4
-    rate: Annotated[float, Gt(0), Lt(1)] = 0.1
-    strength: Annotated[float, Ge(0)] = 0.55
-    blur: Annotated[float, Ge(0)] = 1.5
+    rate: Annotated[float, Gt(0), Lt(1)] = 0.12
+    strength: Annotated[float, Ge(0)] = 2.0
+    enough: float | None = 8.0
+    covariance: bool = True
+    blur: Annotated[float, Ge(0)] = 1.0
     slope: Annotated[float, Gt(0)] = 10.0
     attack: Literal["pattern-inversion"] = "pattern-inversion"
 
@@ -99,7 +108,8 @@ class PatternInversion:
         monitor = monitor or Monitor()
         seed = draw_seed(generator)
         classes = torch.arange(target.classes, device=target.device)
-        ground = self.rate * self._ground(target)
+        weights = target.first_weights()
+        ground = self.rate * self._ground(target, weights)
         state = monitor.resume({"theta": ground.new_zeros(len(classes), *target.input_shape)})
         with target.differentiated_by(FastSigmoid(self.slope)):
             for look in monitor.remaining(self.looks):
@@ -107,30 +117,34 @@ class PatternInversion:
                     target,
                     _field(ground, state["theta"]),
                     classes,
-                    contrast,
+                    log_odds,
                     time_steps=self.time_steps,
                     draws=self.draws,
                     seed=seed,
                     purpose=look,
                 )
-                step = self.strength / self.looks * self._pattern(gradient[0])
-                state = {"theta": state["theta"] + step}
-                monitor.advance(look, state, contrast=float(values.mean()))
+                grows = values < (math.inf if self.enough is None else self.enough)
+                step = self.strength / self.looks * self._pattern(gradient[0], weights)
+                state = {"theta": state["theta"] + step * grows.view(-1, 1, 1, 1)}
+                monitor.advance(look, state, log_odds=float(values.mean()))
         field = _field(ground, state["theta"])
         return presented(field[:, labels.to(target.device)], target, self.time_steps)
 
-    def _ground(self, target: Target) -> Tensor:
+    def _ground(self, target: Target, weights: Tensor | None) -> Tensor:
         """What input has in common, ``input_shape``, of mean 1 and not negative."""
         flat = torch.ones(target.input_shape, device=target.device)
-        weights = target.first_weights()
         if weights is None:
             return flat
         seen = smooth(weights.median(0).values.unsqueeze(0), self.blur)[0].clamp(min=0)
         return seen / seen.mean() if seen.any() else flat
 
-    def _pattern(self, gradient: Tensor) -> Tensor:
+    def _pattern(self, gradient: Tensor, weights: Tensor | None) -> Tensor:
         """Gradients ``(classes, C, H, W)`` as departures from what the classes share."""
-        seen = smooth(gradient - gradient.mean(0), self.blur)
+        seen = gradient - gradient.mean(0)
+        if self.covariance and weights is not None:
+            units = (weights - weights.mean(0)).flatten(1)
+            seen = (seen.flatten(1) @ units.T @ units).view_as(seen)
+        seen = smooth(seen, self.blur)
         return seen / seen.std((1, 2, 3), keepdim=True).clamp(min=_TINY)
 
 
