@@ -192,8 +192,8 @@ whole and with a part left out or changed, beside the paper's attacks. Means ove
 accuracy and confidence are the protocol's evaluator's, over """
     f"{DRAWS}"
     """ Bernoulli draws. Reconstructions are min-max scaled and compared as images; the figures that
-are *reported* come from other targets ([the strongest attacks](../strongest.md)). Machine:
-{processor}, {threads} threads, {device}.
+are *reported* come from other targets ([the strongest attacks](../strongest.md)). Seconds include
+whatever else the machine did. Machine: {processor}, {threads} threads, {device}.
 """
 )
 
