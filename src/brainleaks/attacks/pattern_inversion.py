@@ -44,7 +44,8 @@ class PatternInversion:
     as neighbours go together; and scaled to a standard deviation of 1.
 
     A network whose first layer is not linear gives no ground and no covariance: the one is uniform
-    then, the other left out, and :class:`~brainleaks.attacks.SmoothInversion` sees more.
+    then, as where no median is positive, the other left out, and
+    :class:`~brainleaks.attacks.SmoothInversion` sees more.
 
     Args:
         looks: how often gradients are asked for.
