@@ -17,6 +17,7 @@ from torch import Tensor
 
 from brainleaks import Target, atomic, keep_freed_memory
 from brainleaks.attacks import Attack
+from brainleaks.attacks.priors import smooth
 from brainleaks.data.encoding import bernoulli
 from brainleaks.data.files import data_folder
 from brainleaks.data.parts import images
@@ -64,13 +65,22 @@ CHANGES: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
         "smooth-inversion",
         {
             "no first look": {"look": 0.0},
-            "the first look alone": {"iterations": 1, "learning_rate": 1e-9, "common_rate": 0.0},
+            "the first look alone": {
+                "iterations": 1,
+                "learning_rate": 1e-9,
+                "common_rate": 0.0,
+                "detail": 0.0,
+            },
+            "no last look": {"detail": 0.0},
+            "the last look alone": {"detail": 1.0},
             "nothing in common": {"common_rate": 0.0},
             "the network's own surrogate": {"slope": None},
             "hardly any prior": {"variation": (1e-6, 1e-6)},
         },
     ),
 }
+#: Presets whose attack is set beside what the training data itself would give.
+LIMITS = ("faces-snn-best",)
 FIGURES = {
     "ssim": "SSIM, nearest trained on",
     "held_out": "SSIM, nearest held out",
@@ -127,41 +137,69 @@ def _rows(preset: str, setting: Setting) -> Iterator[dict[str, Any]]:
     name, changes = CHANGES[preset]
     attacks = setting.study.attacks
     for paper in ("brainleaks-v1", "brainleaks-v2"):
-        yield _measured(paper, attacks[paper], setting)
-    yield _measured(f"**{name}**", attacks[name], setting)
+        yield _attacked(paper, attacks[paper], setting)[1]
+    found, row = _attacked(f"**{name}**", attacks[name], setting)
+    yield row
     for title, change in changes.items():
         fields = {key: value for key, value in change.items() if key != "weights"}
         kind = Blind if change.get("weights") is False else Target
-        yield _measured(title, replace(attacks[name], **fields), setting, kind)
+        yield _attacked(title, replace(attacks[name], **fields), setting, kind)[1]
+    if preset in LIMITS:
+        yield from _limits(found, setting)
 
 
-def _measured(
+def _attacked(
     title: str, attack: Attack, setting: Setting, kind: type[Target] = Target
-) -> dict[str, Any]:
-    road, network = setting.road, setting.target.network
-    dataset = road.dataset
+) -> tuple[Tensor, dict[str, Any]]:
+    dataset = setting.road.dataset
     classes = torch.arange(len(dataset.class_names))
-    target = kind(network, input_shape=dataset.input_shape, classes=len(classes))
-    generator = stream(road.seed, "ablation")
+    target = kind(setting.target.network, input_shape=dataset.input_shape, classes=len(classes))
+    generator = stream(setting.road.seed, "ablation")
     started = time.perf_counter()
     found = attack(target, classes, generator=generator)
-    row: dict[str, Any] = {"title": title, "seconds": time.perf_counter() - started}
+    seconds = time.perf_counter() - started
+    return found, {"title": title, "seconds": f"{seconds:.1f}"} | _measured(found, setting)
+
+
+def _limits(found: Tensor, setting: Setting) -> Iterator[dict[str, Any]]:
+    """Pictures that no attack can make, as the training data is in them."""
+    means, seen = _class_means(setting), scale_each(as_rates(found))
+    pictures = {
+        "the class means": means,
+        "the class means, blurred by 2 pixels": smooth(means, 2.0),
+        "the attack's, with the means' common part": seen - seen.mean(0) + means.mean(0),
+        "the attack's, with the means' own parts": seen.mean(0) + means - means.mean(0),
+    }
+    for title, picture in pictures.items():
+        rates = picture.clamp(0, 1).expand(len(found), *picture.shape)
+        yield {"title": f"*{title}*", "seconds": ""} | _measured(rates, setting)
+
+
+def _measured(found: Tensor, setting: Setting) -> dict[str, Any]:
+    road, network = setting.road, setting.target.network
     noise = stream(road.seed, "ablation", "draws")
     drawn = [bernoulli(found, noise) for _ in range(DRAWS)]
     judged = [metrics(confidences(setting.evaluator.network, spikes)) for spikes in drawn]
-    row["accuracy"] = sum(m["attack_accuracy"] for m in judged) / DRAWS
-    row["confidence"] = sum(m["confidence"] for m in judged) / DRAWS
     own = [metrics(confidences(network, spikes))["attack_accuracy"] for spikes in drawn]
-    row["own"] = sum(own) / DRAWS
-    seen = scale_each(as_rates(found))
-    for key, samples in (("ssim", dataset.train), ("held_out", dataset.test)):
+    row = {
+        "accuracy": sum(m["attack_accuracy"] for m in judged) / DRAWS,
+        "confidence": sum(m["confidence"] for m in judged) / DRAWS,
+        "own": sum(own) / DRAWS,
+    }
+    seen, means = scale_each(as_rates(found)), _class_means(setting)
+    for key, samples in (("ssim", road.dataset.train), ("held_out", road.dataset.test)):
         real = scale_each(images(samples))
-        each = [_nearest(seen[c], real[samples.labels == c]) for c in range(len(classes))]
+        each = [_nearest(seen[c], real[samples.labels == c]) for c in range(len(means))]
         row[key] = sum(each) / len(each)
-    real = scale_each(images(dataset.train))
-    means = torch.stack([real[dataset.train.labels == c].mean(0) for c in range(len(classes))])
     row["mean"] = float(correlations(seen, means).diagonal().mean())
     return row
+
+
+def _class_means(setting: Setting) -> Tensor:
+    """Means ``(classes, C, H, W)`` of the training samples, each scaled to [0, 1]."""
+    train = setting.road.dataset.train
+    real, classes = scale_each(images(train)), range(len(setting.road.dataset.class_names))
+    return torch.stack([real[train.labels == c].mean(0) for c in classes])
 
 
 def _nearest(image: Tensor, real: Tensor) -> float:
@@ -180,7 +218,7 @@ def _section(preset: str, setting: Setting, rows: list[dict[str, Any]]) -> str:
     ]
     for row in rows:
         figures = " | ".join(f"{row[key]:.3f}" for key in FIGURES)
-        lines.append(f"| {row['title']} | {figures} | {row['seconds']:.1f} |")
+        lines.append(f"| {row['title']} | {figures} | {row['seconds']} |")
     return "\n".join(lines) + "\n"
 
 
@@ -192,8 +230,9 @@ whole and with a part left out or changed, beside the paper's attacks. Means ove
 accuracy and confidence are the protocol's evaluator's, over """
     f"{DRAWS}"
     """ Bernoulli draws. Reconstructions are min-max scaled and compared as images; the figures that
-are *reported* come from other targets ([the strongest attacks](../strongest.md)). Seconds include
-whatever else the machine did. Machine: {processor}, {threads} threads, {device}.
+are *reported* come from other targets ([the strongest attacks](../strongest.md)). In italics,
+pictures that no attack can make, from the training samples themselves: how near one could come.
+Seconds include whatever else the machine did. Machine: {processor}, {threads} threads, {device}.
 """
 )
 

@@ -112,7 +112,9 @@ def test_first_step_of_an_ordinary_target_by_autograd():
     """One step from flat grey moves every logit against its gradient's sign."""
     torch.manual_seed(2)
     network = MLP((1, 4, 5), 6, hidden=30)
-    attack = SmoothInversion(iterations=1, look=0, common_rate=0, learning_rate=0.05, rate=0.3)
+    attack = SmoothInversion(
+        iterations=1, look=0, common_rate=0, learning_rate=0.05, rate=0.3, detail=0
+    )
     result = invert(attack, target_of(network), torch.arange(6))
     start = torch.full((6, 1, 4, 5), 0.3)
     images = start.clone().requires_grad_()
@@ -125,11 +127,48 @@ def test_the_first_look_is_the_linear_response_of_a_linear_network():
     weights = torch.randn(6, 20)
     network = MLP((1, 4, 5), 6)
     network.forward = lambda images: images.flatten(1) @ weights.T
-    attack = SmoothInversion(iterations=1, blur=0, learning_rate=1e-9, common_rate=0, look=1.0)
+    attack = SmoothInversion(
+        iterations=1, blur=0, learning_rate=1e-9, common_rate=0, look=1.0, detail=0
+    )
     seen = invert(attack, target_of(network), torch.tensor([2, 5])).logit().flatten(1)
     lifted = (weights - weights.mean(0))[[2, 5]]
     lifted = lifted - lifted.mean(1, keepdim=True)
     torch.testing.assert_close(seen, lifted / lifted.std(1, keepdim=True), atol=1e-4, rtol=1e-4)
+
+
+def test_the_last_look_is_taken_from_what_is_common_and_keeps_the_spread():
+    """A linear network, squared: its gradients at any image are known by hand."""
+    torch.manual_seed(4)
+    weights = torch.randn(6, 20)
+    network = MLP((1, 4, 5), 6)
+    network.forward = lambda images: (images.flatten(1) @ weights.T).square() / 2
+
+    def look(image):
+        gradients = (weights @ image).unsqueeze(1) * weights
+        seen = gradients - gradients.mean(0)
+        seen = seen - seen.mean(1, keepdim=True)
+        return seen / seen.std(1, keepdim=True)
+
+    def logits(detail):
+        attack = SmoothInversion(
+            iterations=1,
+            learning_rate=1e-9,
+            common_rate=0.2,
+            blur=0,
+            look=0.8,
+            detail=detail,
+            detail_blur=0,
+        )
+        return invert(attack, target_of(network), torch.arange(6)).logit().flatten(1)
+
+    first = 0.8 * look(torch.full((20,), 0.5))
+    common = (logits(0) - first).mean(0)
+    torch.testing.assert_close(logits(0), common + first, atol=1e-4, rtol=0)
+    last = 0.8 * look(torch.sigmoid(common))
+    assert (last - first).abs().max() > 0.1
+    torch.testing.assert_close(logits(1), common + last, atol=1e-3, rtol=0)
+    half = common + 0.5 * first + 0.5 * last
+    torch.testing.assert_close(logits(0.5), half, atol=1e-3, rtol=0)
 
 
 def test_what_is_common_moves_all_classes_alike():

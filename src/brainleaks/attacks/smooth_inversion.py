@@ -5,7 +5,7 @@ from contextlib import nullcontext
 from typing import Annotated, ClassVar, Literal
 
 import torch
-from annotated_types import Ge, Gt, Lt
+from annotated_types import Ge, Gt, Le, Lt
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 from torch import Tensor
@@ -19,9 +19,11 @@ from brainleaks.neuron import FastSigmoid
 from brainleaks.randomness import draw_seed
 from brainleaks.target import Access, Target
 
-#: Draws that the first look at the target is averaged over.
+#: Draws that a look at the target is averaged over.
 _LOOKS = 4
 _TINY = 1e-12
+#: A class's own axes of a field ``(K, B, C, H, W)``.
+_EACH = (0, 2, 3, 4)
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
@@ -45,7 +47,10 @@ class SmoothInversion:
     neurons by a surrogate flatter than the one they were trained with, as a steep one hides most of
     them. An ordinary target is asked for the images themselves.
 
-    ``common`` is learned from all classes that are asked for: they support one another.
+    ``common`` is learned from all classes that are asked for: they support one another. A look from
+    there sees finer than what has gone downhill, as the prior smooths that, and errs elsewhere: in
+    the end, ``detail`` of a class's own part is such a look's, at the standard deviation that the
+    class's own had.
 
     Args:
         iterations: steps.
@@ -55,6 +60,8 @@ class SmoothInversion:
         rate: probability that the search starts from.
         look: weight of the first look.
         blur: width of its blur, in pixels.
+        detail: share of the last look in a class's own part, from 0 to 1.
+        detail_blur: width of its blur, in pixels.
         learning_rate: step size of ``own``, in logits.
         common_rate: step size of ``common``.
         slope: of the fast sigmoid that neurons are differentiated by; ``None`` keeps their own.
@@ -87,6 +94,8 @@ class SmoothInversion:
     rate: Annotated[float, Gt(0), Lt(1)] = 0.5
     look: Annotated[float, Ge(0)] = 0.6
     blur: Annotated[float, Ge(0)] = 1.5
+    detail: Annotated[float, Ge(0), Le(1)] = 0.5
+    detail_blur: Annotated[float, Ge(0)] = 1.0
     learning_rate: Annotated[float, Gt(0)] = 0.02
     common_rate: Annotated[float, Ge(0)] = 0.1
     slope: Annotated[float, Gt(0)] | None = 10.0
@@ -130,42 +139,52 @@ class SmoothInversion:
                 )
                 state = self._step(state, gradient, iteration)
                 monitor.advance(iteration, state, cost=float(costs.mean()))
+            state = self._detailed(target, labels, state, seed)
         return presented(_field(state), target, self.time_steps)
 
     def _start(self, target: Target, labels: Tensor, seed: int) -> dict[str, Tensor]:
-        flat = self._flat(target, len(labels))
-        look = self._first_look(target, seed)[:, labels] if self.look else torch.zeros_like(flat)
-        common = torch.zeros_like(flat[:, :1])
+        knots = self.knots if target.spiking else 1
+        common = torch.full(
+            (knots, 1, *target.input_shape), self.rate, device=target.device
+        ).logit()
+        own = torch.zeros_like(common).repeat_interleave(len(labels), 1)
+        if self.look:
+            own = self.look * self._look(target, labels, common, self.blur, seed, "look")
         return {
-            "start": flat.logit() + self.look * look,
-            "own": torch.zeros_like(flat),
+            "own": own,
             "common": common,
-            "own_moments": torch.stack([torch.zeros_like(flat)] * 2),
-            "common_moments": torch.stack([common] * 2),
+            "own_moments": torch.stack([torch.zeros_like(own)] * 2),
+            "common_moments": torch.stack([torch.zeros_like(common)] * 2),
         }
 
-    def _first_look(self, target: Target, seed: int) -> Tensor:
-        """What lifts each of the target's classes above the others, ``(K, classes, C, H, W)``."""
-        classes = torch.arange(target.classes, device=target.device)
-        flat = self._flat(target, len(classes))
+    def _look(
+        self, target: Target, labels: Tensor, common: Tensor, blur: float, seed: int, purpose: str
+    ) -> Tensor:
+        """What lifts each class above all the others, seen from ``common``, ``(K, B, C, H, W)``."""
         _, seen = ask(
             target,
-            flat,
-            classes,
+            torch.sigmoid(common).repeat_interleave(len(labels), 1),
+            labels,
             contrast,
             time_steps=self.time_steps,
             draws=_LOOKS,
             seed=seed,
-            purpose="look",
+            purpose=purpose,
         )
-        seen = smooth(seen.flatten(0, 1), self.blur).view_as(seen)
-        axes = (0, *range(2, seen.ndim))
-        seen = seen - seen.mean(axes, keepdim=True)
-        return seen / seen.std(axes, keepdim=True).clamp(min=_TINY)
+        seen = smooth(seen.flatten(0, 1), blur).view_as(seen)
+        seen = seen - seen.mean(_EACH, keepdim=True)
+        return seen / seen.std(_EACH, keepdim=True).clamp(min=_TINY)
 
-    def _flat(self, target: Target, batch: int) -> Tensor:
-        shape = (self.knots if target.spiking else 1, batch, *target.input_shape)
-        return torch.full(shape, self.rate, device=target.device)
+    def _detailed(
+        self, target: Target, labels: Tensor, state: dict[str, Tensor], seed: int
+    ) -> dict[str, Tensor]:
+        """The state with a share of each class's own replaced by a look from what is common."""
+        if not self.detail:
+            return state
+        own, common = state["own"], state["common"]
+        seen = self._look(target, labels, common, self.detail_blur, seed, "detail")
+        own = (1 - self.detail) * own + self.detail * own.std(_EACH, keepdim=True) * seen
+        return state | {"own": own}
 
     def _step(
         self, state: dict[str, Tensor], gradient: Tensor, iteration: int
@@ -193,5 +212,5 @@ class SmoothInversion:
 
 
 def _field(state: dict[str, Tensor]) -> Tensor:
-    field: Tensor = torch.sigmoid(state["start"] + state["common"] + state["own"])
+    field: Tensor = torch.sigmoid(state["common"] + state["own"])
     return field
