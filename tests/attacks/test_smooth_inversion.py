@@ -145,30 +145,25 @@ def test_the_last_look_is_taken_from_what_is_common_and_keeps_the_spread():
 
     def look(image):
         gradients = (weights @ image).unsqueeze(1) * weights
-        seen = gradients - gradients.mean(0)
+        seen = image * (gradients - gradients.mean(0))
         seen = seen - seen.mean(1, keepdim=True)
         return seen / seen.std(1, keepdim=True)
 
-    def logits(detail):
-        attack = SmoothInversion(
-            iterations=1,
-            learning_rate=1e-9,
-            common_rate=0.2,
-            blur=0,
-            look=0.8,
-            detail=detail,
-            detail_blur=0,
-        )
-        return invert(attack, target_of(network), torch.arange(6)).logit().flatten(1)
+    def found(detail):
+        settings = {"iterations": 1, "learning_rate": 1e-9, "common_rate": 0.2, "look": 0.8}
+        attack = SmoothInversion(blur=0, detail=detail, detail_blur=0, **settings)
+        return invert(attack, target_of(network), torch.arange(6)).flatten(1)
 
-    first = 0.8 * look(torch.full((20,), 0.5))
-    common = (logits(0) - first).mean(0)
-    torch.testing.assert_close(logits(0), common + first, atol=1e-4, rtol=0)
-    last = 0.8 * look(torch.sigmoid(common))
-    assert (last - first).abs().max() > 0.1
-    torch.testing.assert_close(logits(1), common + last, atol=1e-3, rtol=0)
-    half = common + 0.5 * first + 0.5 * last
-    torch.testing.assert_close(logits(0.5), half, atol=1e-3, rtol=0)
+    own = 0.8 * look(torch.full((20,), 0.5))
+    common = (found(0).logit() - own).mean(0)
+    torch.testing.assert_close(found(0), torch.sigmoid(common + own), atol=1e-5, rtol=0)
+    shared = torch.sigmoid(common)
+    departs = found(0) - shared
+    seen = departs.std(1, keepdim=True) * look(shared)
+    assert (seen - departs).abs().max() > 0.03
+    for share in (0.5, 1.0):
+        expected = (shared + (1 - share) * departs + share * seen).clamp(0, 1)
+        torch.testing.assert_close(found(share), expected, atol=1e-4, rtol=0)
 
 
 def test_what_is_common_moves_all_classes_alike():

@@ -48,9 +48,9 @@ class SmoothInversion:
     them. An ordinary target is asked for the images themselves.
 
     ``common`` is learned from all classes that are asked for: they support one another. A look from
-    there sees finer than what has gone downhill, as the prior smooths that, and errs elsewhere: in
-    the end, ``detail`` of a class's own part is such a look's, at the standard deviation that the
-    class's own had.
+    there, times what is common, sees finer than what has gone downhill, as the prior smooths that,
+    and errs elsewhere. So in the end ``detail`` of how a class departs from ``sigmoid(common)`` is
+    such a look's, with the standard deviation that the departure had.
 
     Args:
         iterations: steps.
@@ -60,7 +60,7 @@ class SmoothInversion:
         rate: probability that the search starts from.
         look: weight of the first look.
         blur: width of its blur, in pixels.
-        detail: share of the last look in a class's own part, from 0 to 1.
+        detail: share of the last look in how a class departs from what is common, from 0 to 1.
         detail_blur: width of its blur, in pixels.
         learning_rate: step size of ``own``, in logits.
         common_rate: step size of ``common``.
@@ -139,31 +139,32 @@ class SmoothInversion:
                 )
                 state = self._step(state, gradient, iteration)
                 monitor.advance(iteration, state, cost=float(costs.mean()))
-            state = self._detailed(target, labels, state, seed)
-        return presented(_field(state), target, self.time_steps)
+            field = self._detailed(target, labels, state, seed)
+        return presented(field, target, self.time_steps)
 
     def _start(self, target: Target, labels: Tensor, seed: int) -> dict[str, Tensor]:
         knots = self.knots if target.spiking else 1
-        common = torch.full(
-            (knots, 1, *target.input_shape), self.rate, device=target.device
-        ).logit()
-        own = torch.zeros_like(common).repeat_interleave(len(labels), 1)
+        flat = torch.full((knots, 1, *target.input_shape), self.rate, device=target.device)
+        own = torch.zeros_like(flat).repeat_interleave(len(labels), 1)
         if self.look:
-            own = self.look * self._look(target, labels, common, self.blur, seed, "look")
+            own = self.look * self._look(target, labels, flat, self.blur, seed, "look")
         return {
             "own": own,
-            "common": common,
+            "common": flat.logit(),
             "own_moments": torch.stack([torch.zeros_like(own)] * 2),
-            "common_moments": torch.stack([torch.zeros_like(common)] * 2),
+            "common_moments": torch.stack([torch.zeros_like(flat)] * 2),
         }
 
     def _look(
-        self, target: Target, labels: Tensor, common: Tensor, blur: float, seed: int, purpose: str
+        self, target: Target, labels: Tensor, shared: Tensor, blur: float, seed: int, purpose: str
     ) -> Tensor:
-        """What lifts each class above all the others, seen from ``common``, ``(K, B, C, H, W)``."""
+        """What lifts each class above all the others, seen from a field that all share.
+
+        Times that field, as Adam has divided what the weights learned of a pixel by its size.
+        """
         _, seen = ask(
             target,
-            torch.sigmoid(common).repeat_interleave(len(labels), 1),
+            shared.repeat_interleave(len(labels), 1),
             labels,
             contrast,
             time_steps=self.time_steps,
@@ -171,20 +172,21 @@ class SmoothInversion:
             seed=seed,
             purpose=purpose,
         )
-        seen = smooth(seen.flatten(0, 1), blur).view_as(seen)
+        seen = smooth((shared * seen).flatten(0, 1), blur).view_as(seen)
         seen = seen - seen.mean(_EACH, keepdim=True)
         return seen / seen.std(_EACH, keepdim=True).clamp(min=_TINY)
 
     def _detailed(
         self, target: Target, labels: Tensor, state: dict[str, Tensor], seed: int
-    ) -> dict[str, Tensor]:
-        """The state with a share of each class's own replaced by a look from what is common."""
+    ) -> Tensor:
+        """The field, a share of how each class departs from what is common from a last look."""
+        field, shared = _field(state), torch.sigmoid(state["common"])
         if not self.detail:
-            return state
-        own, common = state["own"], state["common"]
-        seen = self._look(target, labels, common, self.detail_blur, seed, "detail")
+            return field
+        seen = self._look(target, labels, shared, self.detail_blur, seed, "detail")
+        own = field - shared
         own = (1 - self.detail) * own + self.detail * own.std(_EACH, keepdim=True) * seen
-        return state | {"own": own}
+        return (shared + own).clamp(0, 1)
 
     def _step(
         self, state: dict[str, Tensor], gradient: Tensor, iteration: int
