@@ -64,6 +64,7 @@ CHANGES: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
     "faces-snn-best": (
         "smooth-inversion",
         {
+            "no ground": {"ground": 0.0},
             "no first look": {"look": 0.0},
             "the first look alone": {
                 "iterations": 1,

@@ -153,9 +153,13 @@ class Target:
     def first_weights(self) -> Tensor | None:
         """Weights ``(H, *input_shape)`` from each input to the first layer, if that is linear.
 
+        ``None`` if it is not, and behind a code, whose weights are not the target's.
+
         Raises:
             AccessError: if the target does not grant gradients, and so not its weights.
         """
+        if isinstance(self.network, Coded):
+            return None
         size = prod(self.input_shape)
         layers = (m for m in self.network.modules() if isinstance(m, nn.Conv2d | nn.Linear))
         first = next(layers, None)

@@ -113,7 +113,7 @@ def test_first_step_of_an_ordinary_target_by_autograd():
     torch.manual_seed(2)
     network = MLP((1, 4, 5), 6, hidden=30)
     attack = SmoothInversion(
-        iterations=1, look=0, common_rate=0, learning_rate=0.05, rate=0.3, detail=0
+        iterations=1, look=0, common_rate=0, learning_rate=0.05, rate=0.3, ground=0, detail=0
     )
     result = invert(attack, target_of(network), torch.arange(6))
     start = torch.full((6, 1, 4, 5), 0.3)
@@ -128,7 +128,7 @@ def test_the_first_look_is_the_linear_response_of_a_linear_network():
     network = MLP((1, 4, 5), 6)
     network.forward = lambda images: images.flatten(1) @ weights.T
     attack = SmoothInversion(
-        iterations=1, blur=0, learning_rate=1e-9, common_rate=0, look=1.0, detail=0
+        iterations=1, blur=0, learning_rate=1e-9, common_rate=0, look=1.0, ground=0, detail=0
     )
     seen = invert(attack, target_of(network), torch.tensor([2, 5])).logit().flatten(1)
     lifted = (weights - weights.mean(0))[[2, 5]]
@@ -151,7 +151,7 @@ def test_the_last_look_is_taken_from_what_is_common_and_keeps_the_spread():
 
     def found(detail):
         settings = {"iterations": 1, "learning_rate": 1e-9, "common_rate": 0.2, "look": 0.8}
-        attack = SmoothInversion(blur=0, detail=detail, detail_blur=0, **settings)
+        attack = SmoothInversion(ground=0, blur=0, detail=detail, detail_blur=0, **settings)
         return invert(attack, target_of(network), torch.arange(6)).flatten(1)
 
     own = 0.8 * look(torch.full((20,), 0.5))
@@ -164,6 +164,21 @@ def test_the_last_look_is_taken_from_what_is_common_and_keeps_the_spread():
     for share in (0.5, 1.0):
         expected = (shared + (1 - share) * departs + share * seen).clamp(0, 1)
         torch.testing.assert_close(found(share), expected, atol=1e-4, rtol=0)
+
+
+def test_the_ground_is_dark_where_weights_vary():
+    network = MLP((1, 4, 5), 6, hidden=30)
+    weights = next(network.parameters()).detach().numpy().astype(np.float64)
+    still = {"iterations": 1, "learning_rate": 1e-9, "common_rate": 0, "look": 0, "detail": 0}
+    attack = SmoothInversion(rate=0.3, ground=0.7, blur=0, **still)
+    result = invert(attack, target_of(network), torch.arange(2)).numpy()
+    spread = weights.var(0)
+    logits = np.log(0.3 / 0.7) - 0.7 * (spread - spread.mean()) / spread.std(ddof=1)
+    expected = np.broadcast_to(1 / (1 + np.exp(-logits)).reshape(1, 4, 5), (2, 1, 4, 5))
+    np.testing.assert_allclose(result, expected, atol=1e-5)
+    convolving = SpikingConvNet((1, 4, 5), 6, kernel=3, padding=1, beta=0.8, surrogate=ArcTan(1.5))
+    flat = invert(attack, target_of(convolving), torch.arange(2))
+    torch.testing.assert_close(flat, torch.full_like(flat, 0.3))
 
 
 def test_what_is_common_moves_all_classes_alike():

@@ -83,6 +83,12 @@ def test_access_is_that_of_the_search(small_snn, prior):
         behind.scores(torch.zeros(1, *prior.places))
 
 
+def test_the_priors_weights_are_not_taken_for_the_targets(prior):
+    target = on(MLP((1, 4, 5), 6, hidden=30))
+    assert target.first_weights().shape == (30, 1, 4, 5)
+    assert target.behind(prior, 1, prior.places).first_weights() is None
+
+
 def test_neither_network_nor_prior_is_touched(attack, small_snn, prior):
     before = [p.clone() for p in (*small_snn.parameters(), *prior.parameters())]
     launch(attack, on(small_snn), prior)

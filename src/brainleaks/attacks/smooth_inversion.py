@@ -32,25 +32,29 @@ class SmoothInversion:
 
     The unknown is a picture ``x_c`` in (0, 1) for each of a few moments, the knots; between them
     probabilities are interpolated, and one knot is an image under a rate code. It is made of what
-    the target shows at first sight, of what all classes share, and of the class's own::
+    all classes share, and of the class's own::
 
-        x_c = sigmoid(logit(rate) + look * s_c + common + own_c)
+        x_c = sigmoid(common + own_c)
 
-    ``s_c`` is the gradient of the class's membrane over that of the others, averaged over draws
-    from a uniform ``rate``, blurred, and scaled to a standard deviation of 1. Then, with Adam whose
-    steps shrink along a cosine, ``common`` and ``own_c`` go downhill on::
+    ``common`` starts from ``logit(rate)`` less ``ground`` times the variance of the first layer's
+    weights over its units: what lies in the dark varies most beside its mean, and Adam has divided
+    what the weights learned of a pixel by the pixel's size. ``own_c`` starts from ``look`` times a
+    look at the target: the gradient of the class's membrane over that of the others, averaged over
+    draws from what is common, and times what is common, which is Adam's division undone. Both are
+    blurred and scaled to a standard deviation of 1. Then both go downhill, with steps of Adam's
+    that shrink along a cosine, on::
 
         mean over draws z ~ Bernoulli(x_c) of -mean_t log softmax(U[t](z))_c
             + variation * TV(x_c) + sparsity * mean(x_c)
 
     Gradients pass through the draws as :func:`~brainleaks.attacks.fields.ask` says, and through
     neurons by a surrogate flatter than the one they were trained with, as a steep one hides most of
-    them. An ordinary target is asked for the images themselves.
+    them. An ordinary target is asked for the images themselves. ``common`` is learned from all
+    classes that are asked for: they support one another.
 
-    ``common`` is learned from all classes that are asked for: they support one another. A look from
-    there, times what is common, sees finer than what has gone downhill, as the prior smooths that,
-    and errs elsewhere. So in the end ``detail`` of how a class departs from ``sigmoid(common)`` is
-    such a look's, with the standard deviation that the departure had.
+    The prior smooths away what is fine, and a look keeps it; the two err in different places. So in
+    the end ``detail`` of how a class departs from ``sigmoid(common)`` is a last look's, with the
+    standard deviation that the departure had.
 
     Args:
         iterations: steps.
@@ -59,7 +63,8 @@ class SmoothInversion:
         draws: spike trains drawn of each class in each step.
         rate: probability that the search starts from.
         look: weight of the first look.
-        blur: width of its blur, in pixels.
+        blur: width of its blur and of the ground's, in pixels.
+        ground: weight of the ground; there is none where the first layer is not linear.
         detail: share of the last look in how a class departs from what is common, from 0 to 1.
         detail_blur: width of its blur, in pixels.
         learning_rate: step size of ``own``, in logits.
@@ -94,6 +99,7 @@ class SmoothInversion:
     rate: Annotated[float, Gt(0), Lt(1)] = 0.5
     look: Annotated[float, Ge(0)] = 0.6
     blur: Annotated[float, Ge(0)] = 1.5
+    ground: Annotated[float, Ge(0)] = 0.5
     detail: Annotated[float, Ge(0), Le(1)] = 0.5
     detail_blur: Annotated[float, Ge(0)] = 1.0
     learning_rate: Annotated[float, Gt(0)] = 0.02
@@ -145,15 +151,26 @@ class SmoothInversion:
     def _start(self, target: Target, labels: Tensor, seed: int) -> dict[str, Tensor]:
         knots = self.knots if target.spiking else 1
         flat = torch.full((knots, 1, *target.input_shape), self.rate, device=target.device)
-        own = torch.zeros_like(flat).repeat_interleave(len(labels), 1)
+        common = flat.logit() + self._ground(target)
+        own = torch.zeros_like(common).repeat_interleave(len(labels), 1)
         if self.look:
-            own = self.look * self._look(target, labels, flat, self.blur, seed, "look")
+            shared = torch.sigmoid(common)
+            own = self.look * self._look(target, labels, shared, self.blur, seed, "look")
         return {
             "own": own,
-            "common": flat.logit(),
+            "common": common,
             "own_moments": torch.stack([torch.zeros_like(own)] * 2),
-            "common_moments": torch.stack([torch.zeros_like(flat)] * 2),
+            "common_moments": torch.stack([torch.zeros_like(common)] * 2),
         }
+
+    def _ground(self, target: Target) -> Tensor:
+        """Logits that are low where the first layer's weights vary, ``(C, H, W)``, or zeros."""
+        weights = target.first_weights() if self.ground else None
+        if weights is None:
+            return torch.zeros(target.input_shape, device=target.device)
+        spread = smooth(weights.var(0, correction=0).unsqueeze(0), self.blur)[0]
+        spread = (spread - spread.mean()) / spread.std().clamp(min=_TINY)
+        return -self.ground * spread
 
     def _look(
         self, target: Target, labels: Tensor, shared: Tensor, blur: float, seed: int, purpose: str
