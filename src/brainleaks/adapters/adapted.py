@@ -1,0 +1,71 @@
+"""A network from elsewhere, on the fused operator if that is proved to answer as it does."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import Tensor, nn
+
+from brainleaks.adapters.lowered import CannotLower, compare, lower
+from brainleaks.networks import respond_in_pieces
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """A network from elsewhere, as :class:`brainleaks.target.Target` takes it.
+
+    Args:
+        network: the lowered network, or the original.
+        framework: one of :data:`FRAMEWORKS`.
+        lowered: whether it runs on the fused operator.
+        facts: what was found, JSON-able: ``framework``, its ``version``, ``neurons`` (the
+            conventions of each layer of them), ``layers``, ``call`` (how the network is asked),
+            ``readout`` (the trace that it answers with: ``"spikes"`` or ``"membrane"``),
+            ``access`` (the most that it can grant), ``parity`` (from
+            :func:`~brainleaks.adapters.lowered.compare`, with the number of samples and steps, or
+            ``None``), ``why_not_lowered`` (``None`` if it is) and ``notes``, sentences.
+    """
+
+    network: nn.Module
+    framework: str
+    lowered: bool
+    facts: dict[str, Any]
+
+
+def settled(
+    original: nn.Module,
+    framework: str,
+    facts: dict[str, Any],
+    samples: Tensor,
+    parts: Callable[[], Any],
+) -> Adapted:
+    """The network lowered, if that can be done and is proved right; else as it is."""
+    try:
+        layers, steps = parts()
+        network = lower(layers, tuple(samples.shape[-3:]), steps)
+    except CannotLower as reason:
+        facts |= {"parity": None, "why_not_lowered": f"{reason}."}
+        return _finished(Adapted(original, framework, False, facts))
+    answers = (respond_in_pieces(original, samples), respond_in_pieces(network, samples))
+    parity = compare(*answers) | {"samples": samples.shape[-4], "steps": len(answers[1].membrane)}
+    facts |= {"parity": parity, "why_not_lowered": None}
+    if not parity["identical"]:
+        differing = f"{parity['differing']} spikes, " if "differing" in parity else ""
+        facts["why_not_lowered"] = (
+            f"lowered, its {parity['compared']} differ on {parity['samples']} samples ({differing}"
+            f"by up to {parity['largest_difference']:.3g})."
+        )
+        return _finished(Adapted(original, framework, False, facts))
+    if parity.get("firing") == 0:
+        facts["notes"].append(
+            "no output neuron fires on the samples: that spikes agree says little."
+        )
+    if parity["compared"].endswith("spikes"):
+        facts["readout"] = "spikes"
+    return _finished(Adapted(network, framework, True, facts))
+
+
+def _finished(adapted: Adapted) -> Adapted:
+    """With facts that are JSON to the last."""
+    return replace(adapted, facts=json.loads(json.dumps(adapted.facts)))

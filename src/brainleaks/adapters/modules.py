@@ -1,0 +1,187 @@
+"""Networks in memory: a module of any framework, or a function that answers."""
+
+import copy
+import importlib
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from brainleaks.adapters import plain
+from brainleaks.adapters.adapted import Adapted, settled
+from brainleaks.adapters.checks import FRAMEWORKS, check_framework, check_samples, few
+from brainleaks.adapters.lowered import CannotLower, Neuron
+from brainleaks.adapters.observed import Watched, chain, watch
+from brainleaks.adapters.original import Original, find_call
+from brainleaks.adapters.service import Service
+from brainleaks.errors import InputError
+
+
+def adapt(
+    module: nn.Module | Callable[[Tensor], Any],
+    *,
+    framework: str | None = None,
+    samples: Tensor,
+    classes: int,
+) -> Adapted:
+    """Adapt a network in memory; it is left as it was.
+
+    Args:
+        module: a torch module, or a function that answers with scores or labels alone.
+        framework: one of :data:`FRAMEWORKS`, NIR excepted; ``None`` to find out.
+        samples: as in :func:`load_model`.
+        classes: how many classes the network tells apart.
+
+    Raises:
+        InputError: one sentence on why the network cannot be audited.
+    """
+    check_samples(samples)
+    check_framework(framework)
+    if not isinstance(module, nn.Module):
+        service = Service(module, samples, classes)
+        return Adapted(service, "torch", False, _service_facts(service))
+    adapter = _adapter(module, framework)
+    adapter.check(module)
+    notes = _notes(module)
+    module = _copy(module, adapter)
+    sample = few(samples)
+    call = find_call(module, adapter, sample, classes)
+    spiking = samples.ndim == 5
+    original = Original(module, adapter, call, spiking=spiking, activations=0)
+    watched = watch(module, adapter.is_neuron, lambda: original(sample))
+    original.activations = _activations(watched, sample)
+    _check_steady(original, sample)
+    if adapter is plain and spiking and _has_no_memory(original, sample):
+        notes.append(
+            "it answers each time step alone, as an ordinary network does; if it takes images, "
+            "give --framework torch or --encoding none."
+        )
+    differentiable = _differentiates(original, sample)
+    if not differentiable:
+        notes.append("no gradients reach its inputs in eval mode; it can grant scores at most.")
+    facts = {
+        "framework": adapter.NAME,
+        "version": adapter.version(),
+        "layers": [f"{seen.name}: {type(seen.layer).__name__}" for seen in watched],
+        "call": _told(call, spiking),
+        "readout": "membrane" if call.spikes is None else "spikes",
+        "access": "gradients" if differentiable else "scores",
+        "notes": notes,
+        "neurons": [_found(seen, adapter) for seen in watched if adapter.is_neuron(seen.layer)],
+    }
+
+    def parts() -> Any:
+        return chain(watched, adapter, sample)
+
+    return settled(original, adapter.NAME, facts, samples, parts)
+
+
+def _service_facts(service: Service) -> dict[str, Any]:
+    return {
+        "framework": plain.NAME,
+        "version": plain.version(),
+        "readout": "membrane",
+        "access": service.gives,
+        "parity": None,
+        "why_not_lowered": "it is a function that shows no layers.",
+        "notes": [],
+        "neurons": [],
+        "layers": [],
+        "call": "all steps in a call" if service.spiking else "images",
+    }
+
+
+def _found(seen: Watched, adapter: ModuleType) -> dict[str, Any]:
+    """A layer of neurons for the report: its framework's conventions, the operator's numbers."""
+    try:
+        neuron: Neuron = adapter.describe(seen.layer)
+    except CannotLower as reason:
+        kind = f"{adapter.NAME}.{type(seen.layer).__name__}"
+        return {"layer": seen.name, "neuron": kind, "not_lowered": str(reason)}
+    numbers = {"beta": neuron.beta, "threshold": neuron.threshold, "synapse": neuron.synapse}
+    rounded = {name: round(x, 6) for name, x in numbers.items() if x is not None}
+    return {"layer": seen.name} | neuron.conventions | rounded
+
+
+def _check_steady(original: Original, few: Tensor) -> None:
+    with torch.no_grad():
+        first, second = original(few), original(few)
+    if not torch.equal(first.membrane, second.membrane):
+        raise InputError(
+            "the network answers differently when asked the same again, in eval mode: dropout that "
+            "is always on (give it training=self.training), state that is kept from one input to "
+            "the next, or other noise. Make it answer the same."
+        )
+
+
+@torch.no_grad()
+def _has_no_memory(original: Original, few: Tensor) -> bool:
+    """Whether the order of the time steps makes no difference to the answer to each."""
+    trace = original(few).membrane
+    return len(trace) == len(few) and torch.allclose(original(few.flip(0)).membrane.flip(0), trace)
+
+
+def _adapter(module: nn.Module, framework: str | None) -> ModuleType:
+    """The framework whose neurons a module has, or that was named."""
+    roots = {type(part).__module__.partition(".")[0] for part in module.modules()}
+    found = next((name for name in FRAMEWORKS[:3] if name in roots), "torch")
+    name = framework or found
+    if name == "nir":
+        raise InputError("framework nir is for files; give the path of one.")
+    if name not in (found, "torch"):
+        raise InputError(
+            f"framework is {name}, but {type(module).__name__} has none of its layers; found are "
+            f"those of {found}."
+        )
+    return plain if name == "torch" else importlib.import_module(f"brainleaks.adapters.{name}")
+
+
+def _copy(module: nn.Module, adapter: ModuleType) -> nn.Module:
+    """The module at rest, in eval mode, wanting no gradients of its weights."""
+    try:
+        adapter.forget(module)
+        copied = copy.deepcopy(module)
+    except Exception as error:  # whatever a stranger's module holds
+        raise InputError(
+            f"{type(module).__name__} cannot be copied ({error}); it must not keep tensors of an "
+            "earlier forward pass."
+        ) from error
+    return copied.eval().requires_grad_(False)
+
+
+def _notes(module: nn.Module) -> list[str]:
+    dropout = [m for m in module.modules() if "Dropout" in type(m).__name__]
+    notes = []
+    if module.training and dropout:
+        notes.append(
+            f"the network came in training mode; it is audited in eval mode, its {len(dropout)} "
+            "dropout layers off."
+        )
+    return notes
+
+
+def _activations(watched: Any, few: Tensor) -> int:
+    """Values kept for one input and time step during a backward pass, about."""
+    lead = few.shape[0] * (few.shape[1] if few.ndim == 5 else 1)
+    given = sum(trace.numel() for seen in watched for trace in seen.given)
+    return int(few.numel() // lead + 4 * given // lead)
+
+
+def _differentiates(original: Original, few: Tensor) -> bool:
+    """Whether gradients reach the inputs."""
+    inputs = few.clone().requires_grad_()
+    try:
+        trace = original(inputs).membrane
+        if not trace.requires_grad:
+            return False
+        (gradient,) = torch.autograd.grad(trace.sum(), inputs, allow_unused=True)
+    except RuntimeError:
+        return False
+    return gradient is not None
+
+
+def _told(call: Any, spiking: bool) -> str:
+    how = "a step a call" if call.loops else "all steps in a call" if spiking else "images"
+    return f"{how}, {'flattened' if call.flat else 'in their own shape'}"
