@@ -78,7 +78,10 @@ def test_what_the_table_has_is_kept(runs, tmp_path, monkeypatch):
     # nothing to run: nothing is read or trained
     monkeypatch.setattr("brainleaks.publish.run_study", pytest.fail)
     again = {"out": second.parent, "keep": True, **fresh}
+    picture = second.parent / "images" / "demo.png"
+    picture.unlink()
     assert publish("demo", range(2), settings=settings, **again).read_text() == text
+    assert picture.stat().st_size > 1000  # of the folder that the kept run has left
     with pytest.raises(TypeError):  # what the failing stand-in does not take
         publish("demo", range(2), settings=(*settings, "draws=6"), **again)
 

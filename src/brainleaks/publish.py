@@ -73,6 +73,9 @@ def publish(
     for study, seed in itertools.product(studies, seeds):
         if found := there.get((digest(study.model_dump(mode="json")), seed)):
             table.runs[study.name][seed] = found
+            place = places / f"{study.name}-seed{seed}"
+            if seed == min(table.runs[study.name]) and _still_there(place, found):
+                table.pictured[study.name] = place
             say(f"kept: {study.name}, seed {seed}")
     for preset, reason in missing.items():
         if not table.runs[preset]:
@@ -133,6 +136,11 @@ class _Table:
         if self.whole and first and None not in first:
             picture = self.page.parent / "images" / self.whole.picture
             write_figure([run for run in first if run is not None], picture)
+
+
+def _still_there(place: Path, found: Record) -> bool:
+    """Whether a run that was kept has its folder yet, so that pictures can be made of it."""
+    return (place / "report.html").is_file() and _mark(record(place)) == _mark(found)
 
 
 def _mark(found: Record) -> tuple[str, int]:
