@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SEEDS := 5
 
-.PHONY: ablation acceptance calibration demo test lint bench simulator results strongest black-box prior screenshot notebooks docs clean
+.PHONY: ablation acceptance calibration demo test lint bench gpu simulator results strongest black-box prior screenshot notebooks docs clean
 
 demo: .venv/run
 	$(BIN)/brainleaks run demo
@@ -18,6 +18,10 @@ lint: .venv/dev
 
 bench: .venv/dev
 	$(BIN)/python benchmarks/bench.py
+
+# needs a CUDA device, and a build of torch that has it
+gpu: .venv/dev
+	$(BIN)/python benchmarks/gpu_bench.py
 
 simulator: .venv/dev
 	$(BIN)/python benchmarks/simulator.py

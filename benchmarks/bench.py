@@ -15,20 +15,25 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from brainleaks import BrainLeaksV1, BrainLeaksV2, FastSigmoid, Target, keep_freed_memory
-from brainleaks.networks import SpikingMLP
+from brainleaks import keep_freed_memory
 from brainleaks.study.provenance import machine
 from brainleaks.synapse import EVENT_DRIVEN_BELOW, event_driven_linear
-from brainleaks.training import summed_cross_entropy
 from event_bench import against_tonic, at_full_size
-from notebook_way import NotebookSNN, brainleaks_v1, brainleaks_v2, train_step
-
-STEPS, INPUTS, HIDDEN, CLASSES, BATCH, POPULATION = 25, 784, 3000, 10, 100, 7
-#: Mean pixel of MNIST's training images: the share of spikes in its rate code.
-MNIST_RATE = 0.1307
+from jobs import (
+    BATCH,
+    CLASSES,
+    HIDDEN,
+    INPUTS,
+    NAMES,
+    POPULATION,
+    STEPS,
+    notebooks,
+    ours,
+    table,
+)
 
 
 def main() -> None:
@@ -44,15 +49,14 @@ def main() -> None:
         target=_notebook, args=(there,), daemon=True
     )
     process.start()
-    torch.manual_seed(0)
-    network = SpikingMLP((1, 28, 28), CLASSES, beta=0.7, surrogate=FastSigmoid(40))
+    ways = ours()
     rows = [
-        _attack("v1", BrainLeaksV1(), 1, network, here, arguments.pairs),
-        _attack(
-            "v2", BrainLeaksV2(population=POPULATION), POPULATION, network, here, arguments.pairs
-        ),
-        _training("mnist", MNIST_RATE, network, here, arguments.train_pairs),
-        _training("dense", 0.5, network, here, arguments.train_pairs),
+        _compare(name, here, ways[name], arguments.pairs, _attack_floor(population))
+        for name, population in (("v1", 1), ("v2", POPULATION))
+    ]
+    rows += [
+        _compare(name, here, ways[name], arguments.train_pairs, _training_floor())
+        for name in ("mnist", "dense")
     ]
     here.send(None)
     process.join()
@@ -65,83 +69,22 @@ def main() -> None:
     _write(arguments.out, **tables)
 
 
-NAMES = {
-    "v1": "BrainLeaks-v1, 10 classes, 10 iterations",
-    "v2": "BrainLeaks-v2, 10 classes, 10 iterations, population 7",
-    "mnist": "training step, batch 100, inputs as sparse as MNIST's",
-    "dense": "training step, batch 100, every second input fires",
-}
-
-
 def _notebook(pipe: Connection) -> None:
     """The other process: does what it is told, and answers with the seconds it took."""
-    torch.manual_seed(0)
-    network = NotebookSNN(INPUTS, HIDDEN, CLASSES)
-    adam = torch.optim.Adam(network.parameters(), 5e-5)
-    shape = (STEPS, 1, INPUTS)
-    batches = {"mnist": _batch(MNIST_RATE), "dense": _batch(0.5)}
-
-    def v1() -> None:
-        for label in range(CLASSES):
-            brainleaks_v1(network, label, lambda *_: torch.rand(shape), iterations=10, shape=shape)
-
-    def v2() -> None:
-        for label in range(CLASSES):
-            brainleaks_v2(
-                network,
-                label,
-                lambda *_: torch.rand(POPULATION, *shape),
-                iterations=10,
-                shape=shape,
-                population=POPULATION,
-            )
-
-    jobs = {"v1": v1, "v2": v2}
-    for name, batch in batches.items():
-        jobs[name] = lambda batch=batch: train_step(network, adam, *batch)
+    jobs = notebooks()
     while (name := pipe.recv()) is not None:
         pipe.send(_seconds(jobs[name]))
 
 
-def _attack(
-    name: str,
-    attack: BrainLeaksV1 | BrainLeaksV2,
-    population: int,
-    network: SpikingMLP,
-    notebook: Connection,
-    pairs: int,
-) -> list[str]:
-    target = Target(network, input_shape=(1, 28, 28), classes=CLASSES)
-    labels, generator = torch.arange(CLASSES), torch.Generator().manual_seed(0)
-    floor = 10 * _products(STEPS * CLASSES * population, STEPS * CLASSES)
-    return _compare(
-        name, notebook, lambda: attack(target, labels, generator=generator), pairs, floor
-    )
+def _attack_floor(population: int) -> float:
+    return 10 * _products(STEPS * CLASSES * population, STEPS * CLASSES)
 
 
-def _training(
-    name: str, rate: float, network: SpikingMLP, notebook: Connection, pairs: int
-) -> list[str]:
-    spikes, labels = _batch(rate)
-    images = spikes.unflatten(2, (1, 28, 28))
-    adam = torch.optim.Adam(network.parameters(), 5e-5, fused=True)
-
-    def step() -> None:
-        adam.zero_grad()
-        summed_cross_entropy(network(images), labels).backward()
-        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        adam.step()
-
+def _training_floor() -> float:
     rows = STEPS * BATCH
     dense, gradient = torch.rand(rows, INPUTS), torch.rand(rows, HIDDEN)
     weight = torch.rand(HIDDEN, INPUTS)
-    floor = _median(lambda: (dense @ weight.t(), gradient.t() @ dense))
-    return _compare(name, notebook, step, pairs, floor)
-
-
-def _batch(rate: float) -> tuple[Tensor, Tensor]:
-    spikes = (torch.rand(STEPS, BATCH, INPUTS) < rate).float()
-    return spikes, torch.randint(CLASSES, (BATCH,))
+    return _median(lambda: (dense @ weight.t(), gradient.t() @ dense))
 
 
 def _products(forward_rows: int, backward_rows: int) -> float:
@@ -223,12 +166,12 @@ def _write(
         "",
         f"Machine: {facts['processor']}, {facts['threads']} threads, torch {torch.__version__}.",
         "",
-        *_table(["", "notebooks' way", "brainleaks", "dense products", "ratio", "pairs"], rows),
+        *table(["", "notebooks' way", "brainleaks", "dense products", "ratio", "pairs"], rows),
         "",
         "The event-driven product against the dense one, forward and weight gradient, on 2,500 "
         f"spike vectors of 784 into 3,000 units; it is used up to a share of {EVENT_DRIVEN_BELOW}.",
         "",
-        *_table(["share of inputs that fire", "event-driven", "dense", "ratio"], crossover),
+        *table(["share of inputs that fire", "event-driven", "dense", "ratio"], crossover),
         "",
         "## Events",
         "",
@@ -237,21 +180,16 @@ def _write(
         "`read_mnist_file`, `Denoise` and `ToFrame`; the tests show that the frames are the same, "
         "bit for bit.",
         "",
-        *_table(["", "Tonic", "brainleaks", "ratio", "pairs"], tonic),
+        *table(["", "Tonic", "brainleaks", "ratio", "pairs"], tonic),
         "",
         "As many such recordings as N-MNIST has, framed with its settings, written, read again and "
         "trained on, in one process:",
         "",
-        *_table(["", ""], full_size),
+        *table(["", ""], full_size),
         "",
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(lines), encoding="utf-8")
-
-
-def _table(header: list[str], rows: list[list[str]]) -> list[str]:
-    lines = [header, ["---"] * len(header), *rows]
-    return ["| " + " | ".join(line) + " |" for line in lines]
 
 
 if __name__ == "__main__":

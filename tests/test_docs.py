@@ -46,7 +46,11 @@ def test_every_room_is_on_the_map():
     package = ROOT / "src" / "brainleaks"
     for path in package.iterdir():
         if path.suffix == ".py" and not path.name.startswith("__"):
-            listed = {"_memory.py": "keep_freed_memory", "_threads.py": "number of threads"}
+            listed = {
+                "_gpu.py": "exact_on_gpu",
+                "_memory.py": "keep_freed_memory",
+                "_threads.py": "number of threads",
+            }
             assert listed.get(path.name, path.name) in text, path.name
         elif path.is_dir() and path.name != "__pycache__":
             assert f"{path.name}/" in text, path.name

@@ -7,6 +7,7 @@ from snntorch import surrogate as snntorch_surrogate
 
 from brainleaks import neuron
 from brainleaks.neuron import LIF, ArcTan, FastSigmoid, lif
+from gpu import NEEDS_GPU
 
 RESETS = ("subtract", "zero", "none")
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
@@ -46,14 +47,17 @@ REFERENCE = {
 }
 
 
-@pytest.fixture(params=["compiled", "plain"])
+@pytest.fixture(params=["compiled", "plain", pytest.param("gpu", marks=NEEDS_GPU)])
 def scan(request, monkeypatch):
-    """Both ways of running the recursion."""
+    """Every way of running the recursion: as :func:`lif`, from the CPU and back to it."""
     if request.param == "plain":
         monkeypatch.setattr(neuron, "_scan", None)
+    elif request.param == "gpu":
+        assert neuron._scan_on_gpu() is not None
+        return lambda current, **how: [part.cpu() for part in lif(current.cuda(), **how)]
     else:
         assert neuron._scan is not None
-    return request.param
+    return lif
 
 
 def stepped(current, dtype, surrogate, reset, delay, threshold):
@@ -87,7 +91,7 @@ def test_equals_snntorch(scan, dtype, reset, delay, surrogate, threshold):
     current = 1.2 * torch.randn(30, 4, 50, dtype=dtype, generator=generator) + 0.2
     current.requires_grad_()
     expected = stepped(current, dtype, surrogate, reset, delay, threshold)
-    found = lif(
+    found = scan(
         current,
         beta=0.7,
         threshold=threshold,
@@ -113,21 +117,21 @@ def test_equals_snntorch(scan, dtype, reset, delay, surrogate, threshold):
 
 def test_hand_worked(scan):
     current = torch.tensor([[0.5], [0.9], [2.0], [0.0]], dtype=torch.float64)
-    spikes, membrane = lif(current, beta=0.5, surrogate=FastSigmoid(25))
+    spikes, membrane = scan(current, beta=0.5, surrogate=FastSigmoid(25))
     # .5; .25+.9=1.15 fires; .575+2-1=1.575 fires; .7875-1
     assert membrane.flatten().tolist() == pytest.approx([0.5, 1.15, 1.575, -0.2125])
     assert spikes.flatten().tolist() == [0, 1, 1, 0]
 
 
 def test_membrane_at_threshold_does_not_fire(scan):
-    spikes, _ = lif(torch.ones(1, 3), beta=0.9, surrogate=FastSigmoid())
+    spikes, _ = scan(torch.ones(1, 3), beta=0.9, surrogate=FastSigmoid())
     assert not spikes.any()
 
 
 @pytest.mark.parametrize("surrogate", [FastSigmoid(40), ArcTan(1.5)])
 def test_surrogate_formula(scan, surrogate):
     current = torch.linspace(0, 2, 41, dtype=torch.float64).unsqueeze(0).requires_grad_()
-    spikes, _ = lif(current, beta=0.7, surrogate=surrogate)
+    spikes, _ = scan(current, beta=0.7, surrogate=surrogate)
     (gradient,) = torch.autograd.grad(spikes.sum(), current)
     distance = current.detach() - 1
     if surrogate.surrogate == "fast-sigmoid":
@@ -140,9 +144,9 @@ def test_surrogate_formula(scan, surrogate):
 def test_neurons_are_independent(scan):
     """Any split of the batch, and any memory order, gives the same numbers."""
     current = torch.randn(12, 3, 700, generator=torch.Generator().manual_seed(1))
-    whole = lif(current, beta=0.8, surrogate=FastSigmoid())
-    parts = [lif(current[:, i], beta=0.8, surrogate=FastSigmoid()) for i in range(3)]
-    strided = lif(current.transpose(1, 2), beta=0.8, surrogate=FastSigmoid())
+    whole = scan(current, beta=0.8, surrogate=FastSigmoid())
+    parts = [scan(current[:, i], beta=0.8, surrogate=FastSigmoid()) for i in range(3)]
+    strided = scan(current.transpose(1, 2), beta=0.8, surrogate=FastSigmoid())
     for k in (0, 1):
         assert torch.equal(whole[k], torch.stack([part[k] for part in parts], 1))
         assert torch.equal(whole[k], strided[k].transpose(1, 2))
@@ -156,7 +160,7 @@ def test_half_precision_takes_the_plain_scan():
 
 @pytest.mark.parametrize("shape", [(0, 3), (4, 0)])
 def test_nothing_in_nothing_out(scan, shape):
-    spikes, membrane = lif(torch.zeros(shape), beta=0.5, surrogate=ArcTan())
+    spikes, membrane = scan(torch.zeros(shape), beta=0.5, surrogate=ArcTan())
     assert spikes.shape == membrane.shape == shape
 
 

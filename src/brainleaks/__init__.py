@@ -2,6 +2,7 @@
 
 from importlib import metadata
 
+from brainleaks._gpu import exact_on_gpu
 from brainleaks._memory import keep_freed_memory
 
 __version__ = metadata.version("brainleaks")
@@ -22,6 +23,7 @@ __all__ = [
     "InputError",
     "Target",
     "__version__",
+    "exact_on_gpu",
     "keep_freed_memory",
     "lif",
 ]

@@ -26,7 +26,9 @@ Values and gradients are those of ``snntorch.Leaky`` 1.0.0 (Eshraghian et al., "
 neural networks using lessons from deep learning", Proc. IEEE 2023), stepped in a loop.
 """
 
+import functools
 import math
+import subprocess
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
@@ -161,7 +163,7 @@ class _Scan(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, current: Tensor, constants: _Constants, surrogate: Surrogate) -> Any:
-        forward = _compiled_forward if _compiles(current) else _plain_forward
+        forward, _ = _ways(current)
         spikes, before, membrane = forward(current.detach(), constants)
         ctx.save_for_backward(before, membrane)
         ctx.constants, ctx.surrogate = constants, surrogate
@@ -172,18 +174,34 @@ class _Scan(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad_spikes: Tensor | None, grad_membrane: Tensor | None) -> Any:
         before, membrane = ctx.saved_tensors
-        backward = _compiled_backward if _compiles(before) else _plain_backward
+        _, backward = _ways(before)
         coefficients = ctx.surrogate.coefficients
         grad = backward(grad_spikes, grad_membrane, before, membrane, ctx.constants, coefficients)
         return grad, None, None
 
 
-def _compiles(tensor: Tensor) -> bool:
-    return (
-        _scan is not None
-        and tensor.device.type == "cpu"
-        and tensor.dtype in (torch.float32, torch.float64)
-    )
+def _ways(tensor: Tensor) -> tuple[Callable[..., Any], Callable[..., Tensor]]:
+    """The recursion forward and backward, compiled where it can be."""
+    if tensor.device.type == "cpu" and tensor.dtype in (torch.float32, torch.float64):
+        if _scan is not None:
+            return _compiled_forward, _compiled_backward
+    elif tensor.is_cuda and tensor.dtype == torch.float32:
+        scan = _scan_on_gpu()
+        if scan is not None:
+            return scan.forward, scan.backward
+    return _plain_forward, _plain_backward
+
+
+@functools.cache
+def _scan_on_gpu() -> Any:
+    """The recursion compiled for the GPU; ``None`` where Triton or its compiler does not work."""
+    try:
+        from brainleaks import _scan_triton
+
+        _scan_triton.forward(torch.zeros(1, 1, device="cuda"), (0.0,) * 5)
+    except (ImportError, RuntimeError, OSError, subprocess.SubprocessError):
+        return None
+    return _scan_triton
 
 
 def _plain_forward(current: Tensor, constants: _Constants) -> tuple[Tensor, Tensor, Tensor]:

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 from scipy.fft import idctn
+from torch.nn import functional
 
 from brainleaks import Target
-from brainleaks.attacks import BoundaryRepulsion, Gamin, ScoreEvolution
+from brainleaks.attacks import BoundaryRepulsion, Gamin, ScoreEvolution, gamin
 from brainleaks.attacks.inputs import answers, frequency, low_frequencies, of_contrast, rates
 from brainleaks.monitor import Monitor
 from brainleaks.networks import MLP
@@ -168,3 +169,12 @@ def test_a_class_that_is_never_named_stays_unstarted():
     assert found.isfinite().all()
     assert {line["started"] for line in told} == {0.75}
     assert [line["queries"] for line in told] == [200, 212, 224]
+
+
+def test_images_are_resized_as_torch_resizes_them():
+    images = torch.rand(3, 2, 12, 20, generator=torch.Generator().manual_seed(0))
+    larger = gamin._Resize((12, 20), (19, 23), gamin._linear)
+    smaller = gamin._Resize((12, 20), (5, 8), functional.adaptive_avg_pool1d)
+    stretched = functional.interpolate(images, (19, 23), mode="bilinear")
+    torch.testing.assert_close(larger(images), stretched)
+    torch.testing.assert_close(smaller(images), functional.adaptive_avg_pool2d(images, (5, 8)))

@@ -16,6 +16,7 @@ from brainleaks.attacks import (
 )
 from brainleaks.networks import MLP
 from cut_off import CutOff
+from gpu import NEEDS_GPU
 
 ATTACKS_SMALL = [
     BrainLeaksV1(iterations=4, time_steps=9),
@@ -32,9 +33,16 @@ ATTACKS_SMALL = [
 SHARING = (ScoreEvolution, BoundaryRepulsion, Gamin)
 
 
+@pytest.fixture(params=["cpu", pytest.param("cuda", marks=NEEDS_GPU)])
+def snn(small_snn, request):
+    """The small network on every device."""
+    return small_snn.to(request.param)
+
+
 def target_for(attack, snn, **settings):
     torch.manual_seed(5)
-    network = MLP((1, 4, 5), 6, hidden=30) if attack.spiking is False else snn
+    ann = MLP((1, 4, 5), 6, hidden=30).to(snn.fc1.weight.device)
+    network = ann if attack.spiking is False else snn
     return Target(network, input_shape=(1, 4, 5), classes=6, **settings)
 
 
@@ -48,8 +56,8 @@ def attack(request):
     return request.param
 
 
-def test_without_a_generator_it_is_always_the_same(attack, small_snn):
-    target, labels = target_for(attack, small_snn), torch.arange(6)
+def test_without_a_generator_it_is_always_the_same(attack, snn):
+    target, labels = target_for(attack, snn), torch.arange(6)
     first, again = attack(target, labels), attack(target, labels)
     assert torch.equal(first, again)
     seeded = attack(target, labels, generator=torch.Generator().manual_seed(0))
@@ -58,14 +66,14 @@ def test_without_a_generator_it_is_always_the_same(attack, small_snn):
     assert torch.equal(first, other) != attack.random
 
 
-def test_alone_or_in_company(attack, small_snn):
+def test_alone_or_in_company(attack, snn):
     """A class attacked alone gives what it gives among all, however memory splits them."""
     if isinstance(attack, SHARING):
         pytest.skip("its classes share queries and what is learned from them")
-    target = target_for(attack, small_snn)
+    target = target_for(attack, snn)
     labels = torch.tensor([4, 0, 2])
     together = launch(attack, target, labels)
-    split = launch(attack, target_for(attack, small_snn, memory=1), labels)
+    split = launch(attack, target_for(attack, snn, memory=1), labels)
     torch.testing.assert_close(together, split, rtol=1e-3, atol=1e-4)
     axis = 1 if target.spiking else 0
     for i, label in enumerate(labels):
@@ -75,8 +83,8 @@ def test_alone_or_in_company(attack, small_snn):
         )
 
 
-def test_raises_its_class_confidence(attack, small_snn):
-    target, labels = target_for(attack, small_snn), torch.arange(6)
+def test_raises_its_class_confidence(attack, snn):
+    target, labels = target_for(attack, snn), torch.arange(6)
     result = launch(attack, target, labels)
     blank = torch.zeros_like(result)
 
@@ -88,13 +96,13 @@ def test_raises_its_class_confidence(attack, small_snn):
     assert own(result) > own(blank) + 0.02
 
 
-def test_the_same_seed_gives_the_same_bytes(attack, small_snn):
-    target, labels = target_for(attack, small_snn), torch.arange(6)
+def test_the_same_seed_gives_the_same_bytes(attack, snn):
+    target, labels = target_for(attack, snn), torch.arange(6)
     assert torch.equal(launch(attack, target, labels), launch(attack, target, labels))
 
 
-def test_goes_on_where_it_was_cut_off(attack, small_snn):
-    target, labels = target_for(attack, small_snn), torch.arange(6)
+def test_goes_on_where_it_was_cut_off(attack, snn):
+    target, labels = target_for(attack, snn), torch.arange(6)
     first = CutOff(stop_after=2)
     with pytest.raises(KeyboardInterrupt):
         launch(attack, target, labels, first)
@@ -102,15 +110,15 @@ def test_goes_on_where_it_was_cut_off(attack, small_snn):
     assert torch.equal(resumed, launch(attack, target, labels))
 
 
-def test_refused_where_it_has_no_business(attack, small_snn):
+def test_refused_where_it_has_no_business(attack, snn):
     labels = torch.arange(6)
     less = {"gradients": "scores", "scores": "labels"}.get(attack.access)
     if less is not None:
         with pytest.raises(AccessError, match=f"grants only {less}"):
-            launch(attack, target_for(attack, small_snn, access=less), labels)
+            launch(attack, target_for(attack, snn, access=less), labels)
     if attack.spiking is None:
         return
-    other = MLP((1, 4, 5), 6) if attack.spiking else small_snn
+    other = MLP((1, 4, 5), 6) if attack.spiking else snn
     with pytest.raises(AccessError, match="networks; this target is"):
         launch(attack, Target(other, input_shape=(1, 4, 5), classes=6), labels)
 

@@ -7,6 +7,7 @@ from annotated_types import Ge, Gt, Lt
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 from torch import Tensor
+from torch.nn import functional
 
 from brainleaks.attacks.inputs import (
     answers,
@@ -182,7 +183,9 @@ class BoundaryRepulsion:
         """Ask about random images around the centre, and move it to where labels are rare."""
         away = self._noise((size, *state["centre"].shape), basis, noise)
         found = self._ask(target, state["centre"] + self.spread * away, basis, noise)
-        counted = torch.bincount(found, minlength=target.classes).to(away)
+        # products rather than an indexed sum, whose order a GPU does not keep
+        named = functional.one_hot(found, target.classes).to(away)
+        counted = named.sum(0)
         recent = _MEMORY * state["recent"] + counted
         reward = -(recent[found] / recent.sum()).log()
         reward = (reward - reward.mean()) / reward.std(correction=0).clamp(min=1e-6)
@@ -190,7 +193,7 @@ class BoundaryRepulsion:
         return {
             **state,
             "centre": moved,
-            "images": state["images"].index_add(0, found, away),
+            "images": state["images"] + torch.einsum("bk,bcn->kcn", named, away),
             "counts": state["counts"] + counted,
             "recent": recent,
         }

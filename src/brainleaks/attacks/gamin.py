@@ -1,7 +1,7 @@
 """GAMIN: a generator and a surrogate, trained together on a target's answers."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, ClassVar, Literal
 
 import torch
@@ -198,6 +198,7 @@ class _Maker(nn.Module):
         channels, *self.size = input_shape
         self.classes = classes
         self.coarse = [math.ceil(side / 8) for side in self.size]
+        self.stretch = _Resize([4 * side for side in self.coarse], self.size, _linear)
         self.first = nn.Linear(latent + classes, 2 * _CHANNELS * math.prod(self.coarse))
         self.grow = nn.Conv2d(2 * _CHANNELS, _CHANNELS, 3, padding=1)
         self.last = nn.Conv2d(_CHANNELS, channels, 3, padding=1)
@@ -208,8 +209,34 @@ class _Maker(nn.Module):
         coarse = coarse.unflatten(1, (2 * _CHANNELS, *self.coarse))
         middle = self.grow(functional.interpolate(coarse, scale_factor=2)).relu()
         middle = self.last(functional.interpolate(middle, scale_factor=2))
-        images: Tensor = functional.interpolate(middle, self.size, mode="bilinear").sigmoid()
+        images: Tensor = self.stretch(middle).sigmoid()
         return images
+
+
+class _Resize(nn.Module):
+    """Rows and columns resized by a linear map ``(N, L) -> (N, L')``, as two matrix products.
+
+    Torch's own operators sum in an order of their own on a GPU when they are differentiated.
+    """
+
+    rows: Tensor
+    columns: Tensor
+
+    def __init__(
+        self, here: Sequence[int], there: Sequence[int], resize: Callable[[Tensor, int], Tensor]
+    ) -> None:
+        super().__init__()
+        rows, columns = (resize(torch.eye(a), b) for a, b in zip(here, there, strict=True))
+        self.register_buffer("rows", rows.T.contiguous())
+        self.register_buffer("columns", columns)
+
+    def forward(self, images: Tensor) -> Tensor:
+        resized: Tensor = self.rows @ images @ self.columns
+        return resized
+
+
+def _linear(rows: Tensor, size: int) -> Tensor:
+    return functional.interpolate(rows.unsqueeze(1), size, mode="linear").squeeze(1)
 
 
 def _surrogate(input_shape: tuple[int, ...], classes: int, hidden: int) -> nn.Module:
@@ -217,7 +244,7 @@ def _surrogate(input_shape: tuple[int, ...], classes: int, hidden: int) -> nn.Mo
     channels, height, width = input_shape
     size = (min(height, _SEEN), min(width, _SEEN))
     return nn.Sequential(
-        nn.AdaptiveAvgPool2d(size),
+        _Resize((height, width), size, functional.adaptive_avg_pool1d),
         nn.Flatten(),
         nn.Linear(channels * math.prod(size), hidden),
         nn.LeakyReLU(0.2),

@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from brainleaks import InputError, __version__, keep_freed_memory
+from brainleaks import InputError, __version__, exact_on_gpu, keep_freed_memory
 from brainleaks.cli import audit, calibrate, data, listing, run, runs
 
 __all__ = ["main"]
@@ -20,6 +20,7 @@ def main() -> None:
     which is one sentence on stderr, and 130 after an interruption.
     """
     keep_freed_memory()
+    exact_on_gpu()
     try:
         status = cli(standalone_mode=False)
     except InputError as error:
