@@ -8,10 +8,11 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
+from brainleaks.attacks.fields import draw
 from brainleaks.attacks.objectives import confidence, negative_log_likelihood
 from brainleaks.monitor import Monitor
 from brainleaks.networks import Response
-from brainleaks.randomness import class_uniform, draw_seed
+from brainleaks.randomness import draw_seed
 from brainleaks.target import Access, Target
 
 
@@ -91,20 +92,11 @@ class BrainLeaksV2:
         zeros = torch.zeros(self.time_steps, len(labels), *target.input_shape, device=target.device)
         state = monitor.resume({"rates": zeros, "squares": zeros, "velocity": zeros})
         for iteration in monitor.remaining(self.iterations):
-            members = self._draw(state["rates"], labels, seed, iteration)
+            members = draw(state["rates"], labels, self.population, seed, iteration)
             costs, gradient = self._gradient(target, members, labels)
             state = self._step(gradient, **state)
             monitor.advance(iteration, state, cost=float(costs.mean()))
         return state["rates"]
-
-    def _draw(self, rates: Tensor, labels: Tensor, seed: int, iteration: int) -> Tensor:
-        """The population, ``(T, n, B, ...)``."""
-        members = rates.new_empty(len(rates), self.population, *rates.shape[1:])
-        shape = (len(rates), self.population, *rates.shape[2:])
-        for i in range(len(labels)):
-            noise = class_uniform(seed, iteration, labels[i : i + 1], shape, like=rates)[0]
-            members[:, :, i] = noise < rates[:, i].unsqueeze(1)
-        return members
 
     def _gradient(self, target: Target, members: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """``(costs, g)``: ``(n, B)`` and ``(T, B, ...)``."""

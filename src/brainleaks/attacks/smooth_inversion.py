@@ -168,9 +168,8 @@ class SmoothInversion:
         weights = target.first_weights() if self.ground else None
         if weights is None:
             return torch.zeros(target.input_shape, device=target.device)
-        spread = smooth(weights.var(0, correction=0).unsqueeze(0), self.blur)[0]
-        spread = (spread - spread.mean()) / spread.std().clamp(min=_TINY)
-        return -self.ground * spread
+        spread = smooth(weights.var(0, correction=0).unsqueeze(0), self.blur)
+        return -self.ground * _standardised(spread, (1, 2, 3))[0]
 
     def _look(
         self, target: Target, labels: Tensor, shared: Tensor, blur: float, seed: int, purpose: str
@@ -189,9 +188,7 @@ class SmoothInversion:
             seed=seed,
             purpose=purpose,
         )
-        seen = smooth((shared * seen).flatten(0, 1), blur).view_as(seen)
-        seen = seen - seen.mean(_EACH, keepdim=True)
-        return seen / seen.std(_EACH, keepdim=True).clamp(min=_TINY)
+        return _standardised(smooth((shared * seen).flatten(0, 1), blur).view_as(seen), _EACH)
 
     def _detailed(
         self, target: Target, labels: Tensor, state: dict[str, Tensor], seed: int
@@ -233,3 +230,9 @@ class SmoothInversion:
 def _field(state: dict[str, Tensor]) -> Tensor:
     field: Tensor = torch.sigmoid(state["common"] + state["own"])
     return field
+
+
+def _standardised(values: Tensor, dims: tuple[int, ...]) -> Tensor:
+    """Less their mean, over their standard deviation."""
+    values = values - values.mean(dims, keepdim=True)
+    return values / values.std(dims, keepdim=True).clamp(min=_TINY)
