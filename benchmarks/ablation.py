@@ -168,12 +168,30 @@ def _limits(found: Tensor, setting: Setting) -> Iterator[dict[str, Any]]:
     pictures = {
         "the class means": means,
         "the class means, blurred by 2 pixels": smooth(means, 2.0),
+        "the class means, as far as the first layer's weights span them": _spanned(means, setting),
         "the attack's, with the means' common part": seen - seen.mean(0) + means.mean(0),
         "the attack's, with the means' own parts": seen.mean(0) + means - means.mean(0),
     }
     for title, picture in pictures.items():
         rates = picture.clamp(0, 1).expand(len(found), *picture.shape)
         yield {"title": f"*{title}*", "seconds": ""} | _measured(rates, setting)
+
+
+def _spanned(means: Tensor, setting: Setting) -> Tensor:
+    """Pictures projected on a grey one and the weights' leading components, one a class, blurred.
+
+    What a layer learned lies in the span of its inputs; the components that follow hold what it was
+    initialised with. Blurred by less or more, the projections are less like the means.
+    """
+    shape, classes = setting.road.dataset.input_shape, len(means)
+    target = Target(setting.target.network, input_shape=shape, classes=classes)
+    weights = target.first_weights()
+    units = (weights - weights.mean(0)).flatten(1)
+    leading = torch.linalg.eigh(units @ units.T).eigenvectors[:, -classes:]
+    components = smooth((leading.T @ units).view_as(means), 2.0)
+    pictures = torch.cat([components, torch.ones_like(means[:1])])
+    basis = torch.linalg.qr(pictures.flatten(1).T).Q
+    return (means.flatten(1) @ basis @ basis.T).view_as(means)
 
 
 def _measured(found: Tensor, setting: Setting) -> dict[str, Any]:
