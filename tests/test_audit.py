@@ -250,6 +250,10 @@ def test_events(base, store):
     assert outcome.reconstructions[0].values.shape == (8, 5, 2, 10, 9)
     results = write(outcome, base / "events-run")
     assert results["dataset"]["input_shape"] == [2, 10, 9]
+    fields = plan(seen, base / "events", inputs=Inputs(steps=8)).study.attacks
+    fires = outcome.dataset.test.inputs[torch.arange(20)].mean()
+    assert fields["pattern-inversion"].rate == pytest.approx(float(fires), rel=0.2)
+    assert f"fires: in {fields['smooth-inversion'].rate:g} of the frames" in study.description
 
 
 def test_colour(base, store):
@@ -495,6 +499,23 @@ def test_the_attacks_that_are_chosen_are_those_that_the_page_lists(access, spiki
     (row,) = re.findall(rf"^\| `{access}` \| (.*) \| (.*) \|$", page, re.MULTILINE)
     cell = row[0] if spiking or row[1] == "the same" else row[1]
     assert suitable(access, spiking) == re.findall("`(.*?)`", cell)
+
+
+def test_attacks_start_from_how_bright_inputs_are(data):
+    study = plan(new_network(), data, inputs=Inputs(steps=STEPS)).study
+    held_out = [np.asarray(Image.open(path)) for path in sorted((data / "test").rglob("*.png"))]
+    mean = np.mean(held_out) / 255
+    assert 0.2 < mean < 0.4
+    for name in ("smooth-inversion", "pattern-inversion"):
+        assert study.attacks[name].rate == pytest.approx(mean, abs=0.005)
+    assert f"how bright inputs are: {study.attacks[name].rate:g} on average" in study.description
+    sparse = np.zeros((40, 5, 1, 4, 4), np.uint8)
+    sparse[:, ::2, 0, 1, 1:3] = 1
+    np.savez(data.parent / "framed.npz", x=sparse, y=np.arange(40) % 5)
+    framed = OwnData(str(data.parent / "framed.npz"), holdout=0.2)
+    small = SpikingMLP((1, 4, 4), 5, hidden=10, beta=0.7, surrogate=FastSigmoid(40))
+    study = plan(small, framed, inputs=Inputs()).study
+    assert study.attacks["pattern-inversion"].rate == pytest.approx(3 * 2 / (5 * 16), abs=0.001)
 
 
 def test_the_study_of_a_python_object_says_so(base, data, tmp_path):

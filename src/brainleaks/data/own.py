@@ -120,13 +120,14 @@ class EventFolder:
 class Survey(NamedTuple):
     """What event recordings turn out to be.
 
-    ``sensor`` is as large as their events need, ``polarities`` 1 or 2, ``duration_us`` the median
-    length of a recording.
+    ``sensor`` is as large as their events need, ``polarities`` 1 or 2, ``duration_us`` and
+    ``events`` the medians of a recording's length and of how many events it has.
     """
 
     sensor: tuple[int, int]
     polarities: int
     duration_us: int
+    events: int
 
 
 def survey(own: OwnData) -> Survey:
@@ -135,15 +136,18 @@ def survey(own: OwnData) -> Survey:
     Raises:
         InputError: naming a recording that is malformed.
     """
-    height, width, durations = 1, 1, []
+    height, width = 1, 1
+    durations, counts = [], []
     polarities: set[int] = set()
     for file in _progress(own, own.listing().files):
         events = read_events(file.path, own.sensor, own.time_unit)
         height, width = max(height, int(events.y.max()) + 1), max(width, int(events.x.max()) + 1)
         polarities |= set(np.unique(events.p).tolist())
         durations.append(int(events.t[-1] - events.t[0]))
+        counts.append(len(events.t))
     sensor = own.sensor or (height, width)
-    return Survey(sensor, len(polarities), max(1, int(np.median(durations))))
+    duration, count = int(np.median(durations)), int(np.median(counts))
+    return Survey(sensor, len(polarities), max(1, duration), count)
 
 
 def has_events(own: OwnData) -> bool:

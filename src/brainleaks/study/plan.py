@@ -4,9 +4,10 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
+from torch import Tensor
 
 from brainleaks.attacks import ATTACKS, WithinPrior
 from brainleaks.data import Dataset, SpikeTrains
@@ -58,6 +59,8 @@ class Seen:
 
     ``said`` are sentences on what it is and what of it was inferred; ``dataset`` is there unless
     it is events in files; ``steps`` is how long recordings and spike trains are that attacks make.
+    ``rate`` is how bright inputs are, or how often a pixel fires: what an attacker knows who knows
+    what the model is for.
     """
 
     own: OwnData
@@ -68,6 +71,7 @@ class Seen:
     steps: int
     shape: tuple[int, ...]
     training_samples: int
+    rate: float
 
     @property
     def spiking(self) -> bool:
@@ -107,15 +111,18 @@ def look(own: OwnData, inputs: Inputs, framework: str | None, handed_over: Any =
         "direct": f"The model is given each image {steps} times, as a current",
     }.get(encoding, f"The model is given spikes, by a {encoding} code of {steps} time steps")
     said = f"{code}{'' if inputs.encoding else ' (--encoding says otherwise)'}."
+    rate = _rounded(float(cast(Tensor, dataset.test.inputs).mean()))
+    bright = f"The attacker knows how bright inputs are: {rate:g} on average, of those held out."
     return Seen(
         own,
         dataset,
-        (*_described(own, dataset), said),
+        (*_described(own, dataset), said, bright),
         encoding,
         None,
         steps,
         dataset.input_shape,
         len(dataset.train.labels),
+        rate,
     )
 
 
@@ -163,7 +170,7 @@ def study_of(
         "target": {"training": training, **target},
         "access": access,
         "evaluators": {evaluator: {"network": network, "training": training}},
-        "attacks": {attack: _attack(attack, seen.steps) for attack in names},
+        "attacks": {attack: _attack(attack, seen) for attack in names},
         "draws": _DRAWS,
         "judging": {},
     }
@@ -203,27 +210,46 @@ def _look_at_events(own: OwnData, inputs: Inputs) -> Seen:
         "merged": "polarities merged into one channel",
         "first": "events of polarity 0 alone",
     }[polarity]
+    shape = (2 if polarity == "both" else 1, height, width)
+    shown = found.events / 2 if polarity == "first" and found.polarities == 2 else found.events
+    rate = _rounded(shown / (found.duration_us / frame_us) / math.prod(shape))
     said = (
         _parts_said(own, listing.class_names, *_counts(listing)),
         f"The sensor has {height} x {width} pixels{_inferred(own.sensor, 'by its events')}.",
         f"Recordings are cut into binary frames of {frame_us:,} microseconds"
         f"{_inferred(inputs.frame_us, f'so that the median recording has {frames}')}, "
         f"{channels}{_inferred(inputs.polarity, 'by its events')}.",
+        _firing_said(rate, "in the median recording"),
     )
     own = dataclasses.replace(own, sensor=found.sensor)
     framing = {"frame_us": frame_us, "denoise_us": inputs.denoise_us, "polarity": polarity}
-    shape = (2 if polarity == "both" else 1, height, width)
     length = inputs.steps or min(_LONGEST, frames)
-    return Seen(own, None, said, "none", framing, length, shape, _counts(listing)[0])
+    return Seen(own, None, said, "none", framing, length, shape, _counts(listing)[0], rate)
 
 
 def _look_at_frames(own: OwnData, inputs: Inputs, dataset: Dataset, trains: SpikeTrains) -> Seen:
     own = dataclasses.replace(own, framed=True)
     longest = int(np.diff(trains.recordings).max())
-    said = (*_described(own, dataset), f"They are recordings of up to {longest} binary frames.")
+    held_out = cast(SpikeTrains, dataset.test.inputs)
+    cells = (len(held_out.frames) - 1) * math.prod(held_out.shape)
+    rate = _rounded(len(held_out.pixels) / cells)
+    said = (
+        *_described(own, dataset),
+        f"They are recordings of up to {longest} binary frames.",
+        _firing_said(rate, "of those held out"),
+    )
     steps = inputs.steps or min(_LONGEST, longest)
     shape, count = dataset.input_shape, len(dataset.train.labels)
-    return Seen(own, dataset, said, "none", None, steps, shape, count)
+    return Seen(own, dataset, said, "none", None, steps, shape, count, rate)
+
+
+def _firing_said(rate: float, where: str) -> str:
+    return f"The attacker knows how often a pixel fires: in {rate:g} of the frames, {where}."
+
+
+def _rounded(rate: float) -> float:
+    """A rate to two digits: a field of probabilities can start from it."""
+    return float(f"{min(max(rate, 1e-3), 0.9):.2g}")
 
 
 def _described(own: OwnData, dataset: Dataset) -> tuple[str, ...]:
@@ -312,7 +338,7 @@ def _recipe(seen: Seen, steps: int, spiking: bool) -> dict[str, Any]:
     }
 
 
-def _attack(name: str, steps: int) -> dict[str, Any]:
+def _attack(name: str, seen: Seen) -> dict[str, Any]:
     if name == WithinPrior.attack:
         raise InputError(
             f"--attack {name}: searches a prior of classes that the model does not know, which a "
@@ -321,8 +347,9 @@ def _attack(name: str, steps: int) -> dict[str, Any]:
     if name not in ATTACKS:
         known = ", ".join(ATTACKS)
         raise InputError(f"--attack {name}: there is no such attack; there are {known}.")
-    timed = "time_steps" in {field.name for field in dataclasses.fields(ATTACKS[name])}
-    return {"attack": name} | ({"time_steps": steps} if timed else {})
+    known_of_inputs = {"time_steps": seen.steps, "rate": seen.rate}
+    fields = {field.name for field in dataclasses.fields(ATTACKS[name])}
+    return {"attack": name} | {k: v for k, v in known_of_inputs.items() if k in fields}
 
 
 def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
