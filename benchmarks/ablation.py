@@ -66,7 +66,7 @@ CHANGES: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
         {
             "no ground": {"ground": 0.0},
             "no first look": {"look": 0.0},
-            "the first look alone": {
+            "the ground and the first look alone": {
                 "iterations": 1,
                 "learning_rate": 1e-9,
                 "common_rate": 0.0,
