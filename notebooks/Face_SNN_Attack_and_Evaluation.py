@@ -34,6 +34,7 @@ SETTINGS = ("judging=null",)  # changes to the preset: here, the paper's evaluat
 from IPython.display import Image, Markdown
 
 from brainleaks import BrainLeaksV1, BrainLeaksV2
+from brainleaks.attacks.fields import draw
 from brainleaks.report.pictures import curves, grid, matrices
 from brainleaks.study import load_study, run_study
 from shown import metrics_table, outcome_rows, source
@@ -75,7 +76,7 @@ Markdown(source(BrainLeaksV1.__call__))
 # from it, and moves $P$ by the members' gradients, weighed by their costs.
 
 # %%
-Markdown(source(BrainLeaksV2._draw, BrainLeaksV2._gradient))
+Markdown(source(draw, BrainLeaksV2._gradient))
 
 # %%
 Image(curves({item.name: item.facts["curve"] for item in run.reconstructions}, steps="iteration"))
