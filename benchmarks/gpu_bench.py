@@ -39,6 +39,7 @@ def main() -> None:
     exact_on_gpu()
     operator = [_operator(*size, arguments.pairs) for size in SIZES]
     pairs = {"v1": arguments.attack_pairs, "v2": arguments.attack_pairs}
+    # trainings first: they warm up the notebooks' way for its attacks, which are timed once
     jobs = [_job(name, pairs.get(name, arguments.pairs)) for name in reversed(NAMES)]
     studies = [_study(preset) for preset in arguments.studies]
     _write(arguments.out, operator, jobs, [row for rows in studies for row in rows])
@@ -143,7 +144,8 @@ def _write(
         "",
         f"A {INPUTS}-{HIDDEN}-{CLASSES} spiking network, T = {STEPS}, random weights. The "
         "notebooks' way, on the GPU as well, steps snnTorch neurons, one class and one member of "
-        f"the population after the other; a training step has a batch of {BATCH}.",
+        f"the population after the other; a training step has a batch of {BATCH}. The CPU's "
+        "allocator is as it comes, without `keep_freed_memory`.",
         "",
         *table(
             [
@@ -158,8 +160,9 @@ def _write(
             jobs,
         ),
         "",
-        "Whole studies at full size, seed 0, `brainleaks run PRESET --device cuda`: what was "
-        "trained and its test accuracy, what was attacked and its attack accuracy.",
+        "Whole studies at full size, seed 0, `brainleaks run PRESET --device cuda`, judged "
+        "without controls: what was trained and its test accuracy, what was attacked and its "
+        "attack accuracy.",
         "",
         *table(["preset", "stage", "time", "accuracy"], studies),
         "",
