@@ -117,11 +117,57 @@ def damaged(tmp_path):
     yield "alike.npy", lambda p: np.save(p, np.stack([P, P, P, T], 1)), "cannot be told"
     yield "empty.npy", lambda p: np.save(p, structured()[:0]), "is empty"
     yield "back.npz", lambda p: np.savez(p, x=X, y=Y, t=T[::-1], p=P), "time runs backwards"
-    yield "minus.npz", lambda p: np.savez(p, x=X - 1, y=Y, t=T, p=P), "off any sensor"
+    yield (
+        "minus.npz",
+        lambda p: np.savez(p, x=X - 1, y=Y, t=T, p=P),
+        "expected whole numbers from 0",
+    )
     yield "nan.npz", lambda p: np.savez(p, x=X, y=Y, t=T * np.nan, p=P), "not finite"
     yield "short.npz", lambda p: np.savez(p, x=X[1:], y=Y, t=T, p=P), "one of each"
     yield "bytes.bin", lambda p: p.write_bytes(b"1234"), "a multiple of 5"
     yield "other.aedat", lambda p: p.write_bytes(b"#!AER-DAT2.0\r\n"), "an AEDAT 3.1 recording"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"t": np.array([-(1 << 62), 0, 1, 1 << 62])}, "which no sensor records"),
+        ({"t": np.array([0, 1, 2, np.iinfo(np.uint64).max], np.uint64)}, "which no sensor records"),
+        ({"t": np.array([1e300, 1e300, 2e300, 3e300])}, "which no sensor records"),
+        ({"t": T + (1 << 60)}, "expected at most 285 years"),
+        ({"x": X + 0.9}, "event 0 lies at x = 3.9"),
+        ({"x": X + 32_760, "y": Y + 32_762}, "BRAINLEAKS_LIMIT_SENSOR_PIXELS"),
+        ({"p": P + 1}, "has the polarity 2"),
+    ],
+)
+def test_values_that_no_sensor_sends_are_refused(tmp_path, change, said):
+    path = tmp_path / "a.npz"
+    np.savez(path, **{"x": X, "y": Y, "t": T, "p": P, **change})
+    with pytest.raises(InputError, match=said):
+        read_events(path)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int32, np.uint64, np.float16])
+@pytest.mark.parametrize(("unit", "scale"), [("ms", 1_000), ("s", 1_000_000)])
+def test_times_are_widened_before_they_are_multiplied(tmp_path, dtype, unit, scale):
+    times = np.array([0, 3, 90, 200])
+    np.savez(tmp_path / "a.npz", x=X, y=Y, t=times.astype(dtype), p=P)
+    found = read_events(tmp_path / "a.npz", time_unit=unit)
+    assert found.t.tolist() == (times * scale).tolist()
+
+
+def test_small_unsigned_columns_are_told_apart(tmp_path):
+    """Differences of unsigned numbers wrap: x falls, and is no time."""
+    columns = np.stack([np.array([3, 0, 7, 2]), Y, P, np.array([1, 2, 2, 90])], 1).astype(np.uint8)
+    np.save(tmp_path / "a.npy", columns)
+    assert read_events(tmp_path / "a.npy").t.tolist() == [1, 2, 2, 90]
+
+
+def test_a_time_unit_that_makes_no_sense_is_refused_with_the_others(tmp_path):
+    many = np.arange(1_000)
+    np.savez(tmp_path / "a.npz", x=many % 8, y=many % 6, t=many / 1_000, p=many % 2)
+    with pytest.raises(InputError, match=r"0\.999 microseconds .* in us.*999 .* in ms"):
+        read_events(tmp_path / "a.npz")
 
 
 def test_what_is_no_recording_is_named(tmp_path):

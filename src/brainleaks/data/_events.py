@@ -25,7 +25,10 @@ def decoded(raw, overflow_y, overflow_step):
 
 @numba.njit(cache=True)
 def connected(x, y, t, filter_us):
-    """Which events have a neighbour that fired within ``filter_us`` before them."""
+    """Which events have a neighbour that fired within ``filter_us`` before them.
+
+    Times are at most 2**53 from 0, so that none of the sums overflows.
+    """
     width, height = int(x.max()) + 1, int(y.max()) + 1
     until = np.full((width, height), filter_us, np.int64)
     kept = np.zeros(len(t), np.bool_)
@@ -45,7 +48,8 @@ def connected(x, y, t, filter_us):
 def firing(x, y, t, p, dark_only, channels, frame_us, count, height, width):
     """The pixels that fire in each frame, each once and in order, and how many they are.
 
-    With two ``channels``, those of polarity 1 come after all those of polarity 0.
+    With two ``channels``, those of polarity 1 come after all those of polarity 0. Times grow;
+    ``x`` is less than ``width`` and ``y`` than ``height``.
     """
     pixels, frames = np.empty(len(t), np.uint32), np.empty(len(t), np.int64)
     last_fired = np.full(channels * height * width, -1, np.int64)

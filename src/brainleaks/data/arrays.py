@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from brainleaks.data.dataset import Dataset, Samples, SpikeTrains
-from brainleaks.data.event_files import load_array
 from brainleaks.data.holdout import held_out
+from brainleaks.data.numpy_files import read_arrays
 from brainleaks.data.parts import select
 from brainleaks.errors import InputError
+from brainleaks.limits import CHANNELS, CLASSES, FILE_BYTES, FRAMES, IMAGE_PIXELS
 
-_LARGEST_FILE = 8 << 30
 _TRAIN = (("x_train", "y_train"), ("train_images", "train_labels"))
 _TEST = (("x_test", "y_test"), ("test_images", "test_labels"))
 _WHOLE = (("x", "y"), ("images", "labels"), ("data", "labels"), ("data", "targets"))
@@ -38,9 +38,8 @@ def read_npz(path: Path) -> tuple[Part, Part | None, list[str] | None]:
     Raises:
         InputError: if the file is damaged, would have to be unpickled, or has other arrays.
     """
-    if path.stat().st_size > _LARGEST_FILE:
-        raise InputError(f"{path} has over 8 GB; an audit needs no more than a part of that.")
-    found = load_array(str(path), path.read_bytes())
+    FILE_BYTES.check(path, path.stat().st_size)
+    found = read_arrays(str(path), path.read_bytes())
     if not isinstance(found, dict):
         raise InputError(f"{path} holds one array; expected inputs and labels, x and y.")
     train = _pair(found, (*_TRAIN, *_WHOLE))
@@ -122,6 +121,7 @@ def as_dataset(
         InputError: naming what is no sample: a shape, a value, a label.
     """
     parts = {"train": _samples(f"{name}, training part", train)}
+    CLASSES.check(name, int(parts["train"].labels.max()) + 1)
     count = len(class_names) if class_names is not None else int(parts["train"].labels.max()) + 1
     names = tuple(class_names) if class_names is not None else tuple(map(str, range(count)))
     if test is not None:
@@ -169,9 +169,11 @@ def _images(where: str, inputs: NDArray[Any]) -> Tensor:
         )
     if inputs.shape[1] not in _CHANNELS and inputs.shape[3] in _CHANNELS:
         inputs = inputs.transpose(0, 3, 1, 2)
+    CHANNELS.check(where, inputs.shape[1])
+    IMAGE_PIXELS.check(where, inputs.shape[2] * inputs.shape[3])
     if inputs.dtype == np.uint8:
         return torch.from_numpy(inputs.astype(np.float32) / 255)
-    values = np.ascontiguousarray(inputs, np.float32)
+    values = np.array(inputs, np.float32, order="C")  # a copy: a file's own bytes are read-only
     if not np.isfinite(values).all():
         raise InputError(f"{where}: inputs hold values that are not finite numbers.")
     if values.min() < 0 or values.max() > 1:
@@ -192,6 +194,9 @@ def _recordings(where: str, inputs: NDArray[Any]) -> SpikeTrains:
     if inputs.min() < 0:
         raise InputError(f"{where}: recordings hold {inputs.min()}; expected spikes, 0 or more.")
     count, steps, *shape = inputs.shape
+    FRAMES.check(where, steps)
+    CHANNELS.check(where, shape[0])
+    IMAGE_PIXELS.check(where, shape[1] * shape[2])
     rows = inputs.reshape(count * steps, -1) > 0
     pixels = np.nonzero(rows)[1]
     small = rows.shape[1] <= 1 << 16

@@ -20,6 +20,7 @@ import numpy as np
 
 from brainleaks.data.archives import archives_in, contents, identity_of
 from brainleaks.data.events import Events, Recording, checked, read_aedat3
+from brainleaks.data.numpy_files import read_arrays
 from brainleaks.errors import InputError
 
 SENSOR = (128, 128)
@@ -176,10 +177,7 @@ def _of_tonic(source: Path) -> Iterator[Recording]:
 
 def _read_npy(where: str, content: bytes) -> Events:
     """``(N, 4)``: x, y, polarity, and the time in milliseconds."""
-    try:
-        array = np.load(io.BytesIO(content), allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise InputError(f"{where} is not a whole .npy file of numbers.") from error
+    array = read_arrays(where, content)
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "iuf":
         raise InputError(
             f"{where} is not one array of numbers; expected x, y, polarity, time in ms."
@@ -193,6 +191,7 @@ def _read_npy(where: str, content: bytes) -> Events:
     x, y, p, t = array.T
     if ((x < 0) | (x >= SENSOR[1]) | (y < 0) | (y >= SENSOR[0])).any():
         raise InputError(f"{where} holds events off the sensor of 128 x 128 pixels.")
-    time = (t * 1000).astype(np.int64)
+    # widened first: a product of small integers wraps
+    time = (t.astype(np.float64 if t.dtype.kind == "f" else np.int64) * 1000).astype(np.int64)
     events = Events(x.astype(np.uint16), y.astype(np.uint16), time, (p > 0).astype(np.uint8))
     return checked(where, events, SENSOR)

@@ -1,7 +1,5 @@
 """Reading a user's event recordings, whatever the format and the size of the sensor."""
 
-import io
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -9,14 +7,17 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from brainleaks.data.events import Events, checked, read_aedat3, read_five_byte
+from brainleaks.data.events import FURTHEST_US, Events, checked, read_aedat3, read_five_byte
+from brainleaks.data.numpy_files import read_arrays
 from brainleaks.errors import InputError
+from brainleaks.limits import RECORDING_US, SAMPLE_BYTES
 
 EVENT_FILES = (".bin", ".npy", ".npz", ".aedat", ".aedat4")
 TimeUnit = Literal["us", "ms", "s"]
 
 _MICROSECONDS: dict[TimeUnit, int] = {"us": 1, "ms": 1_000, "s": 1_000_000}
-_LARGEST_FILE = 1 << 30
+#: More events a microsecond than any sensor sends: their times are in another unit.
+_FASTEST = 10
 #: Sensors larger than any: what is on none of them is damage.
 _ANY = (1 << 15, 1 << 15)
 _FIELDS = ("x", "y", "t", "p")
@@ -44,8 +45,7 @@ def read_events(
             to be unpickled or whose columns cannot be told apart, or holds events off the sensor.
     """
     try:
-        if path.stat().st_size > _LARGEST_FILE:
-            raise InputError(f"{path} has over 1 GB; cut it into recordings of one sample each.")
+        SAMPLE_BYTES.check(path, path.stat().st_size)
         content = path.read_bytes()
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}.") from error
@@ -56,35 +56,8 @@ def read_events(
         return checked(where, _aedat4(path), sensor or _ANY)
     if suffix in (".aedat", ".aedat4"):
         return read_aedat3(where, content, sensor or _ANY)
-    columns = _columns(where, load_array(where, content))
+    columns = _columns(where, read_arrays(where, content))
     return checked(where, _events(where, columns, time_unit), sensor or _ANY)
-
-
-def load_array(where: str, content: bytes) -> Any:
-    """What an ``.npy`` or ``.npz`` file holds: an array, or arrays by name.
-
-    Raises:
-        InputError: if it is damaged, would have to be unpickled, or unpacks to over 1 GB.
-    """
-    try:
-        found = np.load(io.BytesIO(content), allow_pickle=False)
-        if not isinstance(found, np.ndarray):
-            if sum(info.file_size for info in found.zip.infolist()) > _LARGEST_FILE:
-                raise InputError(f"{where} unpacks to over 1 GB; make it smaller.")
-            arrays = {name: found[name] for name in found.files}
-            if not all(isinstance(array, np.ndarray) for array in arrays.values()):
-                raise ValueError("a member is no array")
-            return arrays
-    except InputError:
-        raise
-    except (ValueError, EOFError, OSError, KeyError, SyntaxError, zipfile.BadZipFile) as error:
-        if "Object arrays" in str(error) or content.startswith(b"\x80"):
-            raise InputError(
-                f"{where} holds Python objects and would have to be unpickled, which can run "
-                "anyone's code; save plain arrays of numbers."
-            ) from error
-        raise InputError(f"{where} is not a whole .npy or .npz file of numbers.") from error
-    return found
 
 
 def _columns(where: str, found: Any) -> dict[str, NDArray[Any]]:
@@ -123,7 +96,7 @@ def _told_apart(where: str, rows: NDArray[Any]) -> dict[str, NDArray[Any]]:
     growing = [
         i
         for i, c in enumerate(columns)
-        if i not in polarity and len(c) > 1 and (np.diff(c) >= 0).all()
+        if i not in polarity and len(c) > 1 and (c[1:] >= c[:-1]).all()
     ]
     if len(polarity) != 1 or len(growing) != 1:
         raise InputError(
@@ -149,19 +122,48 @@ def _events(where: str, columns: dict[str, NDArray[Any]], time_unit: TimeUnit) -
         if not np.isfinite(column).all():
             raise InputError(f"{where}: {name} holds values that are not finite numbers.")
     x, y = columns["x"], columns["y"]
-    off = (x < 0) | (y < 0) | (x >= _ANY[1]) | (y >= _ANY[0])
+    off = (x < 0) | (y < 0) | (x >= _ANY[1]) | (y >= _ANY[0]) | (x % 1 != 0) | (y % 1 != 0)
     if off.any():
         i = int(off.argmax())
-        raise InputError(f"{where}: event {i} lies at x = {x[i]}, y = {y[i]}, off any sensor.")
-    t = columns["t"].astype(np.float64) if columns["t"].dtype.kind == "f" else columns["t"]
-    time = (t * _MICROSECONDS[time_unit]).astype(np.int64)
-    if len(time) > 1 and time[0] == time[-1]:
         raise InputError(
-            f"{where}: all its events fall into one microsecond; if its times are not in "
-            "microseconds, say so by --time-unit."
+            f"{where}: event {i} lies at x = {x[i]}, y = {y[i]}; expected whole numbers from 0 to "
+            f"{_ANY[0] - 1}."
         )
+    strange = ~np.isin(columns["p"], (-1, 0, 1))
+    if strange.any():
+        i = int(strange.argmax())
+        raise InputError(
+            f"{where}: event {i} has the polarity {columns['p'][i]}; expected 0 or 1, or -1 or 1."
+        )
+    time = _microseconds(where, columns["t"], time_unit)
     polarity = (columns["p"] > 0).astype(np.uint8)
     return Events(x.astype(np.uint16), y.astype(np.uint16), time, polarity)
+
+
+def _microseconds(where: str, t: NDArray[Any], unit: TimeUnit) -> NDArray[np.int64]:
+    """Times in microseconds, widened before they are multiplied."""
+    if not len(t):
+        return np.empty(0, np.int64)
+    # plain Python numbers, which do not overflow
+    first, last = t.min().item(), t.max().item()
+    span = (last - first) * _MICROSECONDS[unit]
+    if span > RECORDING_US.value or (len(t) > 1 and span < 1) or len(t) > _FASTEST * (span + 1):
+        others = " or ".join(
+            f"{(last - first) * scale:,.6g} microseconds if they are in {other}"
+            for other, scale in _MICROSECONDS.items()
+            if other != unit
+        )
+        raise InputError(
+            f"{where}: its {len(t):,} events span {span:,.6g} microseconds if its times are in "
+            f"{unit}, which no sensor records, but {others}; set --time-unit."
+        )
+    if max(abs(first), abs(last)) * _MICROSECONDS[unit] > FURTHEST_US:
+        raise InputError(
+            f"{where}: its times reach from {first} to {last} {unit}; expected at most 285 years "
+            "from 0."
+        )
+    wide = t.astype(np.float64 if t.dtype.kind == "f" else np.int64)
+    return (wide * _MICROSECONDS[unit]).astype(np.int64)
 
 
 def _aedat4(path: Path) -> Events:

@@ -19,6 +19,7 @@ from pydantic.dataclasses import dataclass
 from brainleaks.data._events import connected, decoded, firing
 from brainleaks.data.dataset import Dataset, Samples, SpikeTrains
 from brainleaks.errors import InputError
+from brainleaks.limits import FRAMES, RECORDING_US, SENSOR_PIXELS
 
 #: ``y`` of the entries that carry no event but say that N-MNIST's clock overflowed ...
 _OVERFLOW_Y = 240
@@ -26,8 +27,8 @@ _OVERFLOW_Y = 240
 _OVERFLOW_STEP = 1 << 13
 
 _HOUR_US = 3_600_000_000
-#: More frames than any network is trained on; a length in milliseconds is the likely reason.
-_MOST_FRAMES = 20_000
+#: Times beyond this (285 years) are damage, and would overflow what is computed of them.
+FURTHEST_US = 1 << 53
 
 _AEDAT_PACKET = struct.Struct("<hhiiiiii")
 _AEDAT_POLARITY, _AEDAT_EVENT_BYTES = 1, 8
@@ -182,6 +183,7 @@ def checked(where: str, events: Events, sensor: tuple[int, int]) -> Events:
     """
     if not len(events.t):
         raise InputError(f"{where} is empty: it holds no events.")
+    _check_times(where, events.t)
     height, width = sensor
     off = (events.x >= width) | (events.y >= height)
     if off.any():
@@ -197,7 +199,23 @@ def checked(where: str, events: Events, sensor: tuple[int, int]) -> Events:
             f"{where}: time runs backwards from {events.t[i]} to {events.t[i + 1]} microseconds at "
             f"event {i + 1}."
         )
+    _check_extent(where, events)
     return events
+
+
+def _check_extent(where: str, events: Events) -> None:
+    if len(events.t):
+        SENSOR_PIXELS.check(where, (int(events.x.max()) + 1) * (int(events.y.max()) + 1))
+
+
+def _check_times(where: str, t: NDArray[np.int64]) -> None:
+    first, last = int(t.min()), int(t.max())
+    if first < -FURTHEST_US or last > FURTHEST_US:
+        raise InputError(
+            f"{where}: its times reach from {first} to {last} microseconds; expected at most 285 "
+            "years from 0. The file is damaged, or its times are in another unit."
+        )
+    RECORDING_US.check(f"{where}: from its first to its last event it", last - first)
 
 
 def denoise(events: Events, filter_us: int) -> Events:
@@ -205,7 +223,11 @@ def denoise(events: Events, filter_us: int) -> Events:
 
     As in Tonic 1.7.0, a pixel that has not fired yet counts as having fired at time 0, and no
     pixel is looked at beyond the rightmost and the lowest that fire in the recording.
+
+    Raises:
+        InputError: if these span more pixels than the limit.
     """
+    _check_extent("the recording", events)
     return events.where(connected(events.x, events.y, events.t, filter_us))
 
 
@@ -213,8 +235,10 @@ def frames(where: str, events: Events, framing: Framing, sensor: tuple[int, int]
     """Cut one recording into binary frames.
 
     Raises:
-        InputError: if denoising leaves no event, or there would be over 20,000 frames.
+        InputError: if an event lies off the sensor or time runs backwards, denoising leaves no
+            event, or there would be more frames than the limit.
     """
+    checked(where, events, sensor)
     if framing.denoise_us is not None:
         events = denoise(events, framing.denoise_us)
     if not len(events.t):
@@ -223,10 +247,10 @@ def frames(where: str, events: Events, framing: Framing, sensor: tuple[int, int]
         )
     height, width = sensor
     count = max(1, int(events.t[-1] - events.t[0]) // framing.frame_us)
-    if count > _MOST_FRAMES:
+    if count > FRAMES.value:
         raise InputError(
             f"{where}: frames.frame_us of {framing.frame_us} microseconds cuts it into {count:,} "
-            f"frames; expected at most {_MOST_FRAMES:,}. Choose longer frames."
+            f"frames; expected at most {FRAMES.value:,}. Choose longer frames."
         )
     dark_only = framing.polarity == "first"
     channels = framing.channels

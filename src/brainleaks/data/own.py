@@ -23,6 +23,7 @@ from brainleaks.data.events import Recording
 from brainleaks.data.image_files import read_image
 from brainleaks.errors import InputError
 from brainleaks.factory import is_factory, make
+from brainleaks.limits import SENSOR_PIXELS
 
 _Side = Annotated[int, Ge(1), Le(1 << 15)]
 
@@ -87,6 +88,7 @@ class EventFolder:
         """Its ``(height, width)``; the audit has resolved it."""
         if self.own.sensor is None:
             raise InputError("dataset.sensor: missing; events need the height and the width.")
+        SENSOR_PIXELS.check("dataset.sensor", self.own.sensor[0] * self.own.sensor[1])
         return self.own.sensor
 
     @property
@@ -145,6 +147,7 @@ def survey(own: OwnData) -> Survey:
         polarities |= set(np.unique(events.p).tolist())
         durations.append(int(events.t[-1] - events.t[0]))
         counts.append(len(events.t))
+    SENSOR_PIXELS.check(own.name, height * width)
     sensor = own.sensor or (height, width)
     duration, count = int(np.median(durations)), int(np.median(counts))
     return Survey(sensor, len(polarities), max(1, duration), count)
