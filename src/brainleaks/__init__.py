@@ -1,16 +1,18 @@
 """brainleaks: what a trained spiking neural network gives away about its training data."""
 
-from importlib import metadata
+import importlib
+from typing import TYPE_CHECKING, Any
 
-from brainleaks._gpu import exact_on_gpu
-from brainleaks._memory import keep_freed_memory
-
-__version__ = metadata.version("brainleaks")
-
-from brainleaks.attacks import BrainLeaksV1, BrainLeaksV2, Fredrikson
 from brainleaks.errors import AccessError, InputError
-from brainleaks.neuron import LIF, ArcTan, FastSigmoid, lif
-from brainleaks.target import Target
+
+if TYPE_CHECKING:
+    from brainleaks._gpu import exact_on_gpu
+    from brainleaks._memory import keep_freed_memory
+    from brainleaks.attacks import BrainLeaksV1, BrainLeaksV2, Fredrikson
+    from brainleaks.neuron import LIF, ArcTan, FastSigmoid, lif
+    from brainleaks.target import Target
+
+    __version__: str
 
 __all__ = [
     "LIF",
@@ -27,3 +29,34 @@ __all__ = [
     "keep_freed_memory",
     "lif",
 ]
+
+#: Where each public name is defined; importing any of these modules brings torch.
+_HOMES = {
+    "BrainLeaksV1": "attacks",
+    "BrainLeaksV2": "attacks",
+    "Fredrikson": "attacks",
+    "LIF": "neuron",
+    "ArcTan": "neuron",
+    "FastSigmoid": "neuron",
+    "lif": "neuron",
+    "Target": "target",
+    "exact_on_gpu": "_gpu",
+    "keep_freed_memory": "_memory",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used."""
+    if name == "__version__":
+        from importlib import metadata
+
+        return metadata.version("brainleaks")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'brainleaks' has no attribute {name!r}")
+    found = getattr(importlib.import_module(f"brainleaks.{_HOMES[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

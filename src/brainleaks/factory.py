@@ -10,8 +10,14 @@ from typing import Any
 
 from brainleaks.errors import InputError
 
-#: What each optional framework is imported as, and the extra that installs it.
-OPTIONAL = {"snntorch": "snntorch", "spikingjelly": "spikingjelly", "norse": "norse", "h5py": "nir"}
+#: What each optional package is imported as, and the extra that installs it.
+OPTIONAL = {
+    "aedat": "aedat",
+    "h5py": "nir",
+    "norse": "norse",
+    "snntorch": "snntorch",
+    "spikingjelly": "spikingjelly",
+}
 
 
 def is_factory(text: str) -> bool:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from brainleaks.errors import InputError
 
+_PREFIX = "BRAINLEAKS_LIMIT_"
+
 
 @dataclass(frozen=True)
 class Limit:
@@ -23,7 +25,7 @@ class Limit:
     @property
     def variable(self) -> str:
         """The environment variable that raises this limit."""
-        return f"BRAINLEAKS_LIMIT_{self.name}"
+        return f"{_PREFIX}{self.name}"
 
     @property
     def value(self) -> int:
@@ -78,12 +80,21 @@ FRAMES = Limit("FRAMES", 20_000, "frames")
 CLASSES = Limit("CLASSES", 10_000, "classes")
 #: Channels of an image or a frame.
 CHANNELS = Limit("CHANNELS", 4_096, "channels")
+#: Time that a library in the child process may take for a file, besides a second for each 20 MB.
+READ_SECONDS = Limit("READ_SECONDS", 4, "seconds")
+#: Memory that it may take, besides four times the file's size.
+READ_MEMORY = Limit("READ_MEMORY", 768 << 20, "bytes of memory")
 #: Bytes of a study file, or of another text.
 TEXT_BYTES = Limit("TEXT_BYTES", 1 << 20, "bytes")
 #: Values in a study file, and nodes and fields of a graph.
 ITEMS = Limit("ITEMS", 20_000, "values")
 #: How deep a study file or a graph is nested.
 DEPTH = Limit("DEPTH", 20, "levels of nesting")
+
+
+def limits_given() -> dict[str, str]:
+    """The limits that the environment sets, as it sets them."""
+    return {name: value for name, value in os.environ.items() if name.startswith(_PREFIX)}
 
 
 def check_unpacked(where: object, packed: int, unpacked: int) -> None:

@@ -406,15 +406,22 @@ def test_refuses_what_is_no_file_of_a_graph(tmp_path):
 def test_refuses_beyond_its_limits(tmp_path, monkeypatch):
     path = plain_file(tmp_path / "x.nir")
     for limit, value, said in (
-        ("_FILE_BYTES", 100, "at most 100 are read"),
-        ("_VALUE_BYTES", 100, "more than 100 bytes of values"),
-        ("_NODES", 3, "4 nodes; at most 3"),
-        ("_DEPTH", 1, "nested deeper than 1 levels"),
+        ("FILE_BYTES", 100, "bytes; the limit is 100"),
+        ("ITEMS", 3, "4 values; the limit is 3"),
+        ("DEPTH", 1, "2 levels of nesting; the limit is 1"),
     ):
         with monkeypatch.context() as patch:
-            patch.setattr(nir_file, limit, value)
-            with pytest.raises(InputError, match=said):
+            patch.setenv(f"BRAINLEAKS_LIMIT_{limit}", str(value))
+            with pytest.raises(InputError, match=f"{said}.*BRAINLEAKS_LIMIT_{limit}"):
                 load(path)
+    with h5py.File(path, "a") as file:
+        file["node/nodes/0"].create_dataset("bomb", (1 << 14, 1 << 14), "u1", compression="gzip")
+    with pytest.raises(InputError, match="bytes once unpacked; the limit is 268,435,456"):
+        load(path)
+    plain_file(path)
+    monkeypatch.setattr(nir_file, "_NODES", 3)
+    with pytest.raises(InputError, match="4 nodes; at most 3"):
+        load(path)
 
 
 def test_follows_nothing_out_of_the_file(tmp_path):
@@ -431,6 +438,21 @@ def test_follows_nothing_out_of_the_file(tmp_path):
         file["node/nodes/0"].create_dataset("weight", (10, 64), "f8", external=outside)
     with pytest.raises(InputError, match="lies in another file"):
         load(path)
+
+
+@pytest.mark.parametrize("place", ["/version", "/node", "node/nodes/0"])
+@pytest.mark.parametrize("link", [h5py.ExternalLink("secret.h5", "/node"), h5py.SoftLink("/other")])
+def test_follows_no_link_anywhere(tmp_path, place, link):
+    with h5py.File(tmp_path / "secret.h5", "w") as file:
+        file["node"] = "a password"
+    path = plain_file(tmp_path / "x.nir")
+    with h5py.File(path, "a") as file:
+        if place in file:
+            del file[place]
+        file[place] = link
+    with pytest.raises(InputError, match="is a link, which is not followed") as caught:
+        load(path)
+    assert "password" not in str(caught.value)
 
 
 def test_refuses_graphs_that_it_cannot_run(tmp_path):

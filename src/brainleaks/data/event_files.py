@@ -7,9 +7,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from brainleaks import isolated
 from brainleaks.data.events import FURTHEST_US, Events, checked, read_aedat3, read_five_byte
 from brainleaks.data.numpy_files import read_arrays
 from brainleaks.errors import InputError
+from brainleaks.factory import require
 from brainleaks.limits import RECORDING_US, SAMPLE_BYTES
 
 EVENT_FILES = (".bin", ".npy", ".npz", ".aedat", ".aedat4")
@@ -53,7 +55,9 @@ def read_events(
     if suffix == ".bin":
         return read_five_byte(where, content, sensor or (256, 256))
     if content.startswith(b"#!AER-DAT4"):
-        return checked(where, _aedat4(path), sensor or _ANY)
+        require("aedat")
+        columns = isolated.call("aedat4", path)
+        return checked(where, _events(where, columns, "us"), sensor or _ANY)
     if suffix in (".aedat", ".aedat4"):
         return read_aedat3(where, content, sensor or _ANY)
     columns = _columns(where, read_arrays(where, content))
@@ -164,24 +168,3 @@ def _microseconds(where: str, t: NDArray[Any], unit: TimeUnit) -> NDArray[np.int
         )
     wide = t.astype(np.float64 if t.dtype.kind == "f" else np.int64)
     return (wide * _MICROSECONDS[unit]).astype(np.int64)
-
-
-def _aedat4(path: Path) -> Events:
-    try:
-        import aedat
-    except ImportError as error:
-        raise InputError(
-            f"{path} is an AEDAT 4 recording; reading it needs the package aedat: "
-            "pip install 'brainleaks[aedat]'."
-        ) from error
-    try:
-        packets = [packet["events"] for packet in aedat.Decoder(path) if "events" in packet]
-    except BaseException as error:  # the decoder, which is Rust, panics past Exception
-        if isinstance(error, KeyboardInterrupt | SystemExit):
-            raise
-        raise InputError(f"{path} is not a whole AEDAT 4 recording ({error}).") from error
-    if not packets:
-        raise InputError(f"{path} is empty: it holds no events.")
-    rows = np.concatenate(packets)
-    columns = {"x": rows["x"], "y": rows["y"], "t": rows["t"], "p": rows["on"]}
-    return _events(str(path), {name: np.asarray(c) for name, c in columns.items()}, "us")

@@ -20,7 +20,7 @@ from brainleaks.data.class_folders import File, Listing, list_classes
 from brainleaks.data.dataset import Dataset, Samples
 from brainleaks.data.event_files import TimeUnit, read_events
 from brainleaks.data.events import Recording
-from brainleaks.data.image_files import read_image
+from brainleaks.data.image_files import read_images
 from brainleaks.errors import InputError
 from brainleaks.factory import is_factory, make
 from brainleaks.limits import SENSOR_PIXELS
@@ -210,8 +210,7 @@ def _of_arrays(own: OwnData, train: Part, test: Part | None, names: list[str] | 
 
 def _load_images(own: OwnData) -> Dataset:
     listing = own.listing()
-    images = [read_image(file.path) for file in _progress(own, listing.files)]
-    _check_sizes(listing.files, images)
+    images = list(_of_one_size(own, listing.files))
     depth = {"grey": 1, "rgb": 3}.get(own.channels or "") or max(len(image) for image in images)
     parts = {}
     for part in ("train", "test"):
@@ -222,14 +221,18 @@ def _load_images(own: OwnData) -> Dataset:
     return Dataset(own.name, parts["train"], parts["test"], listing.class_names)
 
 
-def _check_sizes(files: list[File], images: list[NDArray[np.float32]]) -> None:
-    height, width = images[0].shape[1:]
-    for file, image in zip(files, images, strict=True):
-        if image.shape[1:] != (height, width):
+def _of_one_size(own: OwnData, files: list[File]) -> Iterator[NDArray[np.float32]]:
+    first: tuple[int, ...] | None = None
+    paths = [file.path for file in files]
+    for file, image in zip(_progress(own, files), read_images(paths), strict=True):
+        first = first or image.shape[1:]
+        if image.shape[1:] != first:
             raise InputError(
-                f"{file.path} is {image.shape[2]} x {image.shape[1]} pixels and {files[0].path} "
-                f"{width} x {height}; expected images of one size: resize them as for the model."
+                f"{file.path} is {image.shape[2]} x {image.shape[1]} pixels and {paths[0]} "
+                f"{first[1]} x {first[0]}; expected images of one size: resize them as for the "
+                "model."
             )
+        yield image
 
 
 def _with_channels(image: NDArray[np.float32], depth: int) -> NDArray[np.float32]:
