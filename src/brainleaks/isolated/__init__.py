@@ -20,6 +20,8 @@ from brainleaks.errors import InputError
 from brainleaks.isolated import wire
 from brainleaks.limits import READ_MEMORY, READ_SECONDS, limits_given
 
+__all__ = ["call", "calls"]
+
 _CHILD = Path(__file__).with_name("child.py")
 #: Requests in flight: the child reads the next file while its parent uses the last one.
 _AHEAD = 16
