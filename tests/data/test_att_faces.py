@@ -65,7 +65,7 @@ def test_split_is_name_sorted_and_folder_equals_archive(real_data, tmp_path):
         ({"s2/1.pgm": b"\x89PNG not a pgm"}, "s2/1.pgm is not a readable PGM"),
         ({"s2/1.pgm": pgm()[:500]}, "s2/1.pgm is not a readable PGM"),
         ({"s2/1.pgm": b"P5\n99999 99999\n255\n"}, "s2/1.pgm is not a readable PGM"),
-        ({"s2/1.pgm": bytes(2 << 20)}, "unpacks to 2097152 bytes"),
+        ({"s2/1.pgm": bytes(2 << 20)}, "s2/1.pgm has 2097152 bytes"),
         ({}, "not to the published"),
     ],
 )

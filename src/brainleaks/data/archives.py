@@ -1,14 +1,18 @@
 """Reading the files of a data set from a folder, a zip or a tar, packed or not."""
 
+import gzip
 import lzma
 import os
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, BinaryIO, cast
 
 from brainleaks.errors import InputError
+from brainleaks.limits import ENTRIES, check_unpacked
 
 _Suffix = str | tuple[str, ...]
 _DAMAGE = (
@@ -17,9 +21,14 @@ _DAMAGE = (
     tarfile.TarError,
     lzma.LZMAError,
     EOFError,
+    LookupError,  # a link to a member that is not there
+    OverflowError,
     RuntimeError,  # an encrypted zip
     NotImplementedError,  # a way of packing that zipfile does not know
+    ValueError,  # a name that is no text, a number that is none
 )
+#: Bytes of what describes one member of a tar, such as its long name.
+_DESCRIPTION_BYTES = 1 << 20
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz")
 
 
@@ -44,6 +53,8 @@ def contents(source: Path, suffix: _Suffix, *, largest: int) -> Iterator[tuple[s
             yield from _of_zip(source, suffix, largest)
         else:
             yield from _of_tar(source, suffix, largest)
+    except InputError:
+        raise
     except _DAMAGE as error:
         reason = " ".join(str(error).split())
         raise InputError(
@@ -82,7 +93,11 @@ def _of_folder(folder: Path, suffix: _Suffix, largest: int) -> Iterator[tuple[st
 
 def _of_zip(archive: Path, suffix: _Suffix, largest: int) -> Iterator[tuple[str, bytes]]:
     with zipfile.ZipFile(archive) as opened:
-        for info in sorted(opened.infolist(), key=lambda info: info.filename):
+        members = opened.infolist()
+        ENTRIES.check(archive, len(members))
+        unpacked = sum(info.file_size for info in members)
+        check_unpacked(archive, archive.stat().st_size, unpacked)
+        for info in sorted(members, key=lambda info: info.filename):
             if _wanted(info.filename, suffix):
                 _check(archive, info.filename, info.file_size, largest)
                 yield info.filename, opened.read(info)
@@ -101,13 +116,58 @@ class _Member(tarfile.TarInfo):
             raise tarfile.ReadError(f"it breaks off before its end: {error}") from error
 
 
+class _Metered:
+    """An unpacked tar that refuses to be read further than its size on disk allows."""
+
+    def __init__(self, archive: Path, opened: BinaryIO, largest: int) -> None:
+        self._archive, self._opened, self._largest = archive, opened, largest
+        self._packed = archive.stat().st_size
+
+    def read(self, size: int = -1) -> bytes:
+        self._check_size(size)
+        self._check_place(self._opened.tell() + size)
+        return self._opened.read(size)
+
+    def seek(self, place: int, whence: int = 0) -> int:
+        self._check_place(place)
+        return self._opened.seek(place, whence)
+
+    def tell(self) -> int:
+        return self._opened.tell()
+
+    def _check_size(self, size: int) -> None:
+        if not 0 <= size <= self._largest:
+            raise tarfile.ReadError(f"it announces {size:,} bytes in one piece")
+
+    def _check_place(self, place: int) -> None:
+        check_unpacked(self._archive, self._packed, place)
+
+
+@contextmanager
+def _unpacked(archive: Path) -> Iterator[BinaryIO]:
+    """What an archive holds once it is unpacked, by how its content begins."""
+    with archive.open("rb") as packed:
+        start = packed.read(6)
+        packed.seek(0)
+        opened: Any = packed
+        if start.startswith(b"\x1f\x8b"):
+            opened = gzip.GzipFile(fileobj=packed)
+        elif start == b"\xfd7zXZ\x00":
+            opened = lzma.LZMAFile(packed)  # noqa: SIM115 (it closes nothing that we opened)
+        yield opened
+
+
 def _of_tar(archive: Path, suffix: _Suffix, largest: int) -> Iterator[tuple[str, bytes]]:
-    with tarfile.open(archive, tarinfo=_Member) as opened:
-        for info in opened:
-            if (info.isfile() or info.islnk()) and _wanted(info.name, suffix):
-                _check(archive, info.name, info.size, largest)
-                file = opened.extractfile(info)
-                yield info.name, file.read() if file else b""
+    with _unpacked(archive) as unpacked:
+        metered = _Metered(archive, unpacked, max(largest, _DESCRIPTION_BYTES))
+        file = cast(Any, metered)
+        with tarfile.open(fileobj=file, mode="r:", tarinfo=_Member) as opened:
+            for number, info in enumerate(opened):
+                ENTRIES.check(archive, number + 1)
+                if (info.isfile() or info.islnk()) and _wanted(info.name, suffix):
+                    _check(archive, info.name, info.size, largest)
+                    member = opened.extractfile(info)
+                    yield info.name, member.read() if member else b""
 
 
 def _wanted(name: str, suffix: _Suffix) -> bool:

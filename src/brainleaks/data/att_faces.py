@@ -9,14 +9,13 @@ import hashlib
 import io
 import re
 import zipfile
-import zlib
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
+from brainleaks.data.archives import contents
 from brainleaks.data.dataset import Dataset, Samples
 from brainleaks.data.files import download
 from brainleaks.errors import InputError
@@ -62,7 +61,7 @@ def load(folder: Path) -> Dataset:
     """
     fetch(folder)
     source = _find(folder) or folder
-    pixels, people = _read_zip(source) if source.is_file() else _read_folder(source)
+    pixels, people = _read(source)
     digest = hashlib.sha256(pixels.tobytes()).hexdigest()
     if digest != CHECKSUM:
         raise InputError(
@@ -89,70 +88,32 @@ def _find(folder: Path) -> Path | None:
     return None
 
 
-def _read_zip(archive: Path) -> tuple[np.ndarray, tuple[str, ...]]:
-    try:
-        with zipfile.ZipFile(archive) as opened:
-            members = {
-                match.groups(): info
-                for info in opened.infolist()
-                if (match := _MEMBER.search(info.filename))
-            }
-
-            def read(person: str, image: str) -> bytes:
-                info = members[person, image]
-                if info.file_size > _LARGEST_IMAGE:
-                    raise InputError(
-                        f"{archive}: {info.filename} unpacks to {info.file_size} bytes; "
-                        f"expected a {WIDTH} x {HEIGHT} PGM. Fetch it again from {URL}."
-                    )
-                return opened.read(info)
-
-            return _decode(archive, set(members), read)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise InputError(
-            f"{archive}: damaged or incomplete zip archive ({error}). Delete it and fetch it "
-            f"again: brainleaks data fetch att-faces."
-        ) from error
-
-
-def _read_folder(folder: Path) -> tuple[np.ndarray, tuple[str, ...]]:
-    present = {
-        match.groups()
-        for path in folder.glob("s*/*.pgm")
-        if (match := _MEMBER.search(path.as_posix()))
-    }
-    return _decode(
-        folder, present, lambda person, image: (folder / person / f"{image}.pgm").read_bytes()
-    )
-
-
-def _decode(
-    source: Path, present: set[tuple[str, ...]], read: Callable[[str, str], bytes]
-) -> tuple[np.ndarray, tuple[str, ...]]:
+def _read(source: Path) -> tuple[np.ndarray, tuple[str, ...]]:
     """All images, ``(40, 10, 112, 92)`` bytes, and the people, both in name-sorted order."""
+    found = {
+        match.groups(): content
+        for name, content in contents(source, ".pgm", largest=_LARGEST_IMAGE)
+        if (match := _MEMBER.search(name))
+    }
     people = tuple(sorted(f"s{n}" for n in range(1, PEOPLE + 1)))
     names = sorted(str(n) for n in range(1, IMAGES + 1))
     wanted = [(person, name) for person in people for name in names]
-    missing = [f"{person}/{name}.pgm" for person, name in wanted if (person, name) not in present]
+    missing = [f"{person}/{name}.pgm" for person, name in wanted if (person, name) not in found]
     if missing:
         raise InputError(
             f"{source}: {len(missing)} of {len(wanted)} images missing, first {missing[0]}; "
             f"expected s1 to s{PEOPLE} with 1.pgm to {IMAGES}.pgm each. Fetch it again from {URL}."
         )
-    pixels = [_decode_pgm(f"{source}: {p}/{n}.pgm", read(p, n)) for p, n in wanted]
+    pixels = [_decode_pgm(f"{source}: {p}/{n}.pgm", found[p, n]) for p, n in wanted]
     return np.stack(pixels).reshape(PEOPLE, IMAGES, HEIGHT, WIDTH), people
 
 
 def _decode_pgm(where: str, content: bytes) -> np.ndarray:
     try:
         with Image.open(io.BytesIO(content), formats=["PPM"]) as image:
-            if image.mode != "L" or image.size != (WIDTH, HEIGHT):
-                raise InputError(
-                    f"{where} is a {image.size[0]} x {image.size[1]} image of mode {image.mode}; "
-                    f"expected {WIDTH} x {HEIGHT} grey."
-                )
-            return np.asarray(image)
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
+            if image.mode == "L" and image.size == (WIDTH, HEIGHT):
+                return np.asarray(image)
+            found = f"a {image.size[0]} x {image.size[1]} image of mode {image.mode}"
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise InputError(f"{where} is not a readable PGM image ({error}).") from error
+    raise InputError(f"{where} is {found}; expected {WIDTH} x {HEIGHT} grey.")

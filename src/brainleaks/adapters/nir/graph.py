@@ -5,8 +5,7 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from brainleaks.adapters.nir.fields import check_fields
 from brainleaks.errors import InputError
 
 NEURONS = ("IF", "LIF", "CubaLIF", "LI")
@@ -94,9 +93,4 @@ def _check_node(path: Path, name: str, node: Any) -> None:
     missing = [entry for entry in _NEEDED[kind] if entry not in node]
     if missing:
         raise InputError(f"{path}: node {name} ({kind}) lacks {', '.join(missing)}.")
-    for entry, value in node.items():
-        if isinstance(value, np.ndarray | np.floating) and not np.isfinite(value).all():
-            raise InputError(f"{path}: {entry} of node {name} ({kind}) is NaN or infinite.")
-    for entry in ("tau", "tau_mem", "tau_syn"):
-        if entry in node and not (np.asarray(node[entry]) > 0).all():
-            raise InputError(f"{path}: {entry} of node {name} ({kind}) is not above 0.")
+    check_fields(path, name, node)
