@@ -79,7 +79,7 @@ def test_bad_archives(tmp_path, change, message, prefix):
 def test_truncated_archive(tmp_path):
     path = write_zip(tmp_path)
     path.write_bytes(path.read_bytes()[:-2000])
-    with pytest.raises(InputError, match="damaged or incomplete zip"):
+    with pytest.raises(InputError, match="damaged, incomplete or encrypted archive"):
         FACES.load(tmp_path)
 
 
@@ -88,7 +88,7 @@ def test_corrupt_member(tmp_path):
     content = bytearray(path.read_bytes())
     content[38] = 0x07  # no such block type
     path.write_bytes(bytes(content))
-    with pytest.raises(InputError, match="damaged or incomplete zip"):
+    with pytest.raises(InputError, match="damaged, incomplete or encrypted archive"):
         FACES.load(tmp_path)
 
 
