@@ -1,6 +1,5 @@
 """A user's recordings: every format gives the same events, and what is none is named."""
 
-import struct
 import sys
 
 import numpy as np
@@ -8,9 +7,11 @@ import pytest
 
 from brainleaks import InputError
 from brainleaks.data.event_files import read_events
+from recordings import aedat3, aedat4, five_byte
 
 X, Y = np.array([3, 0, 7, 2]), np.array([1, 5, 5, 0])
 T, P = np.array([10, 20, 20, 9_000]), np.array([1, 0, 1, 0])
+ROWS = list(zip(X, Y, T, P, strict=True))
 
 
 def same(events):
@@ -26,19 +27,13 @@ def structured(names="xytp"):
 
 
 def test_formats_agree(tmp_path):
-    five = np.stack([X, Y, P << 7 | T >> 16, T >> 8 & 255, T & 255], 1).astype(np.uint8)
-    (tmp_path / "a.bin").write_bytes(five.tobytes())
+    (tmp_path / "a.bin").write_bytes(five_byte(ROWS))
     np.save(tmp_path / "tonic.npy", structured())
     np.save(tmp_path / "columns.npy", np.stack([X, Y, P, T], 1))
     np.save(tmp_path / "time_first.npy", np.stack([T, X, Y, 2 * P - 1], 1))
     np.savez(tmp_path / "spikingjelly.npz", x=X, y=Y, t=T, p=P)
     np.savez(tmp_path / "one.npz", events=structured())
-    words = b"".join(
-        struct.pack("<II", x << 17 | y << 2 | p << 1 | 1, t)
-        for x, y, t, p in zip(X, Y, T, P, strict=True)
-    )
-    packet = struct.pack("<hhiiiiii", 1, 0, 8, 4, 0, 4, 4, 4)
-    (tmp_path / "a.aedat").write_bytes(b"#!AER-DAT3.1\r\n#!END-HEADER\r\n" + packet + words)
+    (tmp_path / "a.aedat").write_bytes(aedat3(ROWS))
     for path in sorted(tmp_path.iterdir()):
         assert same(read_events(path)), path.name
 
@@ -52,51 +47,21 @@ def test_time_units(tmp_path):
         read_events(tmp_path / "s.npz")
 
 
-def sized(buffer):
-    return struct.pack("<I", len(buffer)) + buffer
-
-
-def aedat4(parts):
-    """An AEDAT 4.0 file without compression, its flatbuffers put together by hand.
-
-    Format: https://docs.inivation.com/software/software-advanced-usage/file-formats/aedat-4.0.html
-    """
-    text = (
-        b'<dv version="2.0"><node name="outInfo" path="/outInfo/">'
-        b'<node name="0" path="/outInfo/0/">'
-        b'<attr key="compression" type="string">NONE</attr>'
-        b'<attr key="typeIdentifier" type="string">EVTS</attr>'
-        b'<node name="info" path="/outInfo/0/info/"><attr key="sizeX" type="int">8</attr>'
-        b'<attr key="sizeY" type="int">6</attr></node></node></node></dv>'
-    )
-    header = struct.pack("<I4s5H6x", 24, b"IOHE", 10, 20, 4, 8, 16)
-    header += struct.pack("<iiqII", 16, 0, -1, 4, len(text)) + text + b"\0"
-    content = b"#!AER-DAT4.0\r\n" + sized(header)
-    for part in parts:
-        packet = struct.pack("<I4s3H2x", 16, b"EVTS", 6, 8, 4)
-        packet += struct.pack("<iI4xI", 8, 8, len(T[part]))
-        for row in zip(T[part], X[part], Y[part], P[part], strict=True):
-            packet += struct.pack("<qhh?3x", *map(int, row))
-        packet = sized(packet)
-        content += struct.pack("<ii", 0, len(packet)) + packet
-    return content
-
-
 def test_aedat_4(tmp_path):
     pytest.importorskip("aedat")
     path = tmp_path / "a.aedat4"
-    path.write_bytes(aedat4([slice(0, 2), slice(2, 4)]))
+    path.write_bytes(aedat4([ROWS[:2], ROWS[2:]]))
     assert same(read_events(path))
     path.rename(tmp_path / "a.aedat")  # as DV's older recordings are called
     assert same(read_events(tmp_path / "a.aedat"))
-    path.write_bytes(aedat4([slice(0, 2)])[:60])
+    path.write_bytes(aedat4([ROWS[:2]])[:60])
     with pytest.raises(InputError, match=r"a.aedat4 is not a whole AEDAT 4 recording"):
         read_events(path)
 
 
 def test_aedat_4_without_the_package(tmp_path, monkeypatch):
     path = tmp_path / "a.aedat4"
-    path.write_bytes(aedat4([slice(0, 4)]))
+    path.write_bytes(aedat4([ROWS]))
     monkeypatch.setitem(sys.modules, "aedat", None)
     with pytest.raises(InputError, match=r"pip install 'brainleaks\[aedat\]'"):
         read_events(path)
