@@ -53,19 +53,16 @@ def calls(reader: str, paths: Iterable[Path]) -> Iterator[Any]:
         child = _running()
         waiting: deque[Path] = deque()
         todo = iter(paths)
-        whole = False
         try:
             while True:
                 while len(waiting) < _AHEAD and (path := next(todo, None)) is not None:
                     child.send(reader, path)
                     waiting.append(path)
                 if not waiting:
-                    break
-                yield child.answer(waiting[0])
-                waiting.popleft()
-            whole = True
+                    return
+                yield child.answer(waiting.popleft())
         finally:
-            if not whole:  # answers that nobody waits for any more are still to come
+            if waiting:  # answers that nobody waits for any more are still to come
                 _stop()
 
 

@@ -16,7 +16,8 @@ _WHOLE = {
 }  # fmt: skip
 _AXES = ("start_dim", "end_dim")
 _ABOVE_0 = ("tau", "tau_mem", "tau_syn")
-_TEXT = ("type", "name")
+#: What says how a node was exported, and is not computed with.
+_UNUSED = ("type", "name", "metadata", "input_type", "output_type")
 #: The largest whole number that makes sense as a side, a stride or a number of groups.
 _LARGEST_SIDE = 1 << 20
 #: No membrane, weight or time constant is larger; in float32 its square is still finite.
@@ -30,7 +31,7 @@ def check_fields(path: Path, name: str, node: dict[str, Any]) -> None:
         InputError: naming the file, the node and the field, what it holds and what is expected.
     """
     for entry, value in node.items():
-        if entry in _TEXT or isinstance(value, dict):
+        if entry in _UNUSED:
             continue
         field = f"{path}: {entry} of node {name} ({node['type']})"
         if entry == "padding" and isinstance(value, str) and value in ("same", "valid"):

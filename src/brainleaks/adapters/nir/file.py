@@ -29,10 +29,10 @@ def read_graph(path: Path) -> Graph:
 
 
 def _graph(path: Path, values: dict[str, Any], version: str | None) -> Graph:
-    if values.get("type") != "NIRGraph" or not isinstance(values.get("nodes"), dict):
-        found = values.get("type", "something")
-        raise InputError(f"{path} holds {str(found)[:100]}; expected a NIRGraph.")
-    nodes = values["nodes"]
+    kind, nodes = values.get("type"), values.get("nodes")
+    if not isinstance(kind, str) or kind != "NIRGraph" or not isinstance(nodes, dict):
+        found = kind[:100] if isinstance(kind, str) else "something"
+        raise InputError(f"{path} holds {found}; expected a NIRGraph with its nodes.")
     if len(nodes) > _NODES:
         raise InputError(f"{path} has {len(nodes):,} nodes; at most {_NODES:,} are run.")
     graph = Graph(nodes, _edges(path, values.get("edges", [])), version)

@@ -85,10 +85,11 @@ def check(path: Path, graph: Graph) -> None:
 
 def _check_node(path: Path, name: str, node: Any) -> None:
     kind = node.get("type") if isinstance(node, dict) else None
-    if kind not in _NEEDED:
+    if not isinstance(kind, str) or kind not in _NEEDED:
         known = ", ".join((*_STATELESS, *NEURONS))
+        found = kind if isinstance(kind, str) else type(kind).__name__
         raise InputError(
-            f"{path}: node {name} is a {kind}, which is not known here; known are {known}."
+            f"{path}: node {name} is a {found}, which is not known here; known are {known}."
         )
     missing = [entry for entry in _NEEDED[kind] if entry not in node]
     if missing:
