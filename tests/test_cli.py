@@ -264,7 +264,7 @@ def test_run_refuses_broken_data(tmp_path):
     (tmp_path / "att_faces").mkdir()
     (tmp_path / "att_faces" / "att_faces.zip").write_bytes(b"PK\x03\x04 and then nothing")
     message = refused("run", "faces-snn", "--data-dir", tmp_path, "--out", tmp_path / "out")
-    assert "damaged or incomplete zip" in message
+    assert "damaged, incomplete or encrypted archive" in message
     assert not (tmp_path / "out").exists()
 
 

@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from brainleaks.errors import InputError
+from brainleaks.limits import TEXT_BYTES, Limit
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -69,6 +70,21 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raise InputError(
             f"{path} is not a whole safetensors file ({error}); make it again."
         ) from error
+
+
+def read_text(path: Path, limit: Limit = TEXT_BYTES) -> str:
+    """Read a text file in UTF-8.
+
+    Raises:
+        InputError: if it is not there, no text, or larger than the limit.
+    """
+    try:
+        limit.check(path, path.stat().st_size)
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}.") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not a text file in UTF-8.") from error
 
 
 def read_json(path: Path) -> Any:

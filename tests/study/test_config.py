@@ -1,3 +1,5 @@
+import time
+
 import pytest
 import yaml
 from protocol import AT_LEAST, PRESETS, TWINS
@@ -203,7 +205,7 @@ def test_unknown_study(name, message):
         ("=3", "expected path.to.field=value"),
         ("name.x=3", "name has no fields"),
         ("target.training.epoch=3", "target.training.epoch: unknown field"),
-        ("target.training.epochs=[", "not a YAML value"),
+        ("target.training.epochs=[", "is not valid YAML: line 1"),
     ],
 )
 def test_bad_settings(setting, message):
@@ -228,3 +230,39 @@ def test_studies_without_a_prior_are_what_they_were():
 def test_studies_are_frozen():
     with pytest.raises(ValidationError):
         load_study("demo").name = "other"
+
+
+def nested_aliases(levels):
+    """A few hundred bytes that stand for nine to the power of ``levels`` values."""
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, levels + 1)]
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (nested_aliases(12), "values; the limit is 20,000"),
+        ("[" * 500_000, "21 levels of nesting; the limit is 20"),
+        ("- 1\n" * 200_000, "20,001 values; the limit is 20,000"),
+        ("a: " + "1" * 100_000, "not valid YAML"),
+        ("a: !!python/object/apply:os.abort []", "not valid YAML"),
+        ("x" * (1 << 20 | 1), "1,048,577 bytes; the limit is 1,048,576"),
+        (f"name: {'9' * 4_000}", "name: found"),
+    ],
+)
+def test_a_study_that_would_fill_the_memory_is_refused_at_once(tmp_path, text, said):
+    path = tmp_path / "study.yaml"
+    path.write_text(text)
+    started = time.perf_counter()
+    with pytest.raises(InputError, match=said) as caught:
+        load_study(str(path))
+    assert time.perf_counter() - started < 5
+    assert len(str(caught.value)) < 700
+
+
+def test_anchors_within_the_limits_are_read(tmp_path):
+    path = tmp_path / "study.yaml"
+    text = load_study("demo").model_dump_json()
+    path.write_text(text.replace('"training":{', '"training":&recipe {', 1))
+    assert load_study(str(path)) == load_study("demo")

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from brainleaks import atomic
+from brainleaks.bounded_yaml import load_yaml
 from brainleaks.errors import InputError
 from brainleaks.report.pictures import Picture, picture, pictures
 from brainleaks.results import read_results
@@ -60,7 +60,7 @@ class Run:
     @cached_property
     def frame_us(self) -> int | None:
         """Length of a frame if the target was attacked with recordings, else ``None``."""
-        frames = yaml.safe_load(self.study).get("frames")
+        frames = load_yaml(self.folder / "study.yaml", self.study).get("frames")
         spiking = self.results["target"]["family"] == "snn"
         return int(frames["frame_us"]) if frames and spiking else None
 
@@ -100,14 +100,7 @@ def read_run(folder: Path) -> Run:
             f"{folder} has no verdict: an older version wrote it; run the study again, which "
             "trains nothing anew."
         )
-    study = (folder / "study.yaml").read_text(encoding="utf-8")
-    if not isinstance(_yaml(folder, study), dict):
+    study = atomic.read_text(folder / "study.yaml")
+    if not isinstance(load_yaml(folder / "study.yaml", study), dict):
         raise InputError(f"{folder / 'study.yaml'} is not a study; run the study again.")
     return Run(folder, results, atomic.read_json(folder / "provenance.json"), study)
-
-
-def _yaml(folder: Path, study: str) -> Any:
-    try:
-        return yaml.safe_load(study)
-    except yaml.YAMLError as error:
-        raise InputError(f"{folder / 'study.yaml'} is not valid YAML.") from error

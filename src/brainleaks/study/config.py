@@ -2,21 +2,21 @@
 
 import difflib
 import json
-import re
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-import yaml
 from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 
+from brainleaks import atomic
 from brainleaks.attacks import Attack, WithinPrior
+from brainleaks.bounded_yaml import load_yaml
 from brainleaks.data import EVENTS, DatasetName
 from brainleaks.data.codes import DirectCode, LatencyCode
 from brainleaks.data.encoding import RateCode
 from brainleaks.data.events import Framing
 from brainleaks.data.own import OwnData
-from brainleaks.errors import InputError
+from brainleaks.errors import InputError, printable
 from brainleaks.evaluation.controls import CONTROLS, Control
 from brainleaks.networks.config import NetworkConfig, Strict
 from brainleaks.target import Access
@@ -25,7 +25,7 @@ from brainleaks.training import Recipe
 #: From the least that an attacker may see to the most.
 RANKS: tuple[Access, ...] = get_args(Access)
 
-_LARGEST_FILE = 1 << 20
+_LONGEST_VALUE = 100
 #: Names that stand for several presets (:mod:`brainleaks.study.collection`).
 COLLECTIONS = ("paper", "strongest", "black-box", "prior")
 
@@ -281,10 +281,7 @@ def load_study(name_or_file: str, settings: tuple[str, ...] = ()) -> Study:
         InputError: if there is no such preset or file, or it is not a valid study.
     """
     where, text = _read(name_or_file)
-    try:
-        content = _load_yaml(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InputError(f"{where} is not valid YAML: {_one_line(str(error))}.") from error
+    content = load_yaml(where, text)
     if not isinstance(content, dict):
         raise InputError(f"{where}: expected a mapping of fields such as name, dataset, target.")
     for setting in settings:
@@ -323,27 +320,7 @@ def _read(name_or_file: str) -> tuple[str, str]:
             f"The presets are {', '.join(preset_names())}; {', '.join(COLLECTIONS)} each stand for "
             "several."
         )
-    try:
-        if path.stat().st_size > _LARGEST_FILE:
-            raise InputError(f"{path} is over 1 MB; a study file is a page of YAML.")
-        return str(path), path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}.") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not a text file in UTF-8.") from error
-
-
-class _Loader(yaml.SafeLoader):
-    """Reads 1e-3 as a number, as YAML 1.2 does; PyYAML takes it for text."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+[eE][-+]?[0-9]+$"), list("-+0123456789")
-)
-
-
-def _load_yaml(text: str) -> Any:
-    return yaml.load(text, _Loader)  # noqa: S506 (a SafeLoader)
+    return str(path), atomic.read_text(path)
 
 
 def apply_setting(content: dict[str, Any], setting: str) -> None:
@@ -362,10 +339,7 @@ def apply_setting(content: dict[str, Any], setting: str) -> None:
         if not isinstance(child, dict):
             raise InputError(f"--set {setting!r}: {key} has no fields of its own.")
         node = child
-    try:
-        node[keys[-1]] = _load_yaml(value)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InputError(f"--set {setting!r}: {value!r} is not a YAML value.") from error
+    node[keys[-1]] = load_yaml(f"--set {printable(setting, 200)!r}", value)
 
 
 def _sentence(error: Any, content: Any) -> str:
@@ -378,7 +352,8 @@ def _sentence(error: Any, content: Any) -> str:
     message = str(error["msg"]).removeprefix("Value error, ")
     if not path:
         return message
-    found = f"found {error['input']!r}, " if not isinstance(error["input"], dict) else ""
+    value = printable(repr(error["input"]), _LONGEST_VALUE)
+    found = f"found {value}, " if not isinstance(error["input"], dict) else ""
     return f"{path}: {found}{message[:1].lower()}{message[1:]}"
 
 
@@ -393,7 +368,3 @@ def _field_path(location: tuple[Any, ...], content: Any) -> str:
         path.append(str(key))
         node = node.get(key) if isinstance(node, dict) else None
     return ".".join(path)
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())

@@ -27,6 +27,7 @@ import yaml
 from torch import Tensor, nn
 
 from brainleaks import atomic
+from brainleaks.bounded_yaml import load_yaml
 from brainleaks.data import Dataset, SpikeTrains
 from brainleaks.errors import InputError
 from brainleaks.evaluation import Judgement
@@ -214,13 +215,7 @@ def read_study(folder: Path) -> Study:
         InputError: if it is not there, or not valid.
     """
     path = folder / "study.yaml"
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}.") from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise InputError(f"{path} is not valid YAML.") from error
-    return parse_study(str(path), content)
+    return parse_study(str(path), load_yaml(path, atomic.read_text(path)))
 
 
 def load_target(folder: Path) -> nn.Module:
