@@ -10,8 +10,8 @@ import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from brainleaks.errors import InputError
-from brainleaks.limits import TEXT_BYTES, Limit
+from brainleaks.errors import InputError, first_line
+from brainleaks.limits import FILE_BYTES, RESULTS_BYTES, TEXT_BYTES, Limit
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -63,12 +63,20 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         InputError: if it is not there, or damaged.
     """
     try:
+        FILE_BYTES.check(path, path.stat().st_size)
         return safetensors.torch.load(path.read_bytes())
+    except InputError:
+        raise
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}.") from error
     except SafetensorError as error:
         raise InputError(
             f"{path} is not a whole safetensors file ({error}); make it again."
+        ) from error
+    except Exception as error:  # a header that names what its reader does not know
+        raise InputError(
+            f"{path} is not a safetensors file that can be read ({type(error).__name__}: "
+            f"{first_line(error)}); make it again."
         ) from error
 
 
@@ -93,9 +101,8 @@ def read_json(path: Path) -> Any:
     Raises:
         InputError: if it is not there, or damaged.
     """
+    text = read_text(path, RESULTS_BYTES)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}.") from error
-    except ValueError as error:
-        raise InputError(f"{path} is not valid JSON ({error}).") from error
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not valid JSON ({first_line(error)}).") from error

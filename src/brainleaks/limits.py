@@ -86,6 +86,8 @@ READ_SECONDS = Limit("READ_SECONDS", 4, "seconds")
 READ_MEMORY = Limit("READ_MEMORY", 768 << 20, "bytes of memory")
 #: Bytes of a study file, or of another text.
 TEXT_BYTES = Limit("TEXT_BYTES", 1 << 20, "bytes")
+#: Bytes of a JSON file with the results of a run.
+RESULTS_BYTES = Limit("RESULTS_BYTES", 256 << 20, "bytes")
 #: Values in a study file, and nodes and fields of a graph.
 ITEMS = Limit("ITEMS", 20_000, "values")
 #: How deep a study file or a graph is nested.

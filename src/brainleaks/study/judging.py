@@ -1,7 +1,6 @@
 """Judging reconstructions from a file by the evaluators of a run."""
 
 import time
-import zipfile
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +13,13 @@ from brainleaks.errors import InputError
 from brainleaks.results import read_results
 from brainleaks.study import folder
 from brainleaks.study.stages import judge_all
-from brainleaks.study.tensors import is_dense, read_torch, refuse_the_target
+from brainleaks.study.tensors import (
+    check_extent,
+    is_dense,
+    is_zip,
+    read_torch,
+    refuse_the_target,
+)
 
 Form = Literal["spikes", "images"]
 
@@ -76,12 +81,13 @@ def read_reconstruction(path: Path) -> Tensor:
     """
     if not path.is_file():
         raise InputError(f"no such file: {path}.")
-    value = _read_torch(path) if zipfile.is_zipfile(path) else _read_safetensors(path)
+    value = _read_torch(path) if is_zip(path) else _read_safetensors(path)
     if not is_dense(value) or value.dtype not in _READABLE:
         raise InputError(
             f"{path} holds a {value.layout} tensor of {value.dtype}; expected a dense one of "
             "numbers: torch.float32, or spikes as torch.bool or torch.uint8."
         )
+    check_extent(path, [value])
     return value.float()
 
 

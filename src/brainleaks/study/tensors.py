@@ -2,8 +2,9 @@
 
 import hashlib
 import pickle
+import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from brainleaks import atomic
 from brainleaks.errors import InputError
+from brainleaks.limits import ENTRIES, FILE_BYTES, check_unpacked
 from brainleaks.neuron import LIF
 
 _RESETS = {"subtract": 0, "zero": 1, "none": 2}  # snntorch.SpikingNeuron.reset_dict
@@ -42,7 +44,7 @@ def read_weights(path: Path) -> Weights:
     """
     if not path.is_file():
         raise InputError(f"no such file: {path}.")
-    content = read_torch(path) if zipfile.is_zipfile(path) else atomic.read_tensors(path)
+    content = read_torch(path) if is_zip(path) else atomic.read_tensors(path)
     if not isinstance(content, dict):
         raise InputError(
             f"{path} holds a {type(content).__name__}; expected a state dict: save the network's "
@@ -54,18 +56,28 @@ def read_weights(path: Path) -> Weights:
                 f"{path} holds a {type(value).__name__} under {name!r}; expected tensors by the "
                 "weights' names, as torch.save(network.state_dict(), FILE) writes them."
             )
+    check_extent(path, content.values())
     with path.open("rb") as file:
         return Weights(path, content, hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def is_zip(path: Path) -> bool:
+    """Whether a file is a zip archive, as torch writes them."""
+    with path.open("rb") as file:
+        return file.read(4) == b"PK\3\4"
 
 
 def read_torch(path: Path) -> Any:
     """What ``torch.save`` wrote, in zip format and on whatever device: tensors, and lists of them.
 
     Raises:
-        InputError: if it is damaged, or would have to be unpickled.
+        InputError: if it is damaged, is packed, or would have to be unpickled.
     """
+    _check_archive(path)
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what a stranger's tensors are
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise InputError(
             f"{path} holds more than tensors and would have to be unpickled, which can run "
@@ -73,6 +85,34 @@ def read_torch(path: Path) -> Any:
         ) from error
     except Exception as error:  # where a damaged file breaks the unpickler is anyone's guess
         raise InputError(f"{path} is not a whole file written by torch.save.") from error
+
+
+def _check_archive(path: Path) -> None:
+    """``torch.save`` packs nothing: what is packed can unpack to anything."""
+    FILE_BYTES.check(path, path.stat().st_size)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+    except Exception as error:  # of a damaged directory zipfile says many things
+        raise InputError(f"{path} is not a whole file written by torch.save.") from error
+    ENTRIES.check(path, len(members))
+    packed = [info.filename for info in members if info.compress_type != zipfile.ZIP_STORED]
+    if packed or sum(info.file_size for info in members) > path.stat().st_size:
+        raise InputError(
+            f"{path} holds compressed entries, which torch.save does not write; save the tensors "
+            "again with torch.save, or use safetensors."
+        )
+
+
+def check_extent(path: Path, tensors: Iterable[Tensor]) -> None:
+    """Refuse tensors that repeat few stored values: they can stand for any number.
+
+    Raises:
+        InputError: if their values take far more bytes than the file has.
+    """
+    dense = [tensor for tensor in tensors if is_dense(tensor)]
+    total = sum(tensor.numel() * tensor.element_size() for tensor in dense)
+    check_unpacked(path, path.stat().st_size, total)
 
 
 def is_dense(tensor: Tensor) -> bool:
