@@ -1,8 +1,14 @@
 """Files that are there whole or not at all, and tensors without pickle."""
 
+import contextlib
+import hashlib
 import json
 import os
-import tempfile
+import platform
+import re
+import shutil
+import time
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -20,24 +26,75 @@ def write_bytes(path: Path, content: bytes) -> None:
     Raises:
         InputError: if the folder cannot be written or the disk is full; nothing is left behind.
     """
-    scratch = None
+    scratch = scratch_path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        scratch = Path(name)
-        with os.fdopen(handle, "wb") as file:
+        with scratch.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        scratch.chmod(0o644)
         scratch.replace(path)
     except OSError as error:
-        if scratch is not None:
-            scratch.unlink(missing_ok=True)
         raise InputError(
             f"cannot write {path}: {error.strerror or error}. Free some space or choose "
             "another folder."
         ) from error
+    finally:
+        with contextlib.suppress(OSError):  # moved to its place, or never there
+            scratch.unlink()
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it.
+
+    Raises:
+        InputError: if that is not possible.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {path}: {error.strerror or error}.") from error
+
+
+def scratch_path(path: Path) -> Path:
+    """A hidden place beside ``path`` to put it together in, which tells whose it is."""
+    mark = f"{_host()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    return path.with_name(f".{path.name}.{mark}.unfinished")
+
+
+def remove_abandoned(folder: Path) -> list[Path]:
+    """Remove the scratch files and folders that processes of this machine left when they died.
+
+    Returns:
+        What was removed.
+    """
+    removed = []
+    for path in sorted(folder.glob(".*.unfinished")) if folder.is_dir() else []:
+        owner = _SCRATCH.match(path.name)
+        if owner and owner["host"] == _host() and not _is_running(int(owner["process"]), path):
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+            removed.append(path)
+    return removed
+
+
+_SCRATCH = re.compile(r"\..+\.(?P<host>[0-9a-f]{8})-(?P<process>\d+)-[0-9a-f]{8}\.unfinished$")
+_SECONDS_A_DAY = 86_400
+
+
+def _host() -> str:
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+
+
+def _is_running(process: int, path: Path) -> bool:
+    if os.name == "nt":  # where asking for a process may end it
+        return time.time() - path.stat().st_mtime < _SECONDS_A_DAY
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
 
 
 def write_text(path: Path, content: str) -> None:
@@ -52,8 +109,14 @@ def write_json(path: Path, content: Any) -> None:
 
 def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
     """As :func:`write_bytes`, in the safetensors format; equal tensors give equal bytes."""
+    write_bytes(path, packed(tensors))
+
+
+def packed(tensors: dict[str, Tensor]) -> bytes:
+    """Tensors in the safetensors format, wherever they lie; equal tensors give equal bytes."""
     portable = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_bytes(path, safetensors.torch.save(portable))
+    content: bytes = safetensors.torch.save(portable)
+    return content
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

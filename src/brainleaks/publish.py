@@ -13,7 +13,7 @@ from brainleaks.report.summary import Record, record, records, write_figure, wri
 from brainleaks.study import Store, Study, folder, load_study, run_study
 from brainleaks.study.collection import Collection, collection, left_out
 from brainleaks.study.config import COLLECTIONS
-from brainleaks.study.store import digest
+from brainleaks.study.keys import digest
 
 
 def publish(

@@ -8,7 +8,7 @@ import sys
 import click
 
 from brainleaks import InputError, __version__, exact_on_gpu, keep_freed_memory
-from brainleaks.cli import audit, calibrate, data, listing, run, runs
+from brainleaks.cli import audit, cache, calibrate, data, listing, run, runs
 
 __all__ = ["main"]
 
@@ -47,6 +47,7 @@ def main() -> None:
         runs.compare,
         runs.report,
         calibrate.calibrate,
+        cache.cache,
         data.data,
     ],
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -17,6 +17,7 @@
 ======================================  ==========================================================
 """
 
+import contextlib
 import hashlib
 import shutil
 from collections.abc import Callable
@@ -33,11 +34,14 @@ from brainleaks.errors import InputError
 from brainleaks.evaluation import Judgement
 from brainleaks.results import read_results
 from brainleaks.study.config import Model, Study, parse_study
+from brainleaks.study.keys import digest
 from brainleaks.study.loading import one_a_class
 from brainleaks.study.road import Trained
 from brainleaks.study.runner import Outcome
-from brainleaks.study.store import digest
 from brainleaks.study.tensors import load_weights, weights_digest
+
+#: How often a run folder is put in its place while other processes do the same.
+_ATTEMPTS = 20
 
 
 def prepare(folder: Path, study: Study | None = None, seed: int = 0) -> None:
@@ -61,7 +65,8 @@ def prepare(folder: Path, study: Study | None = None, seed: int = 0) -> None:
         made = atomic.read_json(folder / "provenance.json")
         if (made["study"], made["seed"]) != (digest(study.model_dump(mode="json")), seed):
             raise _would_be_lost(folder)
-    probe = _unfinished(folder) / "probe"
+    atomic.remove_abandoned(folder.absolute().parent)
+    probe = atomic.scratch_path(folder.absolute()) / "probe"
     atomic.write_bytes(probe, b"")
     shutil.rmtree(probe.parent)
 
@@ -85,8 +90,7 @@ def write(
         InputError: if it cannot be written, or another run's export would be lost; what was there
             before stays.
     """
-    scratch = _unfinished(folder)
-    shutil.rmtree(scratch, ignore_errors=True)
+    scratch = atomic.scratch_path(folder.absolute())
     try:
         results = _write_into(scratch, outcome, folder)
         if report is not None:
@@ -125,11 +129,6 @@ def _digest(trained: Trained) -> str:
     return str(foreign["answers"]) if foreign else weights_digest(trained.network)
 
 
-def _unfinished(folder: Path) -> Path:
-    """Where a run folder is put together; a killed run may leave it, the next one removes it."""
-    return folder.absolute().with_name(f".{folder.absolute().name}.unfinished")
-
-
 def _release(folder: Path) -> Path:
     return folder / "release"
 
@@ -158,15 +157,20 @@ def _would_be_lost(folder: Path) -> InputError:
 
 
 def _replace(folder: Path, scratch: Path) -> None:
-    old = scratch.with_name(f".{folder.absolute().name}.replaced")
-    try:
-        shutil.rmtree(old, ignore_errors=True)
-        if folder.exists():
-            folder.rename(old)
-        scratch.rename(folder)
-    except OSError as error:
-        raise InputError(f"cannot write {folder}: {error.strerror or error}.") from error
-    shutil.rmtree(old, ignore_errors=True)
+    """Put a finished folder in its place; of several processes that do, the last one wins."""
+    old = atomic.scratch_path(folder.absolute())
+    for attempt in range(_ATTEMPTS):
+        try:
+            with contextlib.suppress(FileNotFoundError):  # another process has moved it away
+                folder.rename(old)
+            scratch.rename(folder)
+        except OSError as error:
+            if attempt + 1 == _ATTEMPTS or not folder.exists():
+                raise InputError(f"cannot write {folder}: {error.strerror or error}.") from error
+        else:
+            break
+        finally:
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def summary(outcome: Outcome, folder: Path) -> dict[str, Any]:

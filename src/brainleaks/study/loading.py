@@ -15,7 +15,8 @@ from brainleaks.data.parts import set_apart
 from brainleaks.errors import InputError
 from brainleaks.monitor import Monitor
 from brainleaks.study.config import Study
-from brainleaks.study.store import Artefact, Store, code_digest
+from brainleaks.study.keys import code_digest
+from brainleaks.study.store import Artefact, Store
 
 _FIELDS = ("pixels", "frames", "recordings")
 

@@ -21,7 +21,9 @@ from brainleaks.networks import Readout
 from brainleaks.prior import Prior
 from brainleaks.study import stages
 from brainleaks.study.config import Model, Study
-from brainleaks.study.store import Artefact, Recorder, Store, environment
+from brainleaks.study.keys import environment
+from brainleaks.study.recorder import Recorder
+from brainleaks.study.store import Artefact, Store
 from brainleaks.study.tensors import Weights, load_weights, weights_digest
 from brainleaks.target import Target
 

@@ -17,10 +17,11 @@ from brainleaks.errors import InputError
 from brainleaks.study.config import Foreign, Study
 from brainleaks.study.controls import OwnTargets, Targets
 from brainleaks.study.foreign import Built, ForeignTargets, shown_samples
+from brainleaks.study.keys import digest
 from brainleaks.study.loading import as_taken, load_dataset
 from brainleaks.study.provenance import provenance
 from brainleaks.study.road import Reconstruction, Road, Trained
-from brainleaks.study.store import Store, digest
+from brainleaks.study.store import Store
 from brainleaks.study.tensors import Weights, read_weights, refuse_the_target
 from brainleaks.study.trial import Trial, hold, not_held
 
