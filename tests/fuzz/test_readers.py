@@ -20,6 +20,9 @@ from brainleaks import InputError
 from brainleaks.study.config import load_study
 from brainleaks.study.tensors import read_weights
 
+# what Hypothesis says of large files when it shows one that failed
+pytestmark = pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisWarning")
+
 MUTANTS = int(os.environ.get("BRAINLEAKS_FUZZ", "40"))
 MEMORY = 1 << 30
 FUZZED = settings(

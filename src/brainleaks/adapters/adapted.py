@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from brainleaks.adapters.lowered import CannotLower, compare, lower
+from brainleaks.errors import first_line
 from brainleaks.networks import respond_in_pieces
 
 
@@ -44,8 +45,8 @@ def settled(
     try:
         layers, steps = parts()
         network = lower(layers, tuple(samples.shape[-3:]), steps)
-    except CannotLower as reason:
-        facts |= {"parity": None, "why_not_lowered": f"{reason}."}
+    except (CannotLower, RuntimeError) as reason:  # torch's, where layers do not fit so chained
+        facts |= {"parity": None, "why_not_lowered": f"{first_line(reason)}."}
         return _finished(Adapted(original, framework, False, facts))
     answers = (respond_in_pieces(original, samples), respond_in_pieces(network, samples))
     parity = compare(*answers) | {"samples": samples.shape[-4], "steps": len(answers[1].membrane)}

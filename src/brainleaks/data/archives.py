@@ -22,6 +22,7 @@ _DAMAGE = (
     lzma.LZMAError,
     EOFError,
     LookupError,  # a link to a member that is not there
+    MemoryError,
     OverflowError,
     RuntimeError,  # an encrypted zip
     NotImplementedError,  # a way of packing that zipfile does not know
@@ -99,8 +100,26 @@ def _of_zip(archive: Path, suffix: _Suffix, largest: int) -> Iterator[tuple[str,
         check_unpacked(archive, archive.stat().st_size, unpacked)
         for info in sorted(members, key=lambda info: info.filename):
             if _wanted(info.filename, suffix):
+                check_method(archive, info)
                 _check(archive, info.filename, info.file_size, largest)
                 yield info.filename, opened.read(info)
+
+
+def check_method(archive: object, info: zipfile.ZipInfo) -> None:
+    """Refuse a zip's member that is packed by other methods than data sets are.
+
+    Args:
+        archive: for the message.
+        info: of the member.
+
+    Raises:
+        InputError: if it is: LZMA's and bzip2's headers ask for memory of any size.
+    """
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise InputError(
+            f"{archive}: {info.filename} is packed by method {info.compress_type}; expected "
+            "deflate, or none. Pack it again."
+        )
 
 
 class _Member(tarfile.TarInfo):

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from brainleaks.data.archives import check_method
 from brainleaks.errors import InputError
 from brainleaks.limits import ENTRIES, check_unpacked
 
@@ -51,6 +52,8 @@ def read_arrays(where: str, content: bytes) -> Any:
             members = archive.infolist()
             ENTRIES.check(where, len(members))
             check_unpacked(where, len(content), sum(info.file_size for info in members))
+            for info in members:
+                check_method(where, info)
             packed = {info.filename.removesuffix(_SUFFIX): archive.read(info) for info in members}
     except InputError:
         raise
