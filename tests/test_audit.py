@@ -144,7 +144,11 @@ def test_a_file_on_the_command_line(base, model, data, adapters, shared_store, m
     # the study says all of it again, and runs as it is, without a stage being made anew
     monkeypatch.setattr("brainleaks.study.stages.training.fit", pytest.fail)
     monkeypatch.setattr("brainleaks.study.stages.panel.scores", pytest.fail)
-    again = brainleaks("run", out / "study.yaml", "--out", base / "again", "--json")
+    study = out / "study.yaml"
+    untrusted = brainleaks("run", study, "--out", base / "again")
+    assert untrusted.returncode == 2
+    assert "target.factory names mine:net" in untrusted.stderr
+    again = brainleaks("run", study, "--trust", "--out", base / "again", "--json")
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout) | {"run_dir": results["run_dir"]} == results
 

@@ -48,6 +48,7 @@ def audit(
     *,
     framework: str | None = None,
     factory: str | None = None,
+    service_id: str | None = None,
     encoding: EncodingName | None = None,
     steps: int | None = None,
     access: Access = "gradients",
@@ -68,6 +69,8 @@ def audit(
             is told by the model.
         factory: ``module:function`` that builds the network whose weights are in the file; it may
             take the data's ``shape``, ``(C, H, W)``, and number of ``classes``.
+        service_id: name and version of a service, where the model is a function that shows no
+            weights; what is computed of it is kept under this name, and not at all without.
         encoding: how images become what the model takes.
         steps: time steps of the encoding, or frames of the median recording.
         access: what the attacker may see.
@@ -89,6 +92,7 @@ def audit(
         data,
         framework=framework,
         factory=factory,
+        service_id=service_id,
         inputs=Inputs(encoding=encoding, steps=steps),
         access=access,
         attacks=attacks,
@@ -105,6 +109,7 @@ def plan(
     factory: str | None = None,
     dt: float | None = None,
     reset: str | None = None,
+    service_id: str | None = None,
     inputs: Inputs,
     access: Access = "gradients",
     attacks: Sequence[str] = (),
@@ -120,6 +125,7 @@ def plan(
         factory: likewise.
         dt: time step of a ``.nir`` graph, in the unit of its time constants.
         reset: how its neurons are reset.
+        service_id: as there.
         inputs: what the model takes.
         access: likewise.
         attacks: likewise.
@@ -140,6 +146,7 @@ def plan(
         "factory": factory,
         "dt": dt,
         "reset": reset,
+        "service_id": service_id,
     }
     name = f"audit-{_label(seen.own.name)}"
     study = study_of(

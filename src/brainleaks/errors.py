@@ -17,6 +17,13 @@ class AccessError(InputError):
     """An attack asked a target for more than the target grants."""
 
 
+class ServiceError(InputError):
+    """A model that is asked from elsewhere failed, or answered with what is no answer.
+
+    The command line exits with status 3: there is no verdict.
+    """
+
+
 _LONGEST_MESSAGE = 2_000
 
 

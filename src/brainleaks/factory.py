@@ -49,7 +49,7 @@ def make(factory: str, named: str = "the factory", **known: Any) -> Any:
                 f"{named} {factory} cannot be imported: no module named {error.name}, neither in "
                 "the current folder nor installed."
             ) from error
-        except Exception as error:  # whatever a stranger's module raises
+        except (Exception, SystemExit) as error:  # whatever a stranger's module raises
             raise InputError(f"importing {name} fails with {_told(error)}.") from error
         function = getattr(module, attribute, None)
         if not callable(function):
@@ -59,7 +59,7 @@ def make(factory: str, named: str = "the factory", **known: Any) -> Any:
             return function(**_asked_for(function, known))
         except InputError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise InputError(f"calling {named} {factory} fails with {_told(error)}.") from error
 
 
@@ -97,6 +97,6 @@ def _current_folder() -> Iterator[None]:
         sys.path.remove(folder)
 
 
-def _told(error: Exception) -> str:
+def _told(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0].rstrip('.')}" if lines else type(error).__name__

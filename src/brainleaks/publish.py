@@ -21,6 +21,7 @@ def publish(
     seeds: range,
     *,
     settings: tuple[str, ...] = (),
+    trust: bool = False,
     data_dir: Path | None = None,
     out: Path | None = None,
     runs: Path = Path("runs"),
@@ -38,6 +39,7 @@ def publish(
         name: a preset, a study file, or one of ``COLLECTIONS``, such as ``"paper"``.
         seeds: with which seeds.
         settings: changes of the study, as ``path.to.field=value``; a collection takes none.
+        trust: whether functions that a study file names may be imported.
         data_dir: folder to find data in.
         out: where the table, its JSON and ``images/`` go; by default ``docs`` for a collection,
             else ``runs/NAME-seeds``.
@@ -59,7 +61,7 @@ def publish(
     whole = collection(name) if name in COLLECTIONS else None
     missing: dict[str, str] = {}
     if whole is None:
-        studies = [load_study(name, settings)]
+        studies = [load_study(name, settings, trust=trust)]
         docs, places = out or runs / f"{studies[0].name}-seeds", runs
     else:
         if settings:

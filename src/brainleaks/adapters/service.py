@@ -1,5 +1,6 @@
 """A function that answers with scores or labels and shows nothing else, such as a service."""
 
+import time
 from collections.abc import Callable
 from math import prod
 from typing import Any, Literal
@@ -7,14 +8,21 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from brainleaks.errors import AccessError, InputError
+from brainleaks.errors import AccessError, InputError, ServiceError, first_line
 from brainleaks.networks import Response
 
 Gives = Literal["scores", "labels"]
 
+#: Seconds before a query that failed is asked again: a service may be away for a moment.
+_PAUSES = (0.5, 2.0)
+#: By how much the probabilities of an input may miss a sum of 1.
+_ROUNDING = 1e-3
+
 
 class Service(nn.Module):
     """A function of inputs as a network; a backward pass through it raises.
+
+    Each query that fails is asked again twice, and each answer is checked.
 
     Args:
         ask: takes what the network takes, ``(T, B, C, H, W)`` or ``(B, C, H, W)``, and answers
@@ -39,23 +47,19 @@ class Service(nn.Module):
         self.activations = prod(samples.shape[-3:])
         # a target asks for the device of the weights
         self.place = nn.Parameter(torch.zeros(()), requires_grad=False)
+        self._queries = 0
+        answer = self._tensor(samples)
         batch = samples.shape[-4]
-        answer = self._answer(samples)
-        whole = not answer.is_floating_point()
-        if whole and answer.shape == (batch,) and answer.min() >= 0 and answer.max() < classes:
-            self.gives: Gives = "labels"
-        elif answer.shape == (batch, classes) and bool(answer.isfinite().all()):
-            self.gives = "scores"
-        else:
+        if not _is_answer(answer, (batch,), labels_of=classes) and not _is_answer(
+            answer, (batch, classes)
+        ):
             raise InputError(
                 f"the function answers {batch} inputs by a {answer.dtype} array of shape "
                 f"{tuple(answer.shape)}; expected finite scores ({batch}, {classes}) or labels "
                 f"({batch},) from 0 to {classes - 1}."
             )
-        rows = answer.float()
-        self.normalised = self.gives == "scores" and bool(
-            (rows >= 0).all() and (rows.sum(1) - 1).abs().max() < 1e-3
-        )
+        self.gives: Gives = "scores" if answer.is_floating_point() else "labels"
+        self.normalised = self.gives == "scores" and _are_probabilities(answer)
 
     def forward(self, inputs: Tensor) -> Response:
         answer = self._answer(inputs)
@@ -70,7 +74,74 @@ class Service(nn.Module):
         return Response(None, logits.unsqueeze(0))
 
     def _answer(self, inputs: Tensor) -> Tensor:
-        return torch.as_tensor(self.ask(inputs.detach()))
+        """A checked answer: scores ``(B, classes)`` or labels ``(B,)``."""
+        answer, batch = self._tensor(inputs), inputs.shape[-4]
+        labels = self.gives == "labels"
+        shape = (batch,) if labels else (batch, self.classes)
+        if not _is_answer(answer, shape, labels_of=self.classes if labels else None):
+            expected = f"labels {shape} from 0 to {self.classes - 1}" if labels else f"{shape}"
+            raise ServiceError(
+                f"the function answers query {self._queries} by {_described(answer)}; expected "
+                f"{'' if labels else 'finite scores '}{expected}, as before."
+            )
+        if self.normalised and not _are_probabilities(answer):
+            raise ServiceError(
+                f"the function answers query {self._queries} by scores that are no probabilities; "
+                "those before were: between 0 and 1, with a sum of 1 for each input."
+            )
+        return answer
+
+    def _tensor(self, inputs: Tensor) -> Tensor:
+        self._queries += 1
+        answer = self._asked(inputs.detach())
+        try:
+            return torch.as_tensor(answer)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise ServiceError(
+                f"the function answers query {self._queries} by a {type(answer).__name__}; "
+                "expected an array of scores or labels."
+            ) from error
+
+    def _asked(self, inputs: Tensor) -> Any:
+        """What the function returns; one that fails is asked again after a pause."""
+        for pause in (*_PAUSES, None):
+            try:
+                return self.ask(inputs)
+            except (KeyboardInterrupt, MemoryError):
+                raise
+            except BaseException as error:  # SystemExit is a failure too, and no success
+                if pause is None or not isinstance(error, Exception):
+                    raise ServiceError(
+                        f"the function fails at query {self._queries} with "
+                        f"{type(error).__name__}: {first_line(error)}. No verdict can be reached "
+                        "without its answers; see that it answers, and run the same command again."
+                    ) from error
+                time.sleep(pause)
+        raise AssertionError  # the last pause is None
+
+
+def _is_answer(answer: Tensor, shape: tuple[int, ...], labels_of: int | None = None) -> bool:
+    """Whether an answer is labels of so many classes, or else finite scores."""
+    if tuple(answer.shape) != shape or answer.is_complex() or answer.dtype == torch.bool:
+        return False
+    if labels_of is None:
+        return answer.is_floating_point() and bool(answer.isfinite().all())
+    whole = not answer.is_floating_point()
+    return whole and bool((answer >= 0).all()) and bool((answer < labels_of).all())
+
+
+def _are_probabilities(answer: Tensor) -> bool:
+    rows = answer.float()
+    return bool((rows >= 0).all()) and bool((rows.sum(1) - 1).abs().max() < _ROUNDING)
+
+
+def _described(answer: Tensor) -> str:
+    found = f"a {answer.dtype} array of shape {tuple(answer.shape)}"
+    if answer.is_floating_point() and not answer.isfinite().all():
+        return f"{found} with NaN or infinity"
+    if answer.numel() and not answer.is_complex() and not answer.is_floating_point():
+        return f"{found} with values from {answer.min().item()} to {answer.max().item()}"
+    return found
 
 
 class _Opaque(torch.autograd.Function):

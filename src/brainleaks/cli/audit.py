@@ -7,7 +7,15 @@ from typing import Any
 import click
 
 from brainleaks import InputError
-from brainleaks.cli.options import DEVICE, JSON, PATH, SEED, command_line, keep_out_of
+from brainleaks.cli.options import (
+    DEVICE,
+    JSON,
+    NO_VERDICT,
+    PATH,
+    SEED,
+    command_line,
+    keep_out_of,
+)
 from brainleaks.cli.printing import print_comparison, print_json, print_judgement
 
 
@@ -82,7 +90,17 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> tupl
     metavar="FIELD=VALUE",
     help="Change a field of the audit's study, by its path: target.training.epochs=20.",
 )
-@click.option("--fail-on", type=click.Choice(["leak"]), help="Exit with status 1 on this verdict.")
+@click.option(
+    "--service-id",
+    metavar="TEXT",
+    help="Name of the service and its version, if the model is a function that shows no weights: "
+    "what is computed of it is kept under this name (default: nothing of it is kept).",
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice(["leak", "inconclusive"]),
+    help="Exit with status 1 on this verdict or a worse one, and with 3 if there is none.",
+)
 @DEVICE
 @JSON
 def audit(
@@ -98,6 +116,7 @@ def audit(
     seed: int,
     out: Path | None,
     settings: tuple[str, ...],
+    service_id: str | None,
     fail_on: str | None,
     device: str,
     as_json: bool,
@@ -120,6 +139,7 @@ def audit(
         factory=factory,
         dt=dt,
         reset=reset,
+        service_id=service_id,
         inputs=_inputs(reading),
         access=access,
         attacks=attacks,
@@ -137,7 +157,17 @@ def audit(
         print_json(results)
     else:
         _print_audit(results, place)
-    return int(fail_on == results["verdict"]["verdict"])
+    return _status(results, fail_on)
+
+
+def _status(results: dict[str, Any], fail_on: str | None) -> int:
+    """What a check is told: nothing but a verdict passes for one."""
+    if fail_on is None:
+        return 0
+    if not results["judges"]:
+        return NO_VERDICT
+    worse = {"leak": ("leak",), "inconclusive": ("leak", "inconclusive")}
+    return int(results["verdict"]["verdict"] in worse[fail_on])
 
 
 def _own_data(path: str, reading: dict[str, Any]) -> Any:

@@ -9,6 +9,8 @@ import click
 from brainleaks import InputError
 
 MOST_SEEDS = 2**31
+#: The exit status where there is no verdict.
+NO_VERDICT = 3
 PATH = click.Path(path_type=Path)
 
 
@@ -37,6 +39,12 @@ DATA_DIR = click.option(
     help="Folder that holds the data; default BRAINLEAKS_DATA, else the user's cache.",
 )
 SEED = click.option("--seed", type=click.IntRange(0, MOST_SEEDS - 1), default=0, show_default=True)
+
+TRUST = click.option(
+    "--trust",
+    is_flag=True,
+    help="Import the functions that the study file names (factory, data); they can do anything.",
+)
 
 
 def command_line() -> str:

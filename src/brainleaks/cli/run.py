@@ -13,6 +13,7 @@ from brainleaks.cli.options import (
     MOST_SEEDS,
     PATH,
     SEED,
+    TRUST,
     command_line,
     keep_out_of,
 )
@@ -56,6 +57,7 @@ from brainleaks.cli.printing import print_json, print_results, say
     "safetensors or written by torch.save, such as the paper's release. What snnTorch keeps of its "
     "neurons may be in it, and must agree with the study's.",
 )
+@TRUST
 @DEVICE
 @JSON
 def run(
@@ -67,6 +69,7 @@ def run(
     out: Path | None,
     settings: tuple[str, ...],
     target_weights: Path | None,
+    trust: bool,
     device: str,
     as_json: bool,
 ) -> None:
@@ -86,12 +89,14 @@ def run(
         if target_weights is not None:
             raise InputError("--target-weights: one target has no seeds; leave --seeds out.")
         chosen = _seeds(seed, seeds or 1)
-        table = publish(study, chosen, settings=settings, out=out, keep=keep, say=say, **how)
+        table = publish(
+            study, chosen, settings=settings, trust=trust, out=out, keep=keep, say=say, **how
+        )
         click.echo(table.with_suffix(".json").read_text("utf-8") if as_json else table)
         return
     if keep:
         raise InputError("--keep: is about a table of several seeds; give --seeds.")
-    resolved = load_study(study, settings)
+    resolved = load_study(study, settings, trust=trust)
     place = out or Path("runs") / f"{resolved.name}-seed{seed}"
     keep_out_of(place, "--target-weights", target_weights)
     folder.prepare(place, resolved, seed)

@@ -18,6 +18,7 @@ from brainleaks.data.events import Framing
 from brainleaks.data.own import OwnData
 from brainleaks.errors import InputError, printable
 from brainleaks.evaluation.controls import CONTROLS, Control
+from brainleaks.factory import is_factory
 from brainleaks.networks.config import NetworkConfig, Strict
 from brainleaks.target import Access
 from brainleaks.training import Recipe
@@ -45,7 +46,9 @@ class Foreign(Strict):
 
     ``model`` is its file, or what it is called where it was handed over in Python; without, its
     ``factory`` makes all of it. ``framework``, ``factory``, ``dt`` and ``reset`` say how the file
-    is read. ``training`` is how its architecture is trained anew, for the controls.
+    is read. ``training`` is how its architecture is trained anew, for the controls. ``service_id``
+    names what answers where the model is a function that shows no weights; what is computed of it
+    is kept under that name, and without one it is not kept.
     """
 
     model: str | None = None
@@ -53,6 +56,9 @@ class Foreign(Strict):
     factory: str | None = None
     dt: Annotated[float, Field(gt=0)] | None = None
     reset: str | None = None
+    service_id: Annotated[
+        str | None, Field(max_length=200, exclude_if=lambda service_id: service_id is None)
+    ] = None
     training: Recipe
 
 
@@ -274,11 +280,18 @@ def preset_names() -> list[str]:
     )
 
 
-def load_study(name_or_file: str, settings: tuple[str, ...] = ()) -> Study:
+def load_study(name_or_file: str, settings: tuple[str, ...] = (), *, trust: bool = False) -> Study:
     """A preset by name, or a study file by path, with ``path.to.field=value`` settings applied.
 
+    Args:
+        name_or_file: of the study.
+        settings: changes.
+        trust: whether the study may name functions of its own, which run when it does. Functions
+            that the settings name are the caller's.
+
     Raises:
-        InputError: if there is no such preset or file, or it is not a valid study.
+        InputError: if there is no such preset or file, or it is not a valid study, or it names a
+            function and is not trusted.
     """
     where, text = _read(name_or_file)
     content = load_yaml(where, text)
@@ -286,7 +299,25 @@ def load_study(name_or_file: str, settings: tuple[str, ...] = ()) -> Study:
         raise InputError(f"{where}: expected a mapping of fields such as name, dataset, target.")
     for setting in settings:
         apply_setting(content, setting)
-    return parse_study(where, content)
+    study = parse_study(where, content)
+    if not trust:
+        _refuse_code(where, study, {setting.partition("=")[0].strip() for setting in settings})
+    return study
+
+
+def _refuse_code(where: str, study: Study, named_by_user: set[str]) -> None:
+    """Refuse functions that the file itself names: to import them is to run them."""
+    named = {}
+    if isinstance(study.target, Foreign) and study.target.factory is not None:
+        named["target.factory"] = study.target.factory
+    if isinstance(study.dataset, OwnData) and is_factory(study.dataset.path):
+        named["dataset.path"] = study.dataset.path
+    for field, function in named.items():
+        if not named_by_user & {field, field.partition(".")[0]}:
+            raise InputError(
+                f"{where}: {field} names {function}, code that the study would run. If you trust "
+                f"the study, give --trust, or name the function yourself: --set {field}=..."
+            )
 
 
 def parse_study(where: str, content: Any) -> Study:

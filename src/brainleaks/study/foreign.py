@@ -25,6 +25,7 @@ from brainleaks.study import stages
 from brainleaks.study.anew import anew, why_not_trainable
 from brainleaks.study.answers import check_answers, check_finite, check_order, gradient_of
 from brainleaks.study.config import RANKS, Foreign
+from brainleaks.study.keys import UNKNOWN
 from brainleaks.study.road import Road, Trained
 from brainleaks.study.store import Artefact
 from brainleaks.target import Access
@@ -250,7 +251,10 @@ class ForeignTargets:
             heard.update(name.encode())
             _hear(heard, tensor)
         encoding = road.study.encoding
+        shows_weights = any(weight.numel() > 1 for weight in _state(network).values())
+        service = {} if shows_weights else {"service": self._config.service_id or UNKNOWN}
         return {
+            **service,
             "answers": heard.hexdigest(),
             "printed": hashlib.sha256(repr(network).encode()).hexdigest(),
             "encoding": asdict(encoding) if encoding else None,

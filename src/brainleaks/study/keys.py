@@ -12,6 +12,18 @@ import torch
 
 import brainleaks
 
+#: In a key: part of what determines the stage is not known, so that nothing of it may be kept.
+UNKNOWN = "not known"
+
+
+def is_known(key: Any) -> bool:
+    """Whether a key says all that determines its stage."""
+    if isinstance(key, dict):
+        return all(is_known(value) for value in key.values())
+    if isinstance(key, list | tuple):
+        return all(is_known(value) for value in key)
+    return bool(key != UNKNOWN)
+
 
 def digest(key: dict[str, Any], *, whole: bool = False) -> str:
     """A hash of anything that JSON can hold, of 16 hexadecimal digits or ``whole``."""

@@ -25,10 +25,10 @@ class Recorder(Monitor):
     """Shows progress, and keeps a checkpoint to go on from.
 
     On a terminal there is a bar; in a log, a line every half minute. Checkpoints are as frequent as
-    a twentieth of the time allows.
+    a twentieth of the time allows; there are none without a place for them.
     """
 
-    def __init__(self, checkpoint: Path, label: str) -> None:
+    def __init__(self, checkpoint: Path | None, label: str) -> None:
         self.curve: list[dict[str, float]] = []
         self._checkpoint, self._label = checkpoint, label
         self._started = time.perf_counter()
@@ -47,7 +47,7 @@ class Recorder(Monitor):
         self._target = target
 
     def resume(self, start: State) -> State:
-        if not self._checkpoint.exists():
+        if self._checkpoint is None or not self._checkpoint.exists():
             return start
         device = next(iter(start.values())).device
         try:
@@ -97,9 +97,12 @@ class Recorder(Monitor):
 
     def forget(self) -> None:
         """Remove the checkpoint: the stage is finished."""
-        self._checkpoint.unlink(missing_ok=True)
+        if self._checkpoint is not None:
+            self._checkpoint.unlink(missing_ok=True)
 
     def _save(self, state: State) -> None:
+        if self._checkpoint is None:
+            return
         queries = self._target.queries if self._target is not None else 0
         record = {"curve": self.curve, "seconds": self.seconds, "queries": queries}
         packed = torch.frombuffer(bytearray(json.dumps(record).encode()), dtype=torch.uint8)

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from brainleaks import atomic
 from brainleaks.study import sealed
-from brainleaks.study.keys import digest
+from brainleaks.study.keys import digest, is_known
 from brainleaks.study.recorder import Recorder
 
 RECORD, TENSORS, CHECKPOINT = ".record", ".safetensors", ".checkpoint"
@@ -59,11 +59,14 @@ class Store:
         """The artefact of ``stage`` under ``key``, made if it is not there yet or is damaged.
 
         ``make`` is handed a monitor that shows progress and keeps checkpoints, so that what was
-        cut off goes on where it stopped.
+        cut off goes on where it stopped. Nothing is kept under a key that does not say all that
+        determines the stage (:func:`~brainleaks.study.keys.is_known`).
 
         Raises:
             InputError: if the store cannot be written, and whatever ``make`` raises.
         """
+        if not is_known(key):
+            return _made(Recorder(None, stage), make)
         base = self.root / f"{stage.split(':')[0]}-{digest(key)}"
         try:
             return read_artefact(base, key)
@@ -73,8 +76,7 @@ class Store:
             if (found := self._heal(base, key)) is not None:
                 return found
             recorder = Recorder(with_ending(base, CHECKPOINT), stage)
-            artefact = make(recorder)
-            artefact.facts |= {"seconds": round(recorder.seconds, 3), "curve": recorder.curve}
+            artefact = _made(recorder, make)
             write_artefact(base, stage, key, artefact)
             recorder.forget()
             return artefact
@@ -112,6 +114,12 @@ class Store:
             yield
         finally:
             lock.release()
+
+
+def _made(recorder: Recorder, make: Callable[[Recorder], Artefact]) -> Artefact:
+    artefact = make(recorder)
+    artefact.facts |= {"seconds": round(recorder.seconds, 3), "curve": recorder.curve}
+    return artefact
 
 
 def with_ending(base: Path, ending: str) -> Path:
