@@ -15,6 +15,7 @@ import safetensors.torch
 import torch
 
 from brainleaks.cli import main
+from brainleaks.runs import seal
 
 QUICK = [
     "--set", "target.network.hidden=60",
@@ -239,11 +240,14 @@ def test_evaluate_refuses_weights_of_another_architecture(finished, tmp_path):
         tmp_path / "run" / "target.safetensors",
         tmp_path / "run" / "evaluators" / "snn-conv.safetensors",
     )
+    seal(tmp_path / "run")
     file = finished / "reconstructions" / "brainleaks-v1.safetensors"
     message = refused("evaluate", file, "--run", tmp_path / "run")
     assert "weights of another architecture: conv1.weight is absent" in message
     (tmp_path / "run" / "evaluators" / "snn-conv.safetensors").unlink()
-    assert "No such file" in refused("evaluate", file, "--run", tmp_path / "run")
+    assert "snn-conv.safetensors was added or removed" in refused(
+        "evaluate", file, "--run", tmp_path / "run"
+    )
 
 
 def test_run_refuses(tmp_path, monkeypatch):
@@ -285,7 +289,7 @@ def test_data_refuses(tmp_path):
 def test_report_refuses(tmp_path):
     assert "not a finished run" in refused("report", tmp_path)
     (tmp_path / "results.json").write_text("{")
-    assert "not valid JSON" in refused("report", tmp_path)
+    assert "Invalid JSON" in refused("report", tmp_path)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

@@ -14,7 +14,7 @@ from brainleaks.data.parts import with_shuffled_labels
 from brainleaks.errors import InputError
 from brainleaks.randomness import stream
 from brainleaks.report.calibration import write_calibration
-from brainleaks.results import read_results
+from brainleaks.runs import read_results
 from brainleaks.study import Store, Study, load_study
 from brainleaks.study.loading import load_dataset
 from brainleaks.study.provenance import machine
@@ -88,7 +88,7 @@ def _plan() -> tuple[int, list[_Cell]]:
 def _finished(run: Path) -> dict[str, Any]:
     """The verdict of a run that is there already."""
     results = read_results(run)
-    if not results.get("likeness"):
+    if not (results.get("likeness") and results.get("verdict")):
         raise InputError(f"{run} was not judged by the panel; run its study with it.")
     return {
         "preset": results["preset"],

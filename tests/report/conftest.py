@@ -9,6 +9,7 @@ import torch
 from brainleaks import atomic
 from brainleaks.data import Dataset, Samples, digits, digits_events
 from brainleaks.report import write_report
+from brainleaks.runs import seal
 from brainleaks.study import Store, load_study, run_study
 from brainleaks.study import folder as run_folder
 
@@ -110,6 +111,7 @@ def widened():
         atomic.write_tensors(
             folder / "evidence.safetensors", {key: torch.rand(classes, *shape) for key in evidence}
         )
+        seal(folder)
         return folder
 
     return copy
@@ -124,6 +126,7 @@ def renamed():
         results, provenance = (folder / f"{name}.json" for name in ("results", "provenance"))
         atomic.write_json(results, atomic.read_json(results) | {"preset": study})
         atomic.write_json(provenance, atomic.read_json(provenance) | {"study": study})
+        seal(folder)
         return folder
 
     return copy

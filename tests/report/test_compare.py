@@ -12,6 +12,7 @@ from scipy import stats
 from brainleaks import InputError, atomic
 from brainleaks.cli import cli
 from brainleaks.report import write_comparison
+from brainleaks.runs import seal
 
 CLASSES = list("abcdefghij")
 
@@ -38,6 +39,7 @@ def altered(run, tmp_path):
         atomic.write_json(folder / "results.json", results)
         provenance = atomic.read_json(folder / "provenance.json")
         atomic.write_json(folder / "provenance.json", provenance | {"study": study})
+        seal(folder)
         return folder
 
     return copy
@@ -140,6 +142,7 @@ def test_one_study_on_other_weights_is_another(altered, tmp_path):
     atomic.write_json(results, changed)
     kept = atomic.read_json(provenance)
     atomic.write_json(provenance, kept | {"weights": kept["weights"] | {"target": "0" * 64}})
+    seal(folders[1])
     said = write_comparison(folders, tmp_path / "page.html")
     assert [group["label"] for group in said["groups"]] == ["one (plain)", "one (defended)"]
     ids = re.findall(r' id="([^"]+)"', (tmp_path / "page.html").read_text())

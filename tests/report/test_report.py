@@ -12,7 +12,7 @@ from brainleaks import InputError, atomic
 from brainleaks.cli import cli
 from brainleaks.report import write_report
 from brainleaks.report.pictures import pictures, stretch
-from brainleaks.results import headline, read_results
+from brainleaks.runs import headline, read_results, seal
 from brainleaks.study import load_study
 
 
@@ -153,6 +153,7 @@ def test_names_are_escaped(run, tmp_path):
     results = atomic.read_json(copy / "results.json")
     results["dataset"]["class_names"][0] = "<script>alert(1)</script>"
     atomic.write_json(copy / "results.json", results)
+    seal(copy)
     write_report(copy)
     assert "<script>alert" not in (copy / "report.html").read_text()
 
@@ -194,6 +195,7 @@ def test_refuses_a_run_of_an_older_version(run, tmp_path):
     atomic.write_json(
         tmp_path / "old" / "results.json", {k: v for k, v in results.items() if k != "verdict"}
     )
+    seal(tmp_path / "old")
     with pytest.raises(InputError, match="older version"):
         write_report(tmp_path / "old")
 

@@ -22,6 +22,7 @@ from brainleaks.networks import MLP, ConvNet, SpikingMLP
 from brainleaks.neuron import FastSigmoid
 from brainleaks.randomness import draw_seed, stream
 from brainleaks.report import write_report
+from brainleaks.runs import seal
 from brainleaks.study import Store, load_study, run_study
 from brainleaks.study import folder as run_folder
 from brainleaks.study.judging import evaluate_file, read_reconstruction
@@ -354,6 +355,7 @@ def test_a_target_put_in_an_evaluators_place_is_refused(finished):
     assert evaluate_file(made, finished / "alike", device="cpu")["attacks"]
     evaluator = finished / "alike" / "evaluators" / "snn-conv.safetensors"
     shutil.copy(finished / "alike" / "target.safetensors", evaluator)
+    seal(finished / "alike")
     with pytest.raises(
         InputError, match=r"snn-conv\.safetensors has the very weights of the target"
     ):

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from brainleaks.results import headline
+from brainleaks.runs import headline
 
 
 def say(text: str) -> None:

@@ -20,22 +20,24 @@ from brainleaks.report.player import RECORDINGS, Film, filmed, recordings
 from brainleaks.report.run import Run, read_run
 from brainleaks.report.tables import attack_rows, shown_measures
 from brainleaks.report.template import render
-from brainleaks.results import headline
+from brainleaks.runs import headline, is_sealed, seal
 
 METRICS = {measure.key: measure.title for measure in PROTOCOL}
 _BY_CLASS = (PANEL, IDENTIFICATION, CORRELATION, SSIM, MEMORISATION)
 
 
 def write_report(folder: Path) -> Path:
-    """Make ``report.html`` and ``figures/`` from the other files of a run folder.
+    """Make ``report.html`` and ``figures/`` from the other files of a run folder, and seal it.
 
     Raises:
         InputError: if ``folder`` is not a finished run, or cannot be written.
     """
-    run = read_run(folder)
+    run = read_run(folder, derived=False)
     figure = folder / "figures" / "reconstructions.png"
     write_grid(picture_rows(run), run.class_names, figure)
     atomic.write_text(folder / "report.html", render("report.html.j2", **_content(run)))
+    if is_sealed(folder):
+        seal(folder)
     return folder / "report.html"
 
 

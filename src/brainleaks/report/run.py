@@ -12,7 +12,7 @@ from brainleaks import atomic
 from brainleaks.bounded_yaml import load_yaml
 from brainleaks.errors import InputError
 from brainleaks.report.pictures import Picture, picture, pictures
-from brainleaks.results import read_results
+from brainleaks.runs import read_images, read_inputs, read_provenance, read_results
 
 Values = NDArray[np.float32]
 
@@ -60,18 +60,23 @@ class Run:
     @cached_property
     def frame_us(self) -> int | None:
         """Length of a frame if the target was attacked with recordings, else ``None``."""
-        frames = load_yaml(self.folder / "study.yaml", self.study).get("frames")
-        spiking = self.results["target"]["family"] == "snn"
-        return int(frames["frame_us"]) if frames and spiking else None
+        path = self.folder / "study.yaml"
+        frames = load_yaml(path, self.study).get("frames")
+        if not frames or self.results["target"]["family"] != "snn":
+            return None
+        length = frames.get("frame_us") if isinstance(frames, dict) else None
+        if not isinstance(length, int) or length < 1:
+            raise InputError(f"{path}: frames.frame_us is {length!r}; expected microseconds.")
+        return length
 
     @property
     def truth(self) -> Values:
         """Each class's first training sample, ``(C, T, 1, D)`` or ``(C, 1, D)``."""
-        return self._tensors("truth.safetensors")["inputs"]
+        return self._inputs("truth.safetensors")
 
     def reconstruction(self, attack: str) -> Values:
         """What an attack made, ``(C, T, 1, D)`` or ``(C, 1, D)``."""
-        return self._tensors(f"reconstructions/{attack}.safetensors")["reconstruction"]
+        return self._inputs(f"reconstructions/{attack}.safetensors")
 
     def rates(self, values: Values) -> list[Picture]:
         """One picture a class, spikes as firing rates, each stretched to its own range."""
@@ -80,21 +85,32 @@ class Run:
     @cached_property
     def evidence(self) -> dict[str, list[Picture]]:
         """One picture a class, by ``ATTACK.nearest`` and ``ATTACK.control``; may be empty."""
-        stored = self._tensors("evidence.safetensors")
-        return {key: [picture(image) for image in images] for key, images in stored.items()}
+        stored = read_images(self.folder, "evidence.safetensors", self.results)
+        for name, found in self.results["likeness"].items():
+            pair = {f"{name}.nearest", f"{name}.control"}
+            if len(pair & stored.keys()) != (2 if found["strongest_control"] else 0):
+                raise InputError(
+                    f"{self.folder / 'evidence.safetensors'} does not hold the pictures beside "
+                    f"{name}'s that results.json names; run the study again."
+                )
+        return {key: [picture(one) for one in images.numpy()] for key, images in stored.items()}
 
-    def _tensors(self, name: str) -> dict[str, Values]:
-        stored = atomic.read_tensors(self.folder / name)
-        return {key: value.numpy().astype(np.float32) for key, value in stored.items()}
+    def _inputs(self, name: str) -> Values:
+        return read_inputs(self.folder, name, self.results).numpy()
 
 
-def read_run(folder: Path) -> Run:
+def read_run(folder: Path, *, derived: bool = True) -> Run:
     """A run folder for reading.
 
+    Args:
+        folder: the run folder.
+        derived: whether its report, too, has to be as the run left it.
+
     Raises:
-        InputError: if it is not a finished run, or one without a verdict, as older versions wrote.
+        InputError: if it is not a finished run, was changed since, or has no verdict, as older
+            versions wrote it.
     """
-    results = read_results(folder)
+    results = read_results(folder, derived=derived)
     if not results.keys() >= _JUDGED:
         raise InputError(
             f"{folder} has no verdict: an older version wrote it; run the study again, which "
@@ -103,4 +119,4 @@ def read_run(folder: Path) -> Run:
     study = atomic.read_text(folder / "study.yaml")
     if not isinstance(load_yaml(folder / "study.yaml", study), dict):
         raise InputError(f"{folder / 'study.yaml'} is not a study; run the study again.")
-    return Run(folder, results, atomic.read_json(folder / "provenance.json"), study)
+    return Run(folder, results, read_provenance(folder), study)

@@ -15,7 +15,7 @@ from brainleaks.report.page import METRICS, picture_rows
 from brainleaks.report.pictures import grid
 from brainleaks.report.pooled import SAID, pooled
 from brainleaks.report.run import read_run
-from brainleaks.results import read_results
+from brainleaks.runs import read_provenance, read_results
 
 CONFIDENCE = 0.95
 #: The paper's release prints three digits.
@@ -85,7 +85,7 @@ def record(run: Path) -> Record:
     for found in (*results["likeness"].values(), *results["controls"]):
         found["metrics"] = {key: found["metrics"][key] for key in SAID if key in found["metrics"]}
     kept = {key: results[key] for key in _RECORDED}
-    return {"provenance": atomic.read_json(run / "provenance.json"), "results": kept}
+    return {"provenance": read_provenance(run), "results": kept}
 
 
 def records(table: Path) -> list[Record]:

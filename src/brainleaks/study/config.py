@@ -20,6 +20,7 @@ from brainleaks.errors import InputError, printable
 from brainleaks.evaluation.controls import CONTROLS, Control
 from brainleaks.factory import is_factory
 from brainleaks.networks.config import NetworkConfig, Strict
+from brainleaks.runs.printed import Printed
 from brainleaks.target import Access
 from brainleaks.training import Recipe
 
@@ -90,33 +91,6 @@ _Encoding = Annotated[
     | Annotated[DirectCode, Tag("direct")],
     Discriminator(_of_encoding),
 ]
-
-
-class PrintedDraws(Strict):
-    """Means and deviations over 1,000 Bernoulli draws as the paper's release prints them."""
-
-    attack_accuracy: _Share
-    top3_accuracy: _Share
-    attack_accuracy_std: _Share | None = None
-    top3_accuracy_std: _Share | None = None
-
-
-class PrintedAttack(Strict):
-    """An attack's figures as the paper's release prints them."""
-
-    attack_accuracy: _Share
-    top3_accuracy: _Share
-    confidence: _Share
-    daa: _Share
-    draws: PrintedDraws | None = None
-
-
-class Printed(Strict):
-    """The figures that the paper's release prints for this study (PROTOCOL, Figures printed)."""
-
-    target_test_accuracy: _Share | None = None
-    evaluator_test_accuracy: _Share | None = None
-    attacks: dict[_Label, PrintedAttack] = Field(default_factory=dict)
 
 
 class Subset(Strict):

@@ -13,6 +13,7 @@
                                         ``ATTACK.nearest``, the training samples that it resembles
                                         most, and ``ATTACK.control``, its strongest control's
 ``figures/``, ``report.html``           see :mod:`brainleaks.report`
+``digests.json``                        SHA-256 of each of these (:mod:`brainleaks.runs.digests`)
 ``release/``                            see :mod:`brainleaks.study.release`; there once exported
 ======================================  ==========================================================
 """
@@ -24,6 +25,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 from torch import Tensor, nn
 
@@ -32,13 +34,13 @@ from brainleaks.bounded_yaml import load_yaml
 from brainleaks.data import Dataset, SpikeTrains
 from brainleaks.errors import InputError
 from brainleaks.evaluation import Judgement
-from brainleaks.results import read_results
+from brainleaks.runs import in_order, read_provenance, read_results, seal
 from brainleaks.study.config import Model, Study, parse_study
 from brainleaks.study.keys import digest
 from brainleaks.study.loading import one_a_class
 from brainleaks.study.road import Trained
 from brainleaks.study.runner import Outcome
-from brainleaks.study.tensors import load_weights, weights_digest
+from brainleaks.study.tensors import check_weights, load_weights, weights_digest
 
 #: How often a run folder is put in its place while other processes do the same.
 _ATTEMPTS = 20
@@ -62,7 +64,7 @@ def prepare(folder: Path, study: Study | None = None, seed: int = 0) -> None:
     if folder.exists() and not folder.is_dir():
         raise InputError(f"--out: {folder} is a file; choose a folder.")
     if study is not None and _release(folder).is_dir():
-        made = atomic.read_json(folder / "provenance.json")
+        made = read_provenance(folder)
         if (made["study"], made["seed"]) != (digest(study.model_dump(mode="json")), seed):
             raise _would_be_lost(folder)
     atomic.remove_abandoned(folder.absolute().parent)
@@ -93,6 +95,7 @@ def write(
     scratch = atomic.scratch_path(folder.absolute())
     try:
         results = _write_into(scratch, outcome, folder)
+        seal(scratch)
         if report is not None:
             report(scratch)
         _keep_release(folder, scratch)
@@ -103,7 +106,7 @@ def write(
 
 
 def _write_into(scratch: Path, outcome: Outcome, folder: Path) -> dict[str, Any]:
-    results = summary(outcome, folder)
+    results = in_order(summary(outcome, folder))
     if isinstance(outcome.study.target, Model):  # another is in a file already, and not ours
         state = outcome.target.network.state_dict()
         atomic.write_tensors(scratch / "target.safetensors", state)
@@ -228,7 +231,8 @@ def load_target(folder: Path) -> nn.Module:
     Raises:
         InputError: as :func:`load_evaluators`.
     """
-    return _load(read_study(folder).model, folder / "target.safetensors", read_results(folder))
+    results = read_results(folder)
+    return _load(read_study(folder).model, folder / "target.safetensors", results)
 
 
 def load_evaluators(folder: Path, device: str) -> dict[str, nn.Module]:
@@ -246,9 +250,15 @@ def load_evaluators(folder: Path, device: str) -> dict[str, nn.Module]:
 
 
 def _load(model: Model, path: Path, results: dict[str, Any]) -> nn.Module:
-    data = results["dataset"]
-    network = model.network.build(tuple(data["input_shape"]), data["classes"])
-    load_weights(network, path, atomic.read_tensors(path))
+    data, tensors = results["dataset"], atomic.read_tensors(path)
+    shape, classes = tuple(data["input_shape"]), data["classes"]
+    try:
+        with torch.device("meta"):  # so that no study asks for more memory than its weights take
+            check_weights(model.network.build(shape, classes), path, tensors)
+        network = model.network.build(shape, classes)
+    except ValueError as error:
+        raise InputError(f"{path}: {error}") from error
+    load_weights(network, path, tensors)
     return network.eval()
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from brainleaks import atomic
 from brainleaks.data.encoding import RateCode
 from brainleaks.errors import InputError
-from brainleaks.results import read_results
+from brainleaks.runs import read_results
 from brainleaks.study import folder
 from brainleaks.study.stages import judge_all
 from brainleaks.study.tensors import (

@@ -28,7 +28,7 @@ from brainleaks.data import DATASETS
 from brainleaks.data.own import OwnData
 from brainleaks.errors import InputError
 from brainleaks.neuron import LIF
-from brainleaks.results import read_results
+from brainleaks.runs import read_results
 from brainleaks.study import folder
 from brainleaks.study.config import Study
 from brainleaks.study.judging import read_reconstruction

@@ -133,19 +133,32 @@ def load_weights(network: nn.Module, path: Path, tensors: dict[str, Tensor]) -> 
     Raises:
         InputError: naming the first entry that does not fit, or is not finite.
     """
+    weights = check_weights(network, path, tensors)
+    network.load_state_dict(weights)
+    for name, tensor in network.state_dict().items():
+        if not tensor.isfinite().all():
+            raise InputError(f"{path} holds NaN or infinity in {name}; weights must be finite.")
+
+
+def check_weights(network: nn.Module, path: Path, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Compare a state dict with a network, which may be without memory.
+
+    Returns:
+        The weights alone.
+
+    Raises:
+        InputError: naming the first entry that does not fit.
+    """
     weights = _without_neurons(network, path, tensors)
     found = {name: _form(tensor) for name, tensor in weights.items()}
-    expected = {name: _form(tensor) for name, tensor in network.state_dict().items()}
+    expected = {name: _expected(tensor) for name, tensor in network.state_dict().items()}
     for name in (*expected, *found):
         if found.get(name) != expected.get(name):
             raise InputError(
                 f"{path} holds the weights of another architecture: {name} is "
                 f"{found.get(name, 'absent')}, expected {expected.get(name, 'absent')}."
             )
-    network.load_state_dict(weights)
-    for name, tensor in network.state_dict().items():
-        if not tensor.isfinite().all():
-            raise InputError(f"{path} holds NaN or infinity in {name}; weights must be finite.")
+    return weights
 
 
 def neuron_entries(neuron: LIF) -> dict[str, Tensor]:
@@ -187,6 +200,10 @@ def _same_weights(one: nn.Module, other: nn.Module) -> bool:
     if not first or [p.shape for p in first] != [p.shape for p in second]:
         return False
     return all(torch.equal(a.cpu(), b.cpu()) for a, b in zip(first, second, strict=True))
+
+
+def _expected(tensor: Tensor) -> tuple[int, ...]:
+    return tuple(tensor.shape)
 
 
 def _form(tensor: Tensor) -> tuple[int, ...] | str:
