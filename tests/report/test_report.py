@@ -1,3 +1,6 @@
+import base64
+import hashlib
+import html
 import itertools
 import re
 import shutil
@@ -135,7 +138,7 @@ def test_nothing_is_fetched(run):
     text = (run / "report.html").read_text()
     assert not re.search(r"""(src|href)\s*=\s*["'](?!data:|#)""", text)
     assert "@import" not in text
-    assert "http" not in re.sub(r"data:[^\"]*", "", text)
+    assert "http" not in re.sub(r"data:[^\"]*|http-equiv", "", text)
 
 
 def test_numbers_stand_beside_the_printed_ones(run):
@@ -147,15 +150,33 @@ def test_numbers_stand_beside_the_printed_ones(run):
     assert "over Bernoulli draws" in text
 
 
+ODD_NAMES = ["<script>alert(1)</script>", "$x^$", "$\\frac{", "\x1b[2Jgone", "a\u202egnp.exe"]
+
+
 def test_names_are_escaped(run, tmp_path):
+    """No name is markup, a formula, or what moves the cursor and the order of letters."""
     copy = tmp_path / "run"
     shutil.copytree(run, copy)
     results = atomic.read_json(copy / "results.json")
-    results["dataset"]["class_names"][0] = "<script>alert(1)</script>"
+    results["dataset"]["class_names"][: len(ODD_NAMES)] = ODD_NAMES
+    results["description"] = "\x07bell"
     atomic.write_json(copy / "results.json", results)
     seal(copy)
     write_report(copy)
-    assert "<script>alert" not in (copy / "report.html").read_text()
+    text = (copy / "report.html").read_text()
+    assert "<script>alert" not in text
+    assert "$x^$" in text
+    assert r"\x1b[2Jgone" in text
+    assert not {"\x1b", "\x07", "\u202e"} & set(text)
+
+
+def test_a_page_runs_no_script_but_its_own(run):
+    text = (run / "report.html").read_text()
+    (script,) = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', text)
+    assert html.unescape(policy).endswith(f"script-src 'sha256-{digest}'")
+    assert "default-src 'none'" in html.unescape(policy)
 
 
 def test_what_was_run_is_said_before_the_verdict(run):

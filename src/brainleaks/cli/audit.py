@@ -16,7 +16,7 @@ from brainleaks.cli.options import (
     command_line,
     keep_out_of,
 )
-from brainleaks.cli.printing import print_comparison, print_json, print_judgement
+from brainleaks.cli.printing import echo, print_comparison, print_json, print_judgement
 
 
 def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int] | None:
@@ -190,18 +190,18 @@ def _inputs(reading: dict[str, Any]) -> Any:
 
 def _print_audit(results: dict[str, Any], place: Path) -> None:
     target = results["target"]
-    click.echo(results["description"])
+    echo(results["description"])
     form = f"{target['framework']}, lowered" if target["lowered"] else target["framework"]
-    click.echo(f"model ({form}): test accuracy {target['test_accuracy']:.4f}")
+    echo(f"model ({form}): test accuracy {target['test_accuracy']:.4f}")
     adapter = target["adapter"]
     if why := adapter.get("why_not_lowered"):
-        click.echo(f"  It was run as it is: {why}")
+        echo(f"  It was run as it is: {why}")
     for note in adapter.get("notes", ()):
-        click.echo(f"  Note: {note}")
+        echo(f"  Note: {note}")
     print_judgement(results, always_why=True)
-    click.echo(f"report: {place / 'report.html'}")
+    echo(f"report: {place / 'report.html'}")
     if "twin" in results:
         twin = results["twin"]
-        click.echo(f"twin (ordinary): test accuracy {twin['target']['test_accuracy']:.4f}")
-        click.echo(twin["verdict"]["sentence"])
+        echo(f"twin (ordinary): test accuracy {twin['target']['test_accuracy']:.4f}")
+        echo(twin["verdict"]["sentence"])
         print_comparison(results["comparison"], place / "compare.html")

@@ -8,7 +8,7 @@ import click
 
 from brainleaks import InputError
 from brainleaks.cli.options import JSON, PATH
-from brainleaks.cli.printing import print_json
+from brainleaks.cli.printing import echo, print_json
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)B?", re.IGNORECASE)
 _POWERS = "KMGT"
@@ -38,8 +38,8 @@ def list_entries(store: Path | None, as_json: bool) -> None:
         print_json({"entries": rows, "bytes": total})
         return
     for entry in found:
-        click.echo(f"{_when(entry.used)}  {_shown(entry.size):>9}  {entry.base.name}")
-    click.echo(f"{len(found)} stages, {_shown(total)}, in {_root(store)}")
+        echo(f"{_when(entry.used)}  {_shown(entry.size):>9}  {entry.base.name}")
+    echo(f"{len(found)} stages, {_shown(total)}, in {_root(store)}")
 
 
 @cache.command("verify")
@@ -53,7 +53,7 @@ def verify_entries(store: Path | None) -> int:
 
     found = list(verify(_root(store), set_aside=True))
     damaged = sum(not whole for _, whole in found)
-    click.echo(f"{len(found)} stages, {damaged} damaged, in {_root(store)}")
+    echo(f"{len(found)} stages, {damaged} damaged, in {_root(store)}")
     return int(damaged > 0)
 
 
@@ -77,8 +77,8 @@ def prune_entries(store: Path | None, days: float | None, max_size: str | None) 
 
     removed = prune(_root(store), older_than_days=days, most_bytes=_bytes(max_size))
     for path in removed:
-        click.echo(f"removed {path}")
-    click.echo(f"{len(removed)} files and folders removed from {_root(store)}")
+        echo(f"removed {path}")
+    echo(f"{len(removed)} files and folders removed from {_root(store)}")
 
 
 def _root(store: Path | None) -> Path:

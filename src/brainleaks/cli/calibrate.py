@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from brainleaks.cli.options import DATA_DIR, DEVICE, PATH, command_line
-from brainleaks.cli.printing import say
+from brainleaks.cli.printing import echo, say
 
 
 @click.command()
@@ -31,4 +31,4 @@ def calibrate(runs: tuple[Path, ...], data_dir: Path | None, out: Path, device: 
         command=command_line(),
         say=say,
     )
-    click.echo(table)
+    echo(table)

@@ -8,6 +8,7 @@ import click
 
 from brainleaks import InputError
 from brainleaks.cli.options import DATA_DIR
+from brainleaks.cli.printing import echo
 
 
 @click.group()
@@ -25,7 +26,7 @@ def fetch(name: str, data_dir: Path | None) -> None:
 
     source, folder = _source(name), data_folder(data_dir)
     source.fetch(folder)
-    click.echo(describe(name, folder))
+    echo(describe(name, folder))
 
 
 @data.command()
@@ -41,7 +42,7 @@ def check(name: str, data_dir: Path | None) -> None:
         raise InputError(
             f"{name} is not in {folder}; 'brainleaks data fetch {name}' gets it or says where from."
         )
-    click.echo(describe(name, folder))
+    echo(describe(name, folder))
 
 
 def _source(name: str) -> Any:

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from brainleaks.cli.options import JSON
-from brainleaks.cli.printing import print_json
+from brainleaks.cli.printing import echo, print_json
 
 #: The networks that an attack is for, by its ``spiking``.
 _KINDS = {True: "spiking", False: "ordinary", None: "either"}
@@ -48,10 +48,10 @@ def list_command(as_json: bool) -> None:
         print_json(listing)
         return
     for title in ("presets", "datasets"):
-        click.echo(f"{title}")
+        echo(f"{title}")
         for name, text in listing[title].items():
-            click.echo(f"  {name:<19} {text}")
-    click.echo("attacks (access that each needs, networks that it attacks)")
+            echo(f"  {name:<19} {text}")
+    echo("attacks (access that each needs, networks that it attacks)")
     for name, facts in listing["attacks"].items():
         access = facts["access"] or "that of its search"
-        click.echo(f"  {name:<19} {access}, {facts['networks']}: {facts['description']}")
+        echo(f"  {name:<19} {access}, {facts['networks']}: {facts['description']}")

@@ -6,12 +6,20 @@ from typing import Any
 
 import click
 
+from brainleaks.errors import printable
 from brainleaks.runs import headline
+
+_LONGEST = 100_000
+
+
+def echo(text: object, *, err: bool = False) -> None:
+    """Print text with control characters escaped: it may name a stranger's classes and files."""
+    click.echo(printable(str(text), _LONGEST), err=err)
 
 
 def say(text: str) -> None:
     """Tell how a long job stands, on stderr: stdout is for its result."""
-    click.echo(text, err=True)
+    echo(text, err=True)
 
 
 def print_json(content: Any) -> None:
@@ -21,12 +29,12 @@ def print_json(content: Any) -> None:
 
 def print_results(results: dict[str, Any]) -> None:
     """A run's numbers: its networks and their judgement."""
-    click.echo(headline(results))
+    echo(headline(results))
     target = results["target"]
     origin = f", weights from {target['weights']['file']}" if "weights" in target else ""
-    click.echo(f"target ({target['family']}): test accuracy {target['test_accuracy']:.4f}{origin}")
+    echo(f"target ({target['family']}): test accuracy {target['test_accuracy']:.4f}{origin}")
     for evaluator in results["evaluators"]:
-        click.echo(f"evaluator {evaluator['name']}: test accuracy {evaluator['test_accuracy']:.4f}")
+        echo(f"evaluator {evaluator['name']}: test accuracy {evaluator['test_accuracy']:.4f}")
     print_judgement(results)
 
 
@@ -37,11 +45,11 @@ def print_judgement(results: dict[str, Any], *, always_why: bool = False) -> Non
         if "panel" in found["metrics"]:
             panel = found["metrics"]["panel"]
             ends = f"{panel['low']:.3f} to {panel['high']:.3f}"
-            click.echo(f"{name}: panel accuracy {panel['value']:.3f}, interval {ends}")
-    click.echo(results["verdict"]["sentence"])
+            echo(f"{name}: panel accuracy {panel['value']:.3f}, interval {ends}")
+    echo(results["verdict"]["sentence"])
     if always_why or results["verdict"]["verdict"] == "inconclusive":
         for reason in results["verdict"]["reasons"]:
-            click.echo(f"  {reason}")
+            echo(f"  {reason}")
 
 
 def print_attacks(attacks: list[dict[str, Any]]) -> None:
@@ -50,18 +58,18 @@ def print_attacks(attacks: list[dict[str, Any]]) -> None:
         2 + max(len(title), *(len(entry[key]) for entry in attacks))
         for title, key in (("attack", "name"), ("evaluator", "evaluator"))
     )
-    click.echo(f"{'attack':<{one}}{'evaluator':<{other}}accuracy   top-3   conf.     DAA")
+    echo(f"{'attack':<{one}}{'evaluator':<{other}}accuracy   top-3   conf.     DAA")
     for entry in attacks:
         metrics = (entry[k] for k in ("attack_accuracy", "top3_accuracy", "confidence", "daa"))
         figures = "".join(f"{value:>8.3f}" for value in metrics)
-        click.echo(f"{entry['name']:<{one}}{entry['evaluator']:<{other}}{figures}")
+        echo(f"{entry['name']:<{one}}{entry['evaluator']:<{other}}{figures}")
         if draws := entry.get("draws"):
             mean, std = draws["mean"]["attack_accuracy"], draws["std"]["attack_accuracy"]
-            click.echo(f"{'':<{one + other}}{mean:>8.3f} +- {std:.3f} over {draws['n']} draws")
+            echo(f"{'':<{one + other}}{mean:>8.3f} +- {std:.3f} over {draws['n']} draws")
 
 
 def print_comparison(said: dict[str, Any], page: Path) -> None:
     """What runs leak beside each other, and the page that shows it."""
     for sentence in said["sentences"] or ["No difference is shown."]:
-        click.echo(sentence)
-    click.echo(f"comparison: {page}")
+        echo(sentence)
+    echo(f"comparison: {page}")

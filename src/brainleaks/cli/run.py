@@ -17,7 +17,7 @@ from brainleaks.cli.options import (
     command_line,
     keep_out_of,
 )
-from brainleaks.cli.printing import print_json, print_results, say
+from brainleaks.cli.printing import echo, print_json, print_results, say
 
 
 @click.command()
@@ -92,7 +92,10 @@ def run(
         table = publish(
             study, chosen, settings=settings, trust=trust, out=out, keep=keep, say=say, **how
         )
-        click.echo(table.with_suffix(".json").read_text("utf-8") if as_json else table)
+        if as_json:
+            click.echo(table.with_suffix(".json").read_text("utf-8"))
+        else:
+            echo(table)
         return
     if keep:
         raise InputError("--keep: is about a table of several seeds; give --seeds.")
@@ -106,7 +109,7 @@ def run(
         print_json(results)
     else:
         print_results(results)
-        click.echo(f"report: {place / 'report.html'}")
+        echo(f"report: {place / 'report.html'}")
 
 
 def _seeds(first: int, count: int) -> range:

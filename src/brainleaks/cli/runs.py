@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from brainleaks.cli.options import DEVICE, JSON, PATH
-from brainleaks.cli.printing import print_attacks, print_comparison, print_json
+from brainleaks.cli.printing import echo, print_attacks, print_comparison, print_json
 
 
 @click.command()
@@ -45,7 +45,7 @@ def export(run_dir: Path, layout: str, out: Path | None) -> None:
     from brainleaks.study.release import export as export_release
 
     for path in export_release(run_dir, out):
-        click.echo(path)
+        echo(path)
 
 
 @click.command()
@@ -74,4 +74,4 @@ def report(run_dir: Path) -> None:
     """Make the report of a finished run again."""
     from brainleaks.report import write_report
 
-    click.echo(write_report(run_dir))
+    echo(write_report(run_dir))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
@@ -17,6 +18,8 @@ from brainleaks.report.measures import progress
 #: Grey values ``(H, W)``, or colours ``(H, W, 3)``.
 Picture = NDArray[np.uint8]
 
+#: A class may be called anything, and `$x^$` is no formula.
+_WORDS: Any = {"text.parse_math": False}
 _SMALLEST_SIDE = 56
 _TITLE_WIDTH = 14  # letters that fit over a picture of a grid
 
@@ -54,6 +57,7 @@ def data_uri(picture: Picture) -> str:
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
+@rc_context(_WORDS)
 def grid(rows: dict[str, list[Picture]], names: list[str], *, dpi: int = 100) -> bytes:
     """A PNG: one row a kind of picture, one column a class, at most ten columns a band."""
     columns = min(10, len(names))
@@ -91,6 +95,7 @@ def write_grid(rows: dict[str, list[Picture]], names: list[str], path: Path) -> 
     atomic.write_bytes(path, grid(rows, names, dpi=150))
 
 
+@rc_context(_WORDS)
 def matrices(named: dict[str, NDArray[np.float32]], classes: list[str]) -> bytes:
     """A PNG: confidence matrices side by side, their scale from 0 to 1.
 
@@ -121,6 +126,7 @@ def matrices(named: dict[str, NDArray[np.float32]], classes: list[str]) -> bytes
     return _png(figure)
 
 
+@rc_context(_WORDS)
 def curves(named: dict[str, list[dict[str, float]]], *, steps: str) -> bytes:
     """A PNG: how jobs fared, one small plot each.
 

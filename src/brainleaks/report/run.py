@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from brainleaks import atomic
 from brainleaks.bounded_yaml import load_yaml
-from brainleaks.errors import InputError
+from brainleaks.errors import InputError, printable
 from brainleaks.report.pictures import Picture, picture, pictures
 from brainleaks.runs import read_images, read_inputs, read_provenance, read_results
 
@@ -33,9 +33,8 @@ class Run:
 
     @property
     def class_names(self) -> list[str]:
-        """In the order of the labels."""
-        names: list[str] = self.results["dataset"]["class_names"]
-        return names
+        """In the order of the labels, with control characters escaped."""
+        return [printable(name) for name in self.results["dataset"]["class_names"]]
 
     @property
     def attacks(self) -> list[str]:

@@ -257,9 +257,9 @@ def departures(cell: dict[str, Any]) -> list[str]:
 
 def _grid(run: Path, classes: int) -> bytes:
     """A PNG of the first classes of a run."""
-    results = read_results(run)
-    rows = {label: row[:classes] for label, row in picture_rows(read_run(run)).items()}
-    return grid(rows, results["dataset"]["class_names"][:classes], dpi=150)
+    read = read_run(run)
+    rows = {label: row[:classes] for label, row in picture_rows(read).items()}
+    return grid(rows, read.class_names[:classes], dpi=150)
 
 
 def _template() -> jinja2.Template:

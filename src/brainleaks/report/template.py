@@ -1,10 +1,15 @@
 """The pages' templates, with their styles and their script inside."""
 
+import base64
+import hashlib
 import json
 from importlib import resources
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
+
+from brainleaks.errors import printable
 
 _DASH, _MINUS = "\N{EN DASH}", "\N{MINUS SIGN}"
 _FOLDER = resources.files("brainleaks.report") / "templates"
@@ -13,12 +18,14 @@ _FOLDER = resources.files("brainleaks.report") / "templates"
 def render(name: str, **content: Any) -> str:
     """A page of the template ``name``."""
     style, script = (_source(asset) for asset in ("page.css", "page.js"))
-    return _environment().get_template(name).render(**content, style=style, script=script)
+    own = {"style": style, "script": f"\n{script}", "policy": _policy(f"\n{script}")}
+    return _environment().get_template(name).render(**content, **own)
 
 
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         autoescape=True,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
@@ -33,6 +40,22 @@ def _environment() -> jinja2.Environment:
         "percent": lambda value, ends: round(100 * (value - ends[0]) / (ends[1] - ends[0]), 2),
     }
     return environment
+
+
+def _shown(value: Any) -> Any:
+    """Text without characters that would hide or turn around what is said."""
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return printable(value, len(value))
+    return value
+
+
+def _policy(script: str) -> str:
+    """Allow a page its own script, styles and pictures, and nothing from anywhere else."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return (
+        "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; "
+        f"style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+    )
 
 
 def _number(value: float, form: str) -> str:

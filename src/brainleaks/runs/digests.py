@@ -1,6 +1,6 @@
 """The digests of a run folder: they bind its study, numbers, tensors and report to one another.
 
-``digests.json`` lists the SHA-256 of every file but those in ``release/``. It shows that a file was
+``digests.json`` lists the SHA-256 of every file but those that are added later. It shows that a file was
 damaged, edited or taken from another run. It is no signature: whoever edits a file can write its
 digest as well.
 """
@@ -17,8 +17,8 @@ from brainleaks.limits import RESULTS_BYTES
 NAME = "digests.json"
 #: Made from the other files, so that ``brainleaks report`` makes them again.
 _DERIVED = ("report.html", "figures")
-#: An export of the run, which may be made at any time.
-_APART = ("release",)
+#: What is added to a run later: an export, and an audit's twin, a run folder by itself.
+_APART = ("release", "twin", "compare.html")
 
 
 class _Digests(BaseModel):
