@@ -2,8 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 SEEDS := 5
+MUTANTS := 10000
 
-.PHONY: ablation acceptance calibration demo test lint bench gpu simulator results strongest black-box prior screenshot notebooks docs clean
+.PHONY: ablation acceptance calibration demo test lint fuzz kills bench gpu simulator results strongest black-box prior screenshot notebooks docs clean
 
 demo: .venv/run
 	$(BIN)/brainleaks run demo
@@ -15,6 +16,14 @@ lint: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# every reader of a stranger's file on fresh mutants; the compiled loops check every index
+fuzz: .venv/dev
+	NUMBA_BOUNDSCHECK=1 $(BIN)/pytest tests/data/test_bounds.py tests/data/test_events.py
+	BRAINLEAKS_FUZZ=$(MUTANTS) $(BIN)/pytest tests/fuzz tests/report/test_altered_runs.py -n auto
+
+kills: .venv/dev
+	BRAINLEAKS_KILLS=34 $(BIN)/pytest tests/study/test_kills.py
 
 bench: .venv/dev
 	$(BIN)/python benchmarks/bench.py

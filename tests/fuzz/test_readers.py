@@ -11,13 +11,16 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from formats import FORMATS, GRAPHS, HEADER, PRESETS, graph, hdf5_of, safetensors_of
 from hypothesis import HealthCheck, Verbosity, given, settings
+from hypothesis.strategies import sampled_from
 from mutants import ODD_ARRAYS, ODD_VALUES, mutated_bytes, mutated_tree
 
 from brainleaks import InputError
 from brainleaks.study.config import load_study
+from brainleaks.study.store import Artefact, Store
 from brainleaks.study.tensors import read_weights
 
 # what Hypothesis says of large files when it shows one that failed
@@ -125,5 +128,29 @@ def test_mutated_graphs(tmp_path):
     def fuzz(tree):
         path.write_bytes(hdf5_of(tree))
         attempt(graph, path)
+
+    fuzz()
+
+
+def test_mutated_store_entries(tmp_path, capsys):
+    """The user's own store: whatever becomes of a file, the stage is given as it was made."""
+    made = Artefact({"x": torch.arange(5.0)}, {"note": ["kept", 1]})
+    Store(tmp_path).get_or_make("stage", {"a": 1}, lambda recorder: made)
+    files = [path for path in tmp_path.iterdir() if path.is_file()]
+    kept = {path: path.read_bytes() for path in files}
+    seeds = [kept[path] for path in files]
+
+    @FUZZED
+    @given(content=mutated_bytes(seeds), place=sampled_from(files))
+    def fuzz(content, place):
+        for path, whole in kept.items():
+            path.write_bytes(whole)
+        place.write_bytes(content)
+        started = time.perf_counter()
+        found = Store(tmp_path).get_or_make("stage", {"a": 1}, lambda recorder: made)
+        assert time.perf_counter() - started < 5
+        assert found.tensors["x"].tolist() == [0, 1, 2, 3, 4]
+        assert found.facts["note"] == ["kept", 1]
+        capsys.readouterr()
 
     fuzz()

@@ -1,7 +1,7 @@
 """A process that has imported all, and runs commands of brainleaks in forks of itself.
 
 Reads lines of JSON, each the arguments of a command; writes the process's number when it has begun,
-and its status when it has ended.
+and its status when it has ended. What commands say on stderr goes to its own.
 """
 
 import json
@@ -20,7 +20,7 @@ def main():
         process = os.fork()
         if process == 0:
             nowhere = os.open(os.devnull, os.O_RDWR)
-            for stream in range(3):
+            for stream in range(2):
                 os.dup2(nowhere, stream)
             sys.argv = ["brainleaks", *json.loads(line)]
             brainleaks.cli.main()

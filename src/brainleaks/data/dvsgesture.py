@@ -146,7 +146,10 @@ def _read_texts(source: Path) -> tuple[dict[str, str], dict[str, str]]:
 
 def _labels(where: str, text: str) -> list[tuple[int, int, int]]:
     """Rows of class (from 0), start and end in microseconds."""
-    rows = list(csv.reader(io.StringIO(text)))
+    try:
+        rows = list(csv.reader(io.StringIO(text)))
+    except csv.Error as error:
+        raise InputError(f"{where} is no table of comma-separated values ({error}).") from error
     if not rows or rows[0] != _LABEL_FIELDS:
         raise InputError(f"{where}: expected a table of {', '.join(_LABEL_FIELDS)}.")
     labels = []

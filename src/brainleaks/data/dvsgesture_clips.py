@@ -91,7 +91,7 @@ def _labels(source: Path) -> dict[str, int]:
     text = (source / _TABLE).read_text(encoding="utf-8", errors="replace")
     try:
         labels = {r["file"]: int(r["class_index0"]) for r in csv.DictReader(io.StringIO(text))}
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
         raise InputError(
             f"{source / _TABLE}: expected a table with the columns file and class_index0."
         ) from error

@@ -1,8 +1,8 @@
 """The digests of a run folder: they bind its study, numbers, tensors and report to one another.
 
-``digests.json`` lists the SHA-256 of every file but those that are added later. It shows that a file was
-damaged, edited or taken from another run. It is no signature: whoever edits a file can write its
-digest as well.
+``digests.json`` lists the SHA-256 of every file but those that are added later. It shows that a
+file was damaged, edited or taken from another run. It is no signature: whoever edits a file can
+write its digest as well.
 """
 
 import hashlib
