@@ -8,6 +8,7 @@ that a file has taken over can hand its parent numbers and text, and nothing els
 """
 
 import atexit
+import signal
 import subprocess
 import sys
 import threading
@@ -23,10 +24,13 @@ from brainleaks.limits import READ_MEMORY, READ_SECONDS, limits_given
 __all__ = ["call", "calls"]
 
 _CHILD = Path(__file__).with_name("child.py")
-#: Requests in flight: the child reads the next file while its parent uses the last one.
-_AHEAD = 16
-#: The child's exit status when its watchdog stops it.
-_TIMED_OUT = 1
+#: Files in one request, and characters of their names: the requests in flight must fit into a pipe,
+#: or the child would wait for its parent and its parent for the child.
+_FILES, _CHARACTERS = 32, 16_000
+#: Requests in flight: the child reads the next files while its parent uses the last ones.
+_AHEAD = 2
+#: The child's exit status when its time is over: by SIGALRM, or by its watchdog.
+_TIMED_OUT = (-getattr(signal, "SIGALRM", 0), 1)
 
 
 def call(reader: str, path: Path) -> Any:
@@ -51,19 +55,56 @@ def calls(reader: str, paths: Iterable[Path]) -> Iterator[Any]:
     """
     with _lock:
         child = _running()
-        waiting: deque[Path] = deque()
-        todo = iter(paths)
+        waiting: deque[Path] = deque()  # for their answers, in order
+        sent: deque[int] = deque()  # how many of them came in each request
+        requests = _requests(paths)
         try:
             while True:
-                while len(waiting) < _AHEAD and (path := next(todo, None)) is not None:
-                    child.send(reader, path)
-                    waiting.append(path)
-                if not waiting:
+                while len(sent) < _AHEAD and (request := next(requests, None)):
+                    child.send(reader, request)
+                    sent.append(len(request))
+                    waiting.extend(request)
+                if not sent:
                     return
-                yield child.answer(waiting.popleft())
+                for _ in range(sent.popleft()):
+                    yield child.answer()
+                    waiting.popleft()
+        except _EndedError:  # it is not known by which of the files; each is now read by itself
+            _stop()
+            while waiting:
+                yield _alone(reader, waiting.popleft())
+            yield from calls(reader, (path for request in requests for path in request))
         finally:
             if waiting:  # answers that nobody waits for any more are still to come
                 _stop()
+
+
+def _requests(paths: Iterable[Path]) -> Iterator[list[Path]]:
+    """As many files together as go into one request."""
+    request: list[Path] = []
+    characters = 0
+    for path in paths:
+        length = len(str(path.absolute()))
+        if request and (len(request) == _FILES or characters + length > _CHARACTERS):
+            yield request
+            request, characters = [], 0
+        request.append(path)
+        characters += length
+    if request:
+        yield request
+
+
+def _alone(reader: str, path: Path) -> Any:
+    child = _running()
+    child.send(reader, [path])
+    try:
+        return child.answer()
+    except _EndedError:
+        raise InputError(child.why_it_ended(path)) from None
+
+
+class _EndedError(Exception):
+    """The child has ended, or says what no child says."""
 
 
 class _Child:
@@ -74,32 +115,37 @@ class _Child:
         limits = (READ_SECONDS.value, READ_MEMORY.value)
         command = [sys.executable, "-I", str(_CHILD), *map(str, limits)]
         self._process = subprocess.Popen(  # noqa: S603 (our own file, and two numbers)
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            command,
+            bufsize=wire.BUFFER,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
         )
 
     @property
     def alive(self) -> bool:
         return self._process.poll() is None
 
-    def send(self, reader: str, path: Path) -> None:
+    def send(self, reader: str, paths: list[Path]) -> None:
         try:
-            wire.write(self._process.stdin, [reader, str(path.absolute())])
+            wire.write(self._process.stdin, [reader, *(str(path.absolute()) for path in paths)])
+            self._process.stdin.flush()  # type: ignore[union-attr]
         except OSError:  # it has ended; its last answer, or the lack of one, says why
             return
 
-    def answer(self, path: Path) -> Any:
+    def answer(self) -> Any:
         try:
             kind, value = wire.read(self._process.stdout)
-        except Exception:  # cut off, or whatever a child says that a file has taken over
-            raise InputError(self._why_it_ended(path)) from None
+        except Exception as error:  # cut off, or whatever a child says that a file has taken over
+            raise _EndedError from error
         if kind == "error":
             raise InputError(str(value))
         return value
 
-    def _why_it_ended(self, path: Path) -> str:
+    def why_it_ended(self, path: Path) -> str:
         self._process.kill()
         status = self._process.wait()
-        if status == _TIMED_OUT:
+        if status in _TIMED_OUT:
             return (
                 f"reading {path} takes longer than {READ_SECONDS.value} seconds: it is damaged. If "
                 f"it is only large, set {READ_SECONDS.variable}."

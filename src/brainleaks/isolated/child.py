@@ -3,6 +3,7 @@
 import contextlib
 import faulthandler
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -30,17 +31,34 @@ def serve(seconds: int, memory: int) -> None:
     base = _limited_memory()
     while True:
         try:
-            reader, name = wire.read(requests)
+            reader, *names = wire.read(requests)
         except EOFError:
             return
-        path = Path(name)
-        with contextlib.suppress(OSError):
-            size = path.stat().st_size
-            _limit_memory(base + memory + 4 * size)
-            faulthandler.dump_traceback_later(seconds + size / _BYTES_A_SECOND, exit=True)
-        answer = _answer(READERS[reader], path, memory)
+        files = [(Path(name), _size(name)) for name in names]
+        _limit_memory(base + memory + 4 * max(size for _, size in files))
+        for path, size in files:
+            _end_after(seconds + size / _BYTES_A_SECOND)
+            answer = _answer(READERS[reader], path, memory)
+            _end_after(0)
+            wire.write(answers, answer)
+        answers.flush()
+
+
+def _size(name: str) -> int:
+    try:
+        return os.stat(name).st_size  # noqa: PTH116 (ten times as fast)
+    except OSError:  # which its reader will say
+        return 0
+
+
+def _end_after(seconds: float) -> None:
+    """End this process after some time, whatever C code it is in by then; 0 calls that off."""
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, seconds)  # SIGALRM, which nothing here handles
+    elif seconds:
+        faulthandler.dump_traceback_later(seconds, exit=True)
+    else:
         faulthandler.cancel_dump_traceback_later()
-        wire.write(answers, answer)
 
 
 def _answer(read: Callable[[Path], Any], path: Path, memory: int) -> list[Any]:
@@ -60,7 +78,7 @@ def _answer(read: Callable[[Path], Any], path: Path, memory: int) -> list[Any]:
 
 def _own_output() -> Any:
     """Standard output for the answers alone; what a library prints goes nowhere."""
-    answers = os.fdopen(os.dup(1), "wb")
+    answers = os.fdopen(os.dup(1), "wb", wire.BUFFER)
     with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 (a descriptor, not a path)
         os.dup2(nowhere.fileno(), 1)
     return answers
