@@ -151,7 +151,10 @@ def check_weights(network: nn.Module, path: Path, tensors: dict[str, Tensor]) ->
     """
     weights = _without_neurons(network, path, tensors)
     found = {name: _form(tensor) for name, tensor in weights.items()}
-    expected = {name: _expected(tensor) for name, tensor in network.state_dict().items()}
+    expected = {
+        name: tuple(tensor.shape) if tensor.is_meta else _form(tensor)
+        for name, tensor in network.state_dict().items()
+    }
     for name in (*expected, *found):
         if found.get(name) != expected.get(name):
             raise InputError(
@@ -200,10 +203,6 @@ def _same_weights(one: nn.Module, other: nn.Module) -> bool:
     if not first or [p.shape for p in first] != [p.shape for p in second]:
         return False
     return all(torch.equal(a.cpu(), b.cpu()) for a, b in zip(first, second, strict=True))
-
-
-def _expected(tensor: Tensor) -> tuple[int, ...]:
-    return tuple(tensor.shape)
 
 
 def _form(tensor: Tensor) -> tuple[int, ...] | str:
