@@ -24,6 +24,17 @@ def decoded(raw, overflow_y, overflow_step):
 
 
 @numba.njit(cache=True)
+def span(x, y, t):
+    """The largest ``x`` and ``y``, the first and the last time, and whether no time runs back."""
+    right, low, first, last, ordered = 0, 0, t[0], t[0], True
+    for i in range(len(t)):
+        right, low = max(right, int(x[i])), max(low, int(y[i]))
+        ordered &= i == 0 or t[i] >= t[i - 1]
+        first, last = min(first, t[i]), max(last, t[i])
+    return right, low, first, last, ordered
+
+
+@numba.njit(cache=True)
 def connected(x, y, t, filter_us):
     """Which events have a neighbour that fired within ``filter_us`` before them.
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
-from brainleaks.data._events import connected, decoded, firing
+from brainleaks.data._events import connected, decoded, firing, span
 from brainleaks.data.dataset import Dataset, Samples, SpikeTrains
 from brainleaks.errors import InputError
 from brainleaks.limits import FRAMES, RECORDING_US, SENSOR_PIXELS
@@ -183,33 +183,26 @@ def checked(where: str, events: Events, sensor: tuple[int, int]) -> Events:
     """
     if not len(events.t):
         raise InputError(f"{where} is empty: it holds no events.")
-    _check_times(where, events.t)
+    right, low, first, last, ordered = span(events.x, events.y, events.t)
+    _check_times(where, int(first), int(last))
     height, width = sensor
-    off = (events.x >= width) | (events.y >= height)
-    if off.any():
-        i = int(off.argmax())
+    if right >= width or low >= height:
+        i = int(((events.x >= width) | (events.y >= height)).argmax())
         raise InputError(
             f"{where}: event {i} lies at x = {events.x[i]}, y = {events.y[i]}, off the sensor of "
             f"{width} x {height} pixels."
         )
-    back = events.t[1:] < events.t[:-1]
-    if back.any():
-        i = int(back.argmax())
+    if not ordered:
+        i = int((events.t[1:] < events.t[:-1]).argmax())
         raise InputError(
             f"{where}: time runs backwards from {events.t[i]} to {events.t[i + 1]} microseconds at "
             f"event {i + 1}."
         )
-    _check_extent(where, events)
+    SENSOR_PIXELS.check(where, (right + 1) * (low + 1))
     return events
 
 
-def _check_extent(where: str, events: Events) -> None:
-    if len(events.t):
-        SENSOR_PIXELS.check(where, (int(events.x.max()) + 1) * (int(events.y.max()) + 1))
-
-
-def _check_times(where: str, t: NDArray[np.int64]) -> None:
-    first, last = int(t.min()), int(t.max())
+def _check_times(where: str, first: int, last: int) -> None:
     if first < -FURTHEST_US or last > FURTHEST_US:
         raise InputError(
             f"{where}: its times reach from {first} to {last} microseconds; expected at most 285 "
@@ -227,7 +220,15 @@ def denoise(events: Events, filter_us: int) -> Events:
     Raises:
         InputError: if these span more pixels than the limit.
     """
-    _check_extent("the recording", events)
+    if not len(events.t):
+        return events
+    right, low, first, last, _ = span(events.x, events.y, events.t)
+    _check_times("the recording", int(first), int(last))
+    SENSOR_PIXELS.check("the recording", (right + 1) * (low + 1))
+    return _connected(events, filter_us)
+
+
+def _connected(events: Events, filter_us: int) -> Events:
     return events.where(connected(events.x, events.y, events.t, filter_us))
 
 
@@ -240,7 +241,7 @@ def frames(where: str, events: Events, framing: Framing, sensor: tuple[int, int]
     """
     checked(where, events, sensor)
     if framing.denoise_us is not None:
-        events = denoise(events, framing.denoise_us)
+        events = _connected(events, framing.denoise_us)
     if not len(events.t):
         raise InputError(
             f"{where}: denoising with {framing.denoise_us} microseconds leaves no event."
