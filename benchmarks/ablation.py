@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from brainleaks import Target, atomic, keep_freed_memory
+from brainleaks import Target, keep_freed_memory
 from brainleaks.attacks import Attack
 from brainleaks.attacks.priors import smooth
 from brainleaks.data.encoding import bernoulli
@@ -25,12 +25,14 @@ from brainleaks.evaluation.judge import confidences
 from brainleaks.evaluation.likeness import correlations, ssim
 from brainleaks.evaluation.metrics import metrics
 from brainleaks.evaluation.panel import as_rates, scale_each
+from brainleaks.files import atomic
+from brainleaks.pipeline import Cache
+from brainleaks.pipeline.loading import load_dataset
+from brainleaks.pipeline.pipeline import Pipeline, Trained
+from brainleaks.pipeline.provenance import machine
 from brainleaks.randomness import stream
-from brainleaks.study import Store, load_study
-from brainleaks.study.config import Study
-from brainleaks.study.loading import load_dataset
-from brainleaks.study.provenance import machine
-from brainleaks.study.road import Road, Trained
+from brainleaks.studies import load_study
+from brainleaks.studies.config import Study
 
 #: SSIM is taken with the most correlated samples of the class only, as the judgement does.
 CANDIDATES, DRAWS = 32, 10
@@ -104,7 +106,7 @@ class Setting:
     """A preset's trained networks and data."""
 
     study: Study
-    road: Road
+    pipeline: Pipeline
     target: Trained
     evaluator: Trained
 
@@ -128,10 +130,12 @@ def main() -> None:
 
 
 def _trained(preset: str, seed: int) -> Setting:
-    study, store = load_study(preset, ("judging=null",)), Store()
-    road = Road(study, seed, load_dataset(study, data_folder(None), store), "cpu", store)
+    study, cache = load_study(preset, ("judging=null",)), Cache()
+    pipeline = Pipeline(study, seed, load_dataset(study, data_folder(None), cache), "cpu", cache)
     ((name, model),) = study.evaluators.items()
-    return Setting(study, road, road.train("target", study.target), road.train(name, model))
+    return Setting(
+        study, pipeline, pipeline.train("target", study.target), pipeline.train(name, model)
+    )
 
 
 def _rows(preset: str, setting: Setting) -> Iterator[dict[str, Any]]:
@@ -152,10 +156,10 @@ def _rows(preset: str, setting: Setting) -> Iterator[dict[str, Any]]:
 def _attacked(
     title: str, attack: Attack, setting: Setting, kind: type[Target] = Target
 ) -> tuple[Tensor, dict[str, Any]]:
-    dataset = setting.road.dataset
+    dataset = setting.pipeline.dataset
     classes = torch.arange(len(dataset.class_names))
     target = kind(setting.target.network, input_shape=dataset.input_shape, classes=len(classes))
-    generator = stream(setting.road.seed, "ablation")
+    generator = stream(setting.pipeline.seed, "ablation")
     started = time.perf_counter()
     found = attack(target, classes, generator=generator)
     seconds = time.perf_counter() - started
@@ -183,7 +187,7 @@ def _spanned(means: Tensor, setting: Setting) -> Tensor:
     What a layer learned lies in the span of its inputs; the components that follow hold what it was
     initialised with. Of blurs from none to 3 pixels, 2 gave the largest SSIM on the faces.
     """
-    shape, classes = setting.road.dataset.input_shape, len(means)
+    shape, classes = setting.pipeline.dataset.input_shape, len(means)
     target = Target(setting.target.network, input_shape=shape, classes=classes)
     weights = target.first_weights()
     units = (weights - weights.mean(0)).flatten(1)
@@ -195,8 +199,8 @@ def _spanned(means: Tensor, setting: Setting) -> Tensor:
 
 
 def _measured(found: Tensor, setting: Setting) -> dict[str, Any]:
-    road, network = setting.road, setting.target.network
-    noise = stream(road.seed, "ablation", "draws")
+    pipeline, network = setting.pipeline, setting.target.network
+    noise = stream(pipeline.seed, "ablation", "draws")
     drawn = [bernoulli(found, noise) for _ in range(DRAWS)]
     judged = [metrics(confidences(setting.evaluator.network, spikes)) for spikes in drawn]
     own = [metrics(confidences(network, spikes))["attack_accuracy"] for spikes in drawn]
@@ -206,7 +210,7 @@ def _measured(found: Tensor, setting: Setting) -> dict[str, Any]:
         "own": sum(own) / DRAWS,
     }
     seen, means = scale_each(as_rates(found)), _class_means(setting)
-    for key, samples in (("ssim", road.dataset.train), ("held_out", road.dataset.test)):
+    for key, samples in (("ssim", pipeline.dataset.train), ("held_out", pipeline.dataset.test)):
         real = scale_each(images(samples))
         each = [_nearest(seen[c], real[samples.labels == c]) for c in range(len(means))]
         row[key] = sum(each) / len(each)
@@ -216,8 +220,8 @@ def _measured(found: Tensor, setting: Setting) -> dict[str, Any]:
 
 def _class_means(setting: Setting) -> Tensor:
     """Means ``(classes, C, H, W)`` of the training samples, each scaled to [0, 1]."""
-    train = setting.road.dataset.train
-    real, classes = scale_each(images(train)), range(len(setting.road.dataset.class_names))
+    train = setting.pipeline.dataset.train
+    real, classes = scale_each(images(train)), range(len(setting.pipeline.dataset.class_names))
     return torch.stack([real[train.labels == c].mean(0) for c in classes])
 
 

@@ -22,16 +22,17 @@ import numpy as np
 import torch
 from torch.nn.functional import avg_pool2d
 
-from brainleaks import atomic, keep_freed_memory
+from brainleaks import keep_freed_memory
 from brainleaks.audit import Plan, run, write
+from brainleaks.audit.infer import Inputs, look, study_of
 from brainleaks.data import att_faces, mnist
 from brainleaks.data.dataset import Dataset, Samples
 from brainleaks.data.files import data_folder
 from brainleaks.data.own import OwnData
 from brainleaks.evaluation.statistics import paired
-from brainleaks.study.plan import Inputs, look, study_of
-from brainleaks.study.provenance import machine
-from brainleaks.study.runner import load_foreign
+from brainleaks.files import atomic
+from brainleaks.pipeline.provenance import machine
+from brainleaks.pipeline.run import load_external
 
 WORK, STEPS = Path("runs/acceptance"), 25
 FRAMEWORKS = {
@@ -180,7 +181,7 @@ def _own(architecture: str) -> dict[str, Any]:
 
     def make() -> dict[str, Any]:
         started = time.perf_counter()
-        planned = Plan(study, seen.said, seen.dataset, load_foreign)
+        planned = Plan(study, seen.said, seen.dataset, load_external)
         write(run(planned), WORK / study.name)
         return {"seconds": time.perf_counter() - started} | _found(WORK / study.name)
 

@@ -19,8 +19,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from brainleaks import keep_freed_memory
-from brainleaks.study.provenance import machine
-from brainleaks.synapse import EVENT_DRIVEN_BELOW, event_driven_linear
+from brainleaks.neuron.synapse import EVENT_DRIVEN_BELOW, event_driven_linear
+from brainleaks.pipeline.provenance import machine
 from event_bench import against_tonic, at_full_size
 from image_bench import image_folders
 from jobs import (

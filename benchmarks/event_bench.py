@@ -19,13 +19,14 @@ import torch
 from tonic.functional import denoise_numpy, to_frame_numpy
 from tonic.io import read_mnist_file
 
-from brainleaks import FastSigmoid, atomic, keep_freed_memory
+from brainleaks import FastSigmoid, keep_freed_memory
 from brainleaks.data import digits_events, events
 from brainleaks.data.encoding import as_images
 from brainleaks.data.events import Events, Framing, Recording
+from brainleaks.files import atomic
 from brainleaks.monitor import Monitor
 from brainleaks.networks import SpikingMLP
-from brainleaks.study import loading
+from brainleaks.pipeline import loading
 from brainleaks.training import Recipe, fit
 
 SENSOR = digits_events.SENSOR

@@ -19,8 +19,9 @@ from typing import Any
 
 import torch
 
-from brainleaks import FastSigmoid, exact_on_gpu, lif, neuron
-from brainleaks.study.provenance import machine
+from brainleaks import FastSigmoid, exact_on_gpu, lif
+from brainleaks.neuron import dynamics as neuron
+from brainleaks.pipeline.provenance import machine
 from jobs import BATCH, CLASSES, HIDDEN, INPUTS, NAMES, STEPS, notebooks, ours, table
 
 #: ``(T, B, N)``: a hidden layer in training, in an attack, and of recordings.

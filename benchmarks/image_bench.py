@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from brainleaks.data.image_files import _values, read_images
-from brainleaks.isolated.images import read
+from brainleaks.files.isolated.images import read
 
 FILES = 10_000
 SIDES = (32, 128)

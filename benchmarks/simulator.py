@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import nn
 from tqdm import tqdm
 
-from brainleaks import FastSigmoid, atomic, keep_freed_memory
+from brainleaks import FastSigmoid, keep_freed_memory
 from brainleaks.data import mnist, nmnist_1k
 from brainleaks.data.dataset import Dataset, Samples
 from brainleaks.data.encoding import as_images
@@ -27,8 +27,9 @@ from brainleaks.data.events import Events, Framing, frames, spike_trains
 from brainleaks.data.files import data_folder
 from brainleaks.data.simulate import Camera, simulate
 from brainleaks.errors import InputError
+from brainleaks.files import atomic
 from brainleaks.networks import ConvNet, SpikingMLP
-from brainleaks.study.provenance import machine
+from brainleaks.pipeline.provenance import machine
 from brainleaks.training import Recipe, accuracy, fit
 
 mpl.use("Agg")

@@ -22,7 +22,7 @@
 #
 # **This is an exercise, not a result.** The preset `dvsgesture-clips` has ten clips of 1.45 s,
 # one movement of one person for each gesture, cut into overlapping slices of 250 ms; training and
-# test slices come from the same movement. It walks the whole road on real events, and no figure
+# test slices come from the same movement. It walks the whole pipeline on real events, and no figure
 # below says anything about gestures. The paper's study, on the recordings of 29 people, is
 # `dvsgesture-snn`: set `PRESET = "dvsgesture-snn"` if you have the data, and the time.
 
@@ -37,10 +37,11 @@ from textwrap import fill
 from IPython.display import Image, Markdown
 
 from brainleaks import BrainLeaksV1, BrainLeaksV2
+from brainleaks.pipeline import run_study
+from brainleaks.pipeline.loading import one_a_class
 from brainleaks.report.animation import animate
-from brainleaks.report.pictures import curves, grid, matrices
-from brainleaks.study import load_study, run_study
-from brainleaks.study.loading import one_a_class
+from brainleaks.report.figures import curves, grid, matrices
+from brainleaks.studies import load_study
 from shown import (
     as_pictures,
     metrics_table,
@@ -143,5 +144,5 @@ Markdown(metrics_table(run))
 
 # %% [markdown]
 # The target and the evaluator have seen one person move once for each gesture: that they agree
-# says no more than that the road works. The figures of the paper's study come from
+# says no more than that the pipeline works. The figures of the paper's study come from
 # `brainleaks run dvsgesture-snn`.

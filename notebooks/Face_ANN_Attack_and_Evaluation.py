@@ -32,8 +32,9 @@ SETTINGS = ("judging=null",)  # changes to the preset: here, the paper's evaluat
 from IPython.display import Image, Markdown
 
 from brainleaks import Fredrikson
-from brainleaks.report.pictures import curves, grid, matrices
-from brainleaks.study import load_study, run_study
+from brainleaks.pipeline import run_study
+from brainleaks.report.figures import curves, grid, matrices
+from brainleaks.studies import load_study
 from shown import metrics_table, outcome_rows, source
 
 # %% [markdown]

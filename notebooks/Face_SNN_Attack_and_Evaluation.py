@@ -35,8 +35,9 @@ from IPython.display import Image, Markdown
 
 from brainleaks import BrainLeaksV1, BrainLeaksV2
 from brainleaks.attacks.fields import draw
-from brainleaks.report.pictures import curves, grid, matrices
-from brainleaks.study import load_study, run_study
+from brainleaks.pipeline import run_study
+from brainleaks.report.figures import curves, grid, matrices
+from brainleaks.studies import load_study
 from shown import metrics_table, outcome_rows, source
 
 # %% [markdown]

@@ -35,14 +35,15 @@ import torch
 from IPython.display import Image, Markdown
 
 from brainleaks import Fredrikson, Target
-from brainleaks.report.pictures import curves, grid, matrices
-from brainleaks.study import load_study, run_study
+from brainleaks.pipeline import run_study
+from brainleaks.report.figures import curves, grid, matrices
+from brainleaks.studies import load_study
 from shown import as_pictures, metrics_table, outcome_rows, source
 
 # %% [markdown]
 # ## The target
 #
-# `run_study` walks the whole road: it trains the target and the evaluator, attacks the target,
+# `run_study` walks the whole pipeline: it trains the target and the evaluator, attacks the target,
 # and has the evaluator judge the result. Each stage is stored, so that running this again trains
 # nothing.
 

@@ -36,11 +36,12 @@ import torch
 from IPython.display import Image, Markdown
 
 from brainleaks import BrainLeaksV1, BrainLeaksV2, Target
-from brainleaks.attacks import brainleaks_v1
+from brainleaks.attacks.inversion import brainleaks_v1
 from brainleaks.attacks.objectives import confidence
-from brainleaks.report.pictures import curves, grid
-from brainleaks.study import load_study, run_study
-from brainleaks.study.loading import one_a_class
+from brainleaks.pipeline import run_study
+from brainleaks.pipeline.loading import one_a_class
+from brainleaks.report.figures import curves, grid
+from brainleaks.studies import load_study
 from shown import as_pictures, outcome_rows, source
 
 # %%

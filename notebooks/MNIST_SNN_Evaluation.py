@@ -20,7 +20,7 @@
 # - **In:** the reconstructions, spikes or probabilities of spikes, and an evaluator.
 # - **Out:** a matrix of confidences, and four figures read from it.
 #
-# It is the same run as that of the attack's notebook: `run_study` keeps every stage in a store,
+# It is the same run as that of the attack's notebook: `run_study` keeps every stage in a cache,
 # under the hash of all that determines it, so nothing is trained or attacked anew here.
 
 # %% tags=["parameters"]
@@ -34,9 +34,10 @@ from IPython.display import Image, Markdown
 
 from brainleaks.evaluation.judge import confidences, judge_spikes
 from brainleaks.evaluation.metrics import metrics
-from brainleaks.report.pictures import curves, grid, matrices
-from brainleaks.study import load_study, run_study
-from brainleaks.study.loading import one_a_class
+from brainleaks.pipeline import run_study
+from brainleaks.pipeline.loading import one_a_class
+from brainleaks.report.figures import curves, grid, matrices
+from brainleaks.studies import load_study
 from shown import metrics_table, outcome_rows, source
 
 # %%

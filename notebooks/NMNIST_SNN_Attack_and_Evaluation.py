@@ -36,10 +36,11 @@ from IPython.display import Image, Markdown
 from brainleaks import BrainLeaksV1, BrainLeaksV2
 from brainleaks.attacks.objectives import negative_log_likelihood
 from brainleaks.data.events import frames
+from brainleaks.pipeline import run_study
+from brainleaks.pipeline.loading import one_a_class
 from brainleaks.report.animation import animate
-from brainleaks.report.pictures import curves, grid, matrices
-from brainleaks.study import load_study, run_study
-from brainleaks.study.loading import one_a_class
+from brainleaks.report.figures import curves, grid, matrices
+from brainleaks.studies import load_study
 from shown import (
     as_pictures,
     metrics_table,

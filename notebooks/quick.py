@@ -2,7 +2,7 @@
 
 from dataclasses import fields
 
-from brainleaks.study import Study, load_study
+from brainleaks.studies import Study, load_study
 
 _SPIKING = "{architecture: spiking-mlp, hidden: 30, beta: 0.7, surrogate: {surrogate: arctan}}"
 _ORDINARY = "{architecture: mlp, hidden: 30}"

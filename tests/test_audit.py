@@ -1,4 +1,4 @@
-"""The whole road on a user's own model and data, from both ends: a file and a Python object."""
+"""The whole pipeline on a user's own model and data, from both ends: a file and a Python object."""
 
 import dataclasses
 import json
@@ -17,15 +17,17 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 import brainleaks as package
-from brainleaks import InputError, atomic
+from brainleaks import InputError
 from brainleaks.audit import audit, plan, run, run_twin, write
+from brainleaks.audit.infer import Inputs, suitable
 from brainleaks.data import digits
 from brainleaks.data.encoding import RateCode
 from brainleaks.data.own import OwnData
+from brainleaks.files import atomic
 from brainleaks.networks import Response, SpikingMLP
 from brainleaks.neuron import FastSigmoid
-from brainleaks.study import Store, load_study, run_study
-from brainleaks.study.plan import Inputs, suitable
+from brainleaks.pipeline import Cache, run_study
+from brainleaks.studies import load_study
 from brainleaks.training import Recipe, fit
 from test_cli import brainleaks, refused
 
@@ -47,8 +49,8 @@ def base(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def store(base):
-    return Store(base / "store")
+def cache(base):
+    return Cache(base / "store")
 
 
 @pytest.fixture(scope="module")
@@ -110,8 +112,8 @@ def arguments(model, data, out, *more):
 
 
 @pytest.fixture
-def shared_store(store, monkeypatch):
-    monkeypatch.setenv("BRAINLEAKS_STORE", str(store.root))
+def shared_store(cache, monkeypatch):
+    monkeypatch.setenv("BRAINLEAKS_STORE", str(cache.root))
 
 
 def test_a_file_on_the_command_line(base, model, data, adapters, shared_store, monkeypatch):
@@ -142,8 +144,8 @@ def test_a_file_on_the_command_line(base, model, data, adapters, shared_store, m
     assert done.returncode == 0
     assert json.loads(done.stdout) == results
     # the study says all of it again, and runs as it is, without a stage being made anew
-    monkeypatch.setattr("brainleaks.study.stages.training.fit", pytest.fail)
-    monkeypatch.setattr("brainleaks.study.stages.panel.scores", pytest.fail)
+    monkeypatch.setattr("brainleaks.pipeline.stages.training.fit", pytest.fail)
+    monkeypatch.setattr("brainleaks.pipeline.stages.panel.scores", pytest.fail)
     study = out / "study.yaml"
     untrusted = brainleaks("run", study, "--out", base / "again")
     assert untrusted.returncode == 2
@@ -153,11 +155,11 @@ def test_a_file_on_the_command_line(base, model, data, adapters, shared_store, m
     assert json.loads(again.stdout) | {"run_dir": results["run_dir"]} == results
 
 
-def test_a_network_in_python(base, network, data, store, monkeypatch):
+def test_a_network_in_python(base, network, data, cache, monkeypatch):
     """The same network is the same target, by whichever way it came."""
     outcome = audit(
         network, data, encoding="rate", steps=STEPS, attacks=["brainleaks-v1"], settings=QUICK,
-        store=store,
+        cache=cache,
     )  # fmt: skip
     assert outcome.verdict["verdict"] == "leak"
     assert outcome.target.facts["framework"] == "brainleaks"
@@ -171,10 +173,10 @@ def test_a_network_in_python(base, network, data, store, monkeypatch):
     assert planned.study.dataset.path == "handed over in Python"
 
 
-def test_an_untrained_network_does_not_leak(data, store):
+def test_an_untrained_network_does_not_leak(data, cache):
     torch.manual_seed(5)
     outcome = audit(
-        new_network(), data, steps=STEPS, attacks=["brainleaks-v1"], settings=QUICK, store=store
+        new_network(), data, steps=STEPS, attacks=["brainleaks-v1"], settings=QUICK, cache=cache
     )
     assert outcome.verdict["verdict"] != "leak"
     assert "The model recognises 0." in outcome.verdict["reasons"][-1]
@@ -194,9 +196,9 @@ class Sealed(nn.Module):
         return self.inner[0](spikes)
 
 
-def test_what_cannot_be_trained_anew_is_inconclusive(network, data, store):
+def test_what_cannot_be_trained_anew_is_inconclusive(network, data, cache):
     outcome = audit(
-        Sealed(network), data, steps=STEPS, attacks=["brainleaks-v1"], settings=QUICK, store=store
+        Sealed(network), data, steps=STEPS, attacks=["brainleaks-v1"], settings=QUICK, cache=cache
     )
     assert outcome.verdict["verdict"] == "inconclusive"
     first, second = outcome.verdict["reasons"]
@@ -207,21 +209,21 @@ def test_what_cannot_be_trained_anew_is_inconclusive(network, data, store):
     assert {c["control"] for c in outcome.trial.facts["controls"]} == {"noise", "class-mean"}
 
 
-def test_a_recipe_that_does_not_train_the_architecture(network, data, store):
+def test_a_recipe_that_does_not_train_the_architecture(network, data, cache):
     outcome = audit(
         network, data, steps=STEPS, attacks=["brainleaks-v1"],
-        settings=[*QUICK, "target.training.learning_rate=1e-9"], store=store,
+        settings=[*QUICK, "target.training.learning_rate=1e-9"], cache=cache,
     )  # fmt: skip
     assert outcome.verdict["verdict"] == "inconclusive"
     assert "trained anew on half of the classes, recognises" in outcome.verdict["reasons"][1]
 
 
 @pytest.mark.parametrize("encoding", ["latency", "direct"])
-def test_behind_another_code_a_network_is_one_of_images(network, data, store, encoding):
+def test_behind_another_code_a_network_is_one_of_images(network, data, cache, encoding):
     quick = ["judging=null", "evaluators.ann-conv.training.epochs=1", "draws=1"]
     outcome = audit(
         network, data, encoding=encoding, steps=STEPS, attacks=["fredrikson"],
-        settings=[*quick, "attacks.fredrikson.iterations=20"], store=store,
+        settings=[*quick, "attacks.fredrikson.iterations=20"], cache=cache,
     )  # fmt: skip
     assert outcome.study.family == "snn"
     assert not outcome.study.spiking
@@ -229,7 +231,7 @@ def test_behind_another_code_a_network_is_one_of_images(network, data, store, en
     assert outcome.reconstructions[0].values.std() > 0
 
 
-def test_events(base, store):
+def test_events(base, cache):
     """Recordings of two polarities: what is not given is inferred, and said."""
     rng = np.random.default_rng(0)
     for part, name, i in np.ndindex(2, 5, 4):
@@ -243,7 +245,7 @@ def test_events(base, store):
     torch.manual_seed(0)
     seen = SpikingMLP((2, 10, 9), 5, hidden=20, beta=0.7, surrogate=FastSigmoid(40))
     outcome = audit(
-        seen, base / "events", steps=8, attacks=["brainleaks-v1"], store=store,
+        seen, base / "events", steps=8, attacks=["brainleaks-v1"], cache=cache,
         settings=["judging={judge_steps: 4, reconstructions: 1, controls: [noise]}", "draws=2"],
     )  # fmt: skip
     study = outcome.study
@@ -260,12 +262,12 @@ def test_events(base, store):
     assert f"fires: in {fields['smooth-inversion'].rate:g} of the frames" in study.description
 
 
-def test_colour(base, store):
+def test_colour(base, cache):
     generator = torch.Generator().manual_seed(0)
     part = TensorDataset(torch.rand(15, 3, 8, 9, generator=generator), torch.arange(15) % 5)
     seen = SpikingMLP((3, 8, 9), 5, hidden=20, beta=0.7, surrogate=FastSigmoid(40))
     outcome = audit(
-        seen, (part, part), steps=5, attacks=["brainleaks-v1"], store=store,
+        seen, (part, part), steps=5, attacks=["brainleaks-v1"], cache=cache,
         settings=["judging=null", "draws=1", "evaluators.snn-conv.training.epochs=1"],
     )  # fmt: skip
     write(outcome, base / "colour")
@@ -275,7 +277,7 @@ def test_colour(base, store):
     assert np.ptp(np.asarray(figure), axis=2).max() > 100
 
 
-def test_an_ordinary_twin(base, network, data, store):
+def test_an_ordinary_twin(base, network, data, cache):
     planned = plan(
         network, data, inputs=Inputs(steps=STEPS), attacks=["brainleaks-v1"], settings=QUICK,
         twin=True,
@@ -290,7 +292,7 @@ def test_an_ordinary_twin(base, network, data, store):
     text = yaml.safe_dump(planned.twin.model_dump(mode="json"))
     (base / "twin.yaml").write_text(text)
     planned = dataclasses.replace(planned, twin=load_study(str(base / "twin.yaml"), smaller))
-    results = write(run(planned, store=store), base / "both", run_twin(planned, store=store))
+    results = write(run(planned, cache=cache), base / "both", run_twin(planned, cache=cache))
     assert (base / "both" / "compare.html").exists()
     assert (base / "both" / "twin" / "report.html").exists()
     assert results["twin"]["target"]["family"] == "ann"
@@ -322,19 +324,19 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("change", "said"), WRONG)
-def test_what_is_no_answer_is_named(data, store, change, said):
+def test_what_is_no_answer_is_named(data, cache, change, said):
     with pytest.raises(InputError, match=said) as caught:
-        audit(Broken(change), data, steps=STEPS, store=store)
+        audit(Broken(change), data, steps=STEPS, cache=cache)
     assert str(caught.value).count("\n") == 0
 
 
-def test_other_inputs_than_the_model_takes(data, store):
+def test_other_inputs_than_the_model_takes(data, cache):
     larger = SpikingMLP((1, 9, 9), 10, hidden=10, beta=0.7, surrogate=FastSigmoid(40))
     with pytest.raises(InputError, match=r"does not take inputs \(T, B, C, H, W\) of \(10, "):
-        audit(larger, data, steps=STEPS, store=store)
+        audit(larger, data, steps=STEPS, cache=cache)
 
 
-def test_another_order_of_the_classes_is_found(network, data, store):
+def test_another_order_of_the_classes_is_found(network, data, cache):
     order = [3, 1, 4, 0, 5, 9, 2, 6, 8, 7]
 
     class Reordered(SpikingMLP):
@@ -346,7 +348,7 @@ def test_another_order_of_the_classes_is_found(network, data, store):
     other.load_state_dict(network.state_dict())
     given = ",".join(map(str, order))
     with pytest.raises(InputError, match=f"numbered in another order .* give --classes {given}$"):
-        audit(other, data, steps=STEPS, store=store)
+        audit(other, data, steps=STEPS, cache=cache)
     planned = plan(
         other, OwnData(str(data), classes=tuple(map(str, order))), inputs=Inputs(steps=STEPS)
     )

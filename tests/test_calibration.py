@@ -5,8 +5,9 @@ import json
 import pytest
 import torch
 
-from brainleaks import InputError, calibration
-from brainleaks.calibration import calibrate
+from brainleaks import InputError
+from brainleaks.campaigns import calibration
+from brainleaks.campaigns.calibration import calibrate
 from brainleaks.report.calibration import false_leaks, write_calibration
 
 SETTINGS = [
@@ -22,7 +23,7 @@ SETTINGS = [
 @pytest.fixture
 def one_cell(monkeypatch):
     cells = [calibration._Cell("demo", 1, SETTINGS), calibration._Cell("faces-snn", 1, [])]
-    monkeypatch.setattr("brainleaks.calibration._plan", lambda: (1, cells))
+    monkeypatch.setattr("brainleaks.campaigns.calibration._plan", lambda: (1, cells))
 
 
 def test_audits_of_one_study(one_cell, tmp_path):
@@ -41,12 +42,12 @@ def test_audits_of_one_study(one_cell, tmp_path):
 
 def test_audited_targets_are_not_those_of_the_controls(one_cell, tmp_path):
     study = calibration.load_study("demo", tuple(SETTINGS))
-    store = calibration.Store()
-    road = calibration.Road(
-        study, 0, calibration.load_dataset(study, tmp_path, store), "cpu", store
+    cache = calibration.Cache()
+    pipeline = calibration.Pipeline(
+        study, 0, calibration.load_dataset(study, tmp_path, cache), "cpu", cache
     )
-    targets = dict(calibration._targets(road, 1))
-    control = road.untrained("control-untrained", study.target)
+    targets = dict(calibration._targets(pipeline, 1))
+    control = pipeline.untrained("control-untrained", study.target)
     weights = [t.network.fc1.weight for t in (*targets.values(), control)]
     assert not any(torch.equal(a, b) for i, a in enumerate(weights) for b in weights[:i])
 

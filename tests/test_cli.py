@@ -89,8 +89,8 @@ def test_list():
 
 def test_run_json(finished, tmp_path):
     """One JSON object on stdout and nothing else, with the promised fields."""
-    store = str(finished.parent / "store")
-    done = process("run", "demo", *QUICK, "--out", tmp_path / "r", "--json", BRAINLEAKS_STORE=store)
+    cache = str(finished.parent / "store")
+    done = process("run", "demo", *QUICK, "--out", tmp_path / "r", "--json", BRAINLEAKS_STORE=cache)
     assert done.returncode == 0
     results = json.loads(done.stdout)
     assert results["run_dir"] == str(tmp_path / "r")
@@ -139,8 +139,8 @@ def test_export_and_attack_what_was_exported(finished, tmp_path):
     assert files[0] == tmp_path / "release" / "digits_SNN_Weights_Target"
     assert all(file.is_file() for file in files)
     options = ("--target-weights", files[0], "--out", tmp_path / "run")
-    store = str(finished.parent / "store")
-    done = process("run", "demo", *QUICK, *options, BRAINLEAKS_STORE=store)
+    cache = str(finished.parent / "store")
+    done = process("run", "demo", *QUICK, *options, BRAINLEAKS_STORE=cache)
     assert done.returncode == 0, done.stderr
     assert "weights from digits_SNN_Weights_Target" in done.stdout
     before, after = (

@@ -6,8 +6,9 @@ import torch
 from brainleaks import FastSigmoid, Target, exact_on_gpu
 from brainleaks.attacks.objectives import negative_log_likelihood
 from brainleaks.networks import SpikingConvNet, SpikingMLP
-from brainleaks.study import Store, load_study, run_study
-from brainleaks.study import folder as run_folder
+from brainleaks.pipeline import Cache, run_study
+from brainleaks.runs import folder as run_folder
+from brainleaks.studies import load_study
 from gpu import NEEDS_GPU
 
 pytestmark = NEEDS_GPU
@@ -68,7 +69,7 @@ def test_networks_answer_as_on_the_cpu(kind):
 def test_a_study_gives_the_same_bytes(tmp_path):
     def run(name):
         outcome = run_study(
-            load_study("demo", QUICK), device="cuda", store=Store(tmp_path / f"store-{name}")
+            load_study("demo", QUICK), device="cuda", cache=Cache(tmp_path / f"store-{name}")
         )
         results = run_folder.write(outcome, tmp_path / name)
         files = sorted((tmp_path / name).rglob("*.safetensors"))

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from brainleaks import InputError, isolated
+from brainleaks import InputError
 from brainleaks.data.image_files import read_image, read_images
-from brainleaks.isolated import wire
+from brainleaks.files import isolated
+from brainleaks.files.isolated import wire
 
 
 @pytest.fixture
@@ -28,8 +29,8 @@ def strange_child(tmp_path, monkeypatch):
         "READERS['objects'] = lambda path: {'a': [1.5, 'text', None, "
         "np.arange(3), np.float64(2)]}\n"
     )
-    root = str(Path(isolated.__file__).parents[2])
-    source = source.replace("str(Path(__file__).parents[2])", repr(root))
+    root = str(Path(isolated.__file__).parents[3])
+    source = source.replace("str(Path(__file__).parents[3])", repr(root))
     source = source.replace("#: What a large", f"import numpy as np\n{strange}#: What a large")
     path.write_text(source)
     monkeypatch.setattr(isolated, "_CHILD", path)
@@ -82,7 +83,7 @@ def test_answers_that_nobody_waits_for_are_not_taken_for_the_next(tmp_path):
 
 
 def test_the_child_brings_no_torch():
-    code = "import sys, brainleaks.isolated.child; print('torch' in sys.modules)"
+    code = "import sys, brainleaks.files.isolated.child; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 

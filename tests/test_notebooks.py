@@ -31,13 +31,13 @@ STREAMS = (
 )  # fmt: skip
 
 
-def render(out: Path, store: Path, *names: str) -> list[Path]:
+def render(out: Path, cache: Path, *names: str) -> list[Path]:
     """Execute notebooks as ``make notebooks`` does, and list what is in the store then."""
-    env = os.environ | {"BRAINLEAKS_STORE": str(store), "OMP_NUM_THREADS": "1"}
+    env = os.environ | {"BRAINLEAKS_STORE": str(cache), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, FOLDER / "render.py", "--quick", "--out", out, *names]
     done = subprocess.run(command, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    return sorted(store.rglob("*"))
+    return sorted(cache.rglob("*"))
 
 
 @pytest.fixture(scope="module")

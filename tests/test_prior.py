@@ -9,8 +9,8 @@ from torch.distributions import Normal, kl_divergence
 from brainleaks.data import digits
 from brainleaks.data.parts import set_apart
 from brainleaks.errors import InputError
-from brainleaks.prior import Prior, fit_prior
 from brainleaks.training import Recipe
+from brainleaks.training.prior import Prior, fit_prior
 from cut_off import CutOff
 
 

@@ -5,11 +5,12 @@ import json
 import pytest
 
 from brainleaks import InputError
-from brainleaks.publish import publish
+from brainleaks.campaigns.collection import Cell, collection, left_out
+from brainleaks.campaigns.publish import publish
+from brainleaks.pipeline import Cache, run_study
 from brainleaks.report.page import METRICS
 from brainleaks.report.summary import interval
-from brainleaks.study import Store, load_study, run_study
-from brainleaks.study.collection import Cell, collection, left_out
+from brainleaks.studies import load_study
 
 QUICK = (
     "target.network.hidden=60",
@@ -51,7 +52,7 @@ def test_table_of_two_seeds(runs, tmp_path, monkeypatch):
     assert "--seed 0`, and with seeds 1; study" in text
     assert "`brainleaks run demo --set" in text
     assert (table.parent / "images" / "demo.png").stat().st_size > 1000
-    monkeypatch.setattr("brainleaks.study.stages.training.fit", pytest.fail)
+    monkeypatch.setattr("brainleaks.pipeline.stages.training.fit", pytest.fail)
     assert publish("demo", range(2), settings=QUICK, **runs).read_text() == text
 
 
@@ -76,7 +77,7 @@ def test_what_the_table_has_is_kept(runs, tmp_path, monkeypatch):
     assert found["cells"][0]["judgement"] == content["cells"][0]["judgement"]
     assert said == ["kept: demo, seed 1", f"finished: {tmp_path / 'elsewhere' / 'demo-seed0'}"]
     # nothing to run: nothing is read or trained
-    monkeypatch.setattr("brainleaks.publish.run_study", pytest.fail)
+    monkeypatch.setattr("brainleaks.campaigns.publish.run_study", pytest.fail)
     again = {"out": second.parent, "keep": True, **fresh}
     picture = second.parent / "images" / "demo.png"
     picture.unlink()
@@ -138,9 +139,9 @@ def test_cells_whose_data_is_absent_are_left_out(runs, tmp_path, monkeypatch):
     demo = Cell("demo", note="an exercise, not a result")
     cells = [demo, Cell("nmnist-snn"), Cell("mnist-ann")]
     whole = collection("paper")._replace(cells=cells, figure=[["mnist-ann", "demo"]])
-    monkeypatch.setattr("brainleaks.publish.collection", lambda name: whole)
+    monkeypatch.setattr("brainleaks.campaigns.publish.collection", lambda name: whole)
     monkeypatch.setattr(
-        "brainleaks.publish.load_study",
+        "brainleaks.campaigns.publish.load_study",
         lambda name, settings=(): load_study(name, QUICK if name == "demo" else settings),
     )
     (tmp_path / "data").mkdir()
@@ -163,22 +164,22 @@ def test_cells_whose_data_is_absent_are_left_out(runs, tmp_path, monkeypatch):
 
 
 def test_part_of_a_data_set_is_not_the_paper(tmp_path):
-    assert left_out("demo", tmp_path, Store()) is None
+    assert left_out("demo", tmp_path, Cache()) is None
     for i in range(20):
         path = tmp_path / "nmnist" / ("Train", "Test")[i // 10] / f"{i % 10}" / f"{i + 1:05d}.bin"
         path.parent.mkdir(parents=True)
         events = ((x, 9, 0, 0, t) for t, x in enumerate((5, 6, 5, 6)))
         path.write_bytes(b"".join(map(bytes, events)))
-    reason = left_out("nmnist-snn", tmp_path, Store())
+    reason = left_out("nmnist-snn", tmp_path, Cache())
     assert reason == "only 10 + 10 of nmnist's 60,000 + 10,000 samples are there"
 
 
 def test_a_table_that_was_cut_off_says_what_it_lacks(runs, tmp_path, monkeypatch):
     cells = [Cell("demo"), Cell("digits-events-snn")]
     whole = collection("paper")._replace(cells=cells, figure=[["demo"]])
-    monkeypatch.setattr("brainleaks.publish.collection", lambda name: whole)
+    monkeypatch.setattr("brainleaks.campaigns.publish.collection", lambda name: whole)
     monkeypatch.setattr(
-        "brainleaks.publish.load_study",
+        "brainleaks.campaigns.publish.load_study",
         lambda name, settings=(): load_study(name, QUICK if name == "demo" else settings),
     )
 
@@ -187,7 +188,7 @@ def test_a_table_that_was_cut_off_says_what_it_lacks(runs, tmp_path, monkeypatch
             raise KeyboardInterrupt
         return run_study(study, **how)
 
-    monkeypatch.setattr("brainleaks.publish.run_study", cut_off)
+    monkeypatch.setattr("brainleaks.campaigns.publish.run_study", cut_off)
     with pytest.raises(KeyboardInterrupt):
         publish("paper", range(1), out=tmp_path / "docs", **runs)
     text = (tmp_path / "docs" / "results.md").read_text()
@@ -197,14 +198,14 @@ def test_a_table_that_was_cut_off_says_what_it_lacks(runs, tmp_path, monkeypatch
 
 def test_cells_with_a_prior_have_all_of_their_data(real_data):
     for cell in collection("prior").cells:
-        assert left_out(cell.preset, real_data, Store()) is None
+        assert left_out(cell.preset, real_data, Cache()) is None
 
 
 def test_damaged_data_is_left_out_too(tmp_path):
     path = tmp_path / "nmnist" / "Train" / "3" / "00001.bin"
     path.parent.mkdir(parents=True)
     path.write_bytes(b"1234567")
-    assert "7 bytes long; expected a multiple of 5" in left_out("nmnist-snn", tmp_path, Store())
+    assert "7 bytes long; expected a multiple of 5" in left_out("nmnist-snn", tmp_path, Cache())
 
 
 def test_other_files_are_not_overwritten(runs, tmp_path):

@@ -10,7 +10,7 @@ import torch
 
 from brainleaks.audit import audit
 from brainleaks.errors import ServiceError
-from brainleaks.study import Store
+from brainleaks.pipeline import Cache
 
 SETTINGS = (
     "judging=null",
@@ -42,11 +42,11 @@ def service(weight):
     return answer
 
 
-def attacked(weight, data, store, **how):
+def attacked(weight, data, cache, **how):
     torch.manual_seed(0)
     outcome = audit(
         service(torch.tensor(weight)), data, framework="torch", access="scores",
-        attacks=["score-evolution"], settings=SETTINGS, store=store, **how,
+        attacks=["score-evolution"], settings=SETTINGS, cache=cache, **how,
     )  # fmt: skip
     return outcome.reconstructions[0].values
 
@@ -56,21 +56,21 @@ ONE, OTHER = [5.0, 0.0, -5.0], [-5.0, 0.0, 5.0]
 
 def test_another_service_with_the_same_first_answers_is_attacked_itself(tmp_path, data):
     """Answers to the data do not tell services apart; each is attacked anew."""
-    store = Store(tmp_path / "store")
-    first = attacked(ONE, data, store)
-    assert not list(store.root.glob("attack-*"))
-    fresh = attacked(OTHER, data, Store(tmp_path / "other"))
-    assert torch.equal(attacked(OTHER, data, store), fresh)
+    cache = Cache(tmp_path / "store")
+    first = attacked(ONE, data, cache)
+    assert not list(cache.root.glob("attack-*"))
+    fresh = attacked(OTHER, data, Cache(tmp_path / "other"))
+    assert torch.equal(attacked(OTHER, data, cache), fresh)
     assert not torch.equal(first, fresh)
 
 
 def test_a_service_with_an_id_is_attacked_once(tmp_path, data):
-    store = Store(tmp_path / "store")
-    first = attacked(ONE, data, store, service_id="demo 1")
-    assert len(list(store.root.glob("attack-*.record"))) == 1
-    assert torch.equal(attacked(ONE, data, store, service_id="demo 1"), first)
-    assert not torch.equal(attacked(OTHER, data, store, service_id="demo 2"), first)
-    assert len(list(store.root.glob("attack-*.record"))) == 2
+    cache = Cache(tmp_path / "store")
+    first = attacked(ONE, data, cache, service_id="demo 1")
+    assert len(list(cache.root.glob("attack-*.record"))) == 1
+    assert torch.equal(attacked(ONE, data, cache, service_id="demo 1"), first)
+    assert not torch.equal(attacked(OTHER, data, cache, service_id="demo 2"), first)
+    assert len(list(cache.root.glob("attack-*.record"))) == 2
 
 
 def test_a_service_that_fails_ends_the_audit_without_a_verdict(tmp_path, data):
@@ -85,7 +85,7 @@ def test_a_service_that_fails_ends_the_audit_without_a_verdict(tmp_path, data):
     with pytest.raises(ServiceError, match="the function fails at query 6 with SystemExit"):
         audit(
             answer, data, framework="torch", access="scores", attacks=["score-evolution"],
-            settings=SETTINGS, store=Store(tmp_path / "store"),
+            settings=SETTINGS, cache=Cache(tmp_path / "store"),
         )  # fmt: skip
 
 

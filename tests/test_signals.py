@@ -17,9 +17,9 @@ def started(tmp_path, **how):
     return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, **how)
 
 
-def wait_for_a_checkpoint(store):
+def wait_for_a_checkpoint(cache):
     for _ in range(1_200):
-        if list(store.glob("*.checkpoint")):
+        if list(cache.glob("*.checkpoint")):
             return
         time.sleep(0.05)
     raise TimeoutError("no checkpoint")

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from brainleaks import synapse
-from brainleaks.synapse import spike_linear
+from brainleaks.neuron import synapse
+from brainleaks.neuron.synapse import spike_linear
 
 
 @pytest.mark.parametrize("density", [0.0, 0.02, 0.19, 0.6])
@@ -47,7 +47,7 @@ def test_compiled_kernels_leave_torchs_threads_alone():
     """Numba's threads start with the first kernel; OpenMP's number is shared with torch."""
     code = (
         "import torch\n"
-        "from brainleaks.synapse import event_driven_linear\n"
+        "from brainleaks.neuron.synapse import event_driven_linear\n"
         "before = torch.get_num_threads()\n"
         "spikes = torch.zeros(40, 30)\n"
         "spikes[::3, ::7] = 1\n"

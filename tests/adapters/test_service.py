@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from brainleaks.adapters import service as module
-from brainleaks.adapters.service import Service
+from brainleaks.adapters import callable as module
+from brainleaks.adapters.callable import Service
 from brainleaks.errors import InputError, ServiceError
 
 IMAGES = torch.rand(4, 1, 2, 3)

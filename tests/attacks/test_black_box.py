@@ -7,8 +7,9 @@ from scipy.fft import idctn
 from torch.nn import functional
 
 from brainleaks import Target
-from brainleaks.attacks import BoundaryRepulsion, Gamin, ScoreEvolution, gamin
+from brainleaks.attacks import BoundaryRepulsion, Gamin, ScoreEvolution
 from brainleaks.attacks.inputs import answers, frequency, low_frequencies, of_contrast, rates
+from brainleaks.attacks.inversion import gamin
 from brainleaks.monitor import Monitor
 from brainleaks.networks import MLP
 

@@ -11,9 +11,9 @@ from brainleaks.attacks import (
     SmoothInversion,
     WithinPrior,
 )
-from brainleaks.attacks.within_prior import _EvenCode
+from brainleaks.attacks.inversion.within_prior import _EvenCode
 from brainleaks.networks import MLP, respond
-from brainleaks.prior import Prior
+from brainleaks.training.prior import Prior
 from cut_off import CutOff
 
 SEARCHES = [

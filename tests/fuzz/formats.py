@@ -24,12 +24,13 @@ from brainleaks.data.dvsgesture import _labels
 from brainleaks.data.event_files import read_events
 from brainleaks.data.events import Framing, frames
 from brainleaks.data.image_files import read_image
+from brainleaks.files.tensors import read_weights
 from brainleaks.networks import SpikingMLP
+from brainleaks.networks.weights import load_weights
 from brainleaks.neuron import FastSigmoid
-from brainleaks.study import load_study
-from brainleaks.study.config import preset_names
-from brainleaks.study.judging import read_reconstruction
-from brainleaks.study.tensors import load_weights, read_weights
+from brainleaks.runs.rejudge import read_reconstruction
+from brainleaks.studies import load_study
+from brainleaks.studies.config import preset_names
 from recordings import aedat3, aedat4, five_byte
 
 RNG = np.random.default_rng(0)

@@ -19,9 +19,9 @@ from hypothesis.strategies import sampled_from
 from mutants import ODD_ARRAYS, ODD_VALUES, mutated_bytes, mutated_tree
 
 from brainleaks import InputError
-from brainleaks.study.config import load_study
-from brainleaks.study.store import Artefact, Store
-from brainleaks.study.tensors import read_weights
+from brainleaks.files.tensors import read_weights
+from brainleaks.pipeline.cache import Artefact, Cache
+from brainleaks.studies.config import load_study
 
 # what Hypothesis says of large files when it shows one that failed
 pytestmark = pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisWarning")
@@ -133,9 +133,9 @@ def test_mutated_graphs(tmp_path):
 
 
 def test_mutated_store_entries(tmp_path, capsys):
-    """The user's own store: whatever becomes of a file, the stage is given as it was made."""
+    """The user's own cache: whatever becomes of a file, the stage is given as it was made."""
     made = Artefact({"x": torch.arange(5.0)}, {"note": ["kept", 1]})
-    Store(tmp_path).get_or_make("stage", {"a": 1}, lambda recorder: made)
+    Cache(tmp_path).get_or_make("stage", {"a": 1}, lambda recorder: made)
     files = [path for path in tmp_path.iterdir() if path.is_file()]
     kept = {path: path.read_bytes() for path in files}
     seeds = [kept[path] for path in files]
@@ -147,7 +147,7 @@ def test_mutated_store_entries(tmp_path, capsys):
             path.write_bytes(whole)
         place.write_bytes(content)
         started = time.perf_counter()
-        found = Store(tmp_path).get_or_make("stage", {"a": 1}, lambda recorder: made)
+        found = Cache(tmp_path).get_or_make("stage", {"a": 1}, lambda recorder: made)
         assert time.perf_counter() - started < 5
         assert found.tensors["x"].tolist() == [0, 1, 2, 3, 4]
         assert found.facts["note"] == ["kept", 1]

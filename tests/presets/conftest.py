@@ -5,7 +5,8 @@ import os
 import pytest
 
 from brainleaks import keep_freed_memory
-from brainleaks.study import Store, load_study
+from brainleaks.pipeline import Cache
+from brainleaks.studies import load_study
 
 
 @pytest.fixture(autouse=True)
@@ -15,10 +16,10 @@ def memory():
 
 
 @pytest.fixture
-def store(tmp_path_factory):
+def cache(tmp_path_factory):
     """One for all workers; what a worker lacks, it makes."""
     base = tmp_path_factory.getbasetemp()
-    return Store((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "presets")
+    return Cache((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "presets")
 
 
 @pytest.fixture

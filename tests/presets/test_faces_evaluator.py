@@ -2,12 +2,12 @@
 
 import pytest
 
-from brainleaks.study.loading import load_dataset
-from brainleaks.study.road import Road
+from brainleaks.pipeline.loading import load_dataset
+from brainleaks.pipeline.pipeline import Pipeline
 
 
 @pytest.mark.data
-def test_evaluator_learns(real_data, store, study):
-    road = Road(study, 0, load_dataset(study, real_data, store), "cpu", store)
-    trained = road.train("snn-conv", study.evaluators["snn-conv"])
+def test_evaluator_learns(real_data, cache, study):
+    pipeline = Pipeline(study, 0, load_dataset(study, real_data, cache), "cpu", cache)
+    trained = pipeline.train("snn-conv", study.evaluators["snn-conv"])
     assert trained.facts["test_accuracy"] >= 0.9

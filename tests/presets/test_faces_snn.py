@@ -2,12 +2,12 @@
 
 import pytest
 
-from brainleaks.study import run_study
+from brainleaks.pipeline import run_study
 
 
 @pytest.mark.data
-def test_attacks_convince_the_evaluator(real_data, store, study):
-    outcome = run_study(study, seed=0, data_dir=real_data, store=store)
+def test_attacks_convince_the_evaluator(real_data, cache, study):
+    outcome = run_study(study, seed=0, data_dir=real_data, cache=cache)
     assert outcome.target.facts["test_accuracy"] >= 0.93
     v1, v2 = (item.judgements["snn-conv"].metrics for item in outcome.reconstructions)
     assert v1["attack_accuracy"] >= 0.95

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from brainleaks import atomic
 from brainleaks.data import Dataset, Samples, digits, digits_events
+from brainleaks.files import atomic
+from brainleaks.pipeline import Cache, run_study
 from brainleaks.report import write_report
+from brainleaks.runs import folder as run_folder
 from brainleaks.runs import seal
-from brainleaks.study import Store, load_study, run_study
-from brainleaks.study import folder as run_folder
+from brainleaks.studies import load_study
 
 JUDGED = ("judging={judge_steps: 60, reconstructions: 1}",)
 QUICK = (
@@ -41,10 +42,10 @@ EVENTS = (
 def make_run(tmp_path_factory):
     """Runs a study with changes and reports it; what runs share is made once."""
     base = tmp_path_factory.mktemp("runs")
-    store = Store(base / "store")
+    cache = Cache(base / "store")
 
     def make(name, study, settings, seed=0):
-        outcome = run_study(load_study(study, settings), seed=seed, store=store)
+        outcome = run_study(load_study(study, settings), seed=seed, cache=cache)
         run_folder.write(outcome, base / name, write_report)
         return base / name
 

@@ -12,12 +12,13 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from brainleaks import InputError, atomic
+from brainleaks import InputError
 from brainleaks.cli import cli
+from brainleaks.files import atomic
 from brainleaks.report import read_run, write_comparison, write_report
 from brainleaks.runs import read_results, seal
-from brainleaks.study.judging import evaluate_file
-from brainleaks.study.release import export
+from brainleaks.runs.rejudge import evaluate_file
+from brainleaks.runs.release import export
 
 MUTANTS = int(os.environ.get("BRAINLEAKS_FUZZ", "200"))
 _ODD = [None, True, -1, 0, 3.5, 10**30, 1e308, "", "x" * 2000, "$x^$", "\x1b[2J", [], [[]], {}]

@@ -9,8 +9,9 @@ import pytest
 from click.testing import CliRunner
 from scipy import stats
 
-from brainleaks import InputError, atomic
+from brainleaks import InputError
 from brainleaks.cli import cli
+from brainleaks.files import atomic
 from brainleaks.report import write_comparison
 from brainleaks.runs import seal
 

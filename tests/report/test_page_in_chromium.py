@@ -7,7 +7,7 @@ import shutil
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from brainleaks import atomic
+from brainleaks.files import atomic
 from brainleaks.report import write_comparison
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

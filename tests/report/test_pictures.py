@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-from brainleaks.report import charts
+from brainleaks.report import svg
 from brainleaks.report.animation import animate
+from brainleaks.report.figures import curves, grid, matrices, pictures
 from brainleaks.report.images import still_uris
-from brainleaks.report.measures import progress
-from brainleaks.report.pictures import curves, grid, matrices, pictures
+from brainleaks.report.metrics import progress
 
 
 def opened(content: bytes) -> Image.Image:
@@ -112,7 +112,7 @@ def test_each_quantity_has_its_own_scale():
     one = opened(curves({"target": [{"loss": 1.0}], "other": [{"loss": 1.0}]}, steps="epoch"))
     two = opened(curves({"target": losses, "attack": [{"cost": 1.0}]}, steps="epoch"))
     assert two.height > 1.5 * one.height
-    drawn = charts.curve(losses, unit="epoch", name="chart", text="")
+    drawn = svg.curve(losses, unit="epoch", name="chart", text="")
     assert all(f">{label}</text>" in drawn for label in ("loss", "accuracy", "0.8"))
 
 
@@ -120,7 +120,7 @@ def test_each_quantity_has_its_own_scale():
 def test_a_short_curve_counts_its_steps(steps):
     """There is no epoch 1.5, and a single one has one mark."""
     losses = [{"loss": 1 / (i + 1)} for i in range(steps)]
-    drawn = charts.curve(losses, unit="epoch", name="chart", text="")
+    drawn = svg.curve(losses, unit="epoch", name="chart", text="")
     marks, _, _ = drawn.partition(">epoch</text>")
     assert re.findall(r">([^<>\s]+)</text>", marks) == [str(i + 1) for i in range(steps)]
 

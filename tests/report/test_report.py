@@ -11,12 +11,13 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from brainleaks import InputError, atomic
+from brainleaks import InputError
 from brainleaks.cli import cli
+from brainleaks.files import atomic
 from brainleaks.report import write_report
-from brainleaks.report.pictures import pictures, stretch
+from brainleaks.report.figures import pictures, stretch
 from brainleaks.runs import headline, read_results, seal
-from brainleaks.study import load_study
+from brainleaks.studies import load_study
 
 
 class _Page(HTMLParser):

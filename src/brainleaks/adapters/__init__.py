@@ -7,8 +7,8 @@ that is proved to answer as the network itself does; otherwise the network is us
 """
 
 from brainleaks.adapters.adapted import Adapted
-from brainleaks.adapters.checks import FRAMEWORKS
 from brainleaks.adapters.files import load_model
 from brainleaks.adapters.modules import adapt
+from brainleaks.adapters.validate import FRAMEWORKS
 
 __all__ = ["FRAMEWORKS", "Adapted", "adapt", "load_model"]

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from brainleaks.adapters.lowered import CannotLower, compare, lower
+from brainleaks.adapters.lower import CannotLower, compare, lower
 from brainleaks.errors import first_line
 from brainleaks.networks import respond_in_pieces
 
@@ -24,7 +24,7 @@ class Adapted:
             conventions of each layer of them), ``layers``, ``call`` (how the network is asked),
             ``readout`` (the trace that it answers with: ``"spikes"`` or ``"membrane"``),
             ``access`` (the most that it can grant), ``parity`` (from
-            :func:`~brainleaks.adapters.lowered.compare`, with the number of samples and steps, or
+            :func:`~brainleaks.adapters.lower.compare`, with the number of samples and steps, or
             ``None``), ``why_not_lowered`` (``None`` if it is) and ``notes``, sentences.
     """
 

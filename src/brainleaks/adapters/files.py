@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from brainleaks.adapters import nir
 from brainleaks.adapters.adapted import Adapted, settled
-from brainleaks.adapters.checks import check_answer, check_framework, check_samples, few
 from brainleaks.adapters.modules import adapt
+from brainleaks.adapters.validate import check_answer, check_framework, check_samples, few
 from brainleaks.errors import InputError
 from brainleaks.factory import make
 from brainleaks.networks import respond_in_pieces
@@ -43,7 +43,8 @@ def load_model(
     Raises:
         InputError: one sentence on what is wrong with the file, the factory, or the network.
     """
-    from brainleaks.study.tensors import load_weights, read_weights  # studies may use adapters
+    from brainleaks.files.tensors import read_weights
+    from brainleaks.networks.weights import load_weights  # studies may use adapters
 
     check_samples(samples)
     check_framework(framework)

@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from brainleaks.adapters import plain
+from brainleaks.adapters import pytorch
 from brainleaks.adapters.adapted import Adapted, settled
-from brainleaks.adapters.checks import FRAMEWORKS, check_framework, check_samples, few
-from brainleaks.adapters.lowered import CannotLower, Neuron
-from brainleaks.adapters.observed import Watched, chain, watch
-from brainleaks.adapters.original import Original, find_call
-from brainleaks.adapters.service import Service
+from brainleaks.adapters.callable import Service
+from brainleaks.adapters.lower import CannotLower, Neuron
+from brainleaks.adapters.trace import Watched, chain, watch
+from brainleaks.adapters.validate import FRAMEWORKS, check_framework, check_samples, few
+from brainleaks.adapters.wrap import Original, find_call
 from brainleaks.errors import InputError
 
 
@@ -53,7 +53,7 @@ def adapt(
     watched = watch(module, adapter.is_neuron, lambda: original(sample))
     original.activations = _activations(watched, sample)
     _check_steady(original, sample)
-    if adapter is plain and spiking and _has_no_memory(original, sample):
+    if adapter is pytorch and spiking and _has_no_memory(original, sample):
         notes.append(
             "it answers each time step alone, as an ordinary network does; if it takes images, "
             "give --framework torch or --encoding none."
@@ -80,8 +80,8 @@ def adapt(
 
 def _service_facts(service: Service) -> dict[str, Any]:
     return {
-        "framework": plain.NAME,
-        "version": plain.version(),
+        "framework": pytorch.NAME,
+        "version": pytorch.version(),
         "readout": "membrane",
         "access": service.gives,
         "parity": None,
@@ -135,7 +135,7 @@ def _adapter(module: nn.Module, framework: str | None) -> ModuleType:
             f"framework is {name}, but {type(module).__name__} has none of its layers; found are "
             f"those of {found}."
         )
-    return plain if name == "torch" else importlib.import_module(f"brainleaks.adapters.{name}")
+    return pytorch if name == "torch" else importlib.import_module(f"brainleaks.adapters.{name}")
 
 
 def _copy(module: nn.Module, adapter: ModuleType) -> nn.Module:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from brainleaks.adapters.lowered import (
+from brainleaks.adapters.lower import (
     LEAKS_LAST,
     STAND_IN,
     CannotLower,

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import nn
 
-from brainleaks.adapters.lowered import STAND_IN, CannotLower, Neuron, uniform
+from brainleaks.adapters.lower import STAND_IN, CannotLower, Neuron, uniform
 from brainleaks.errors import InputError
 from brainleaks.neuron import ArcTan, FastSigmoid, Reset, Surrogate
 

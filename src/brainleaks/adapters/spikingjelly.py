@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from brainleaks.adapters.lowered import LEAKS_LAST, STAND_IN, CannotLower, Neuron, above_rest
+from brainleaks.adapters.lower import LEAKS_LAST, STAND_IN, CannotLower, Neuron, above_rest
 from brainleaks.neuron import ArcTan, FastSigmoid, Surrogate
 
 NAME = "spikingjelly"

@@ -4,15 +4,15 @@ from typing import Annotated
 
 from pydantic import Field
 
-from brainleaks.attacks.boundary import BoundaryRepulsion
-from brainleaks.attacks.brainleaks_v1 import BrainLeaksV1
-from brainleaks.attacks.brainleaks_v2 import BrainLeaksV2
-from brainleaks.attacks.evolution import ScoreEvolution
-from brainleaks.attacks.fredrikson import Fredrikson
-from brainleaks.attacks.gamin import Gamin
-from brainleaks.attacks.pattern_inversion import PatternInversion
-from brainleaks.attacks.smooth_inversion import SmoothInversion
-from brainleaks.attacks.within_prior import WithinPrior
+from brainleaks.attacks.inversion.boundary import BoundaryRepulsion
+from brainleaks.attacks.inversion.brainleaks_v1 import BrainLeaksV1
+from brainleaks.attacks.inversion.brainleaks_v2 import BrainLeaksV2
+from brainleaks.attacks.inversion.evolution import ScoreEvolution
+from brainleaks.attacks.inversion.fredrikson import Fredrikson
+from brainleaks.attacks.inversion.gamin import Gamin
+from brainleaks.attacks.inversion.pattern_inversion import PatternInversion
+from brainleaks.attacks.inversion.smooth_inversion import SmoothInversion
+from brainleaks.attacks.inversion.within_prior import WithinPrior
 
 #: Any attack, told apart by its ``attack`` field: how a study file names one.
 Attack = Annotated[

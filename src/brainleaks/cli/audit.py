@@ -7,15 +7,7 @@ from typing import Any
 import click
 
 from brainleaks import InputError
-from brainleaks.cli.options import (
-    DEVICE,
-    JSON,
-    NO_VERDICT,
-    PATH,
-    SEED,
-    command_line,
-    keep_out_of,
-)
+from brainleaks.cli.options import DEVICE, JSON, NO_VERDICT, PATH, SEED, command_line, keep_out_of
 from brainleaks.cli.printing import echo, print_comparison, print_json, print_judgement
 
 
@@ -128,7 +120,7 @@ def audit(
     data. The exit status is 0, whether it leaks or not, unless --fail-on is given.
     """
     from brainleaks.audit import plan, run, run_twin, write
-    from brainleaks.study import folder
+    from brainleaks.runs import folder
 
     if model is None and factory is None:
         raise InputError("MODEL: missing; name a file, or give --factory, which builds the model.")
@@ -182,7 +174,7 @@ def _own_data(path: str, reading: dict[str, Any]) -> Any:
 
 
 def _inputs(reading: dict[str, Any]) -> Any:
-    from brainleaks.study.plan import Inputs
+    from brainleaks.audit.infer import Inputs
 
     names = ("encoding", "steps", "frame_us", "denoise_us", "polarity")
     return Inputs(**{name: reading[name] for name in names})

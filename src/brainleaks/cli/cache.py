@@ -14,6 +14,7 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)B?", re.IGNORECASE)
 _POWERS = "KMGT"
 STORE = click.option(
     "--store",
+    "folder",
     type=PATH,
     help="Folder of the cache (default: BRAINLEAKS_STORE, else the user's cache folder).",
 )
@@ -27,11 +28,11 @@ def cache() -> None:
 @cache.command("ls")
 @STORE
 @JSON
-def list_entries(store: Path | None, as_json: bool) -> None:
+def list_entries(folder: Path | None, as_json: bool) -> None:
     """List cached stages with their size and when each was last used, the latest at the end."""
-    from brainleaks.study.inventory import entries
+    from brainleaks.pipeline.inventory import entries
 
-    found = entries(_root(store))
+    found = entries(_root(folder))
     total = sum(entry.size for entry in found)
     if as_json:
         rows = [{"name": e.base.name, "bytes": e.size, "last_used": _when(e.used)} for e in found]
@@ -39,21 +40,21 @@ def list_entries(store: Path | None, as_json: bool) -> None:
         return
     for entry in found:
         echo(f"{_when(entry.used)}  {_shown(entry.size):>9}  {entry.base.name}")
-    echo(f"{len(found)} stages, {_shown(total)}, in {_root(store)}")
+    echo(f"{len(found)} stages, {_shown(total)}, in {_root(folder)}")
 
 
 @cache.command("verify")
 @STORE
-def verify_entries(store: Path | None) -> int:
+def verify_entries(folder: Path | None) -> int:
     """Read every cached stage and set damaged ones aside.
 
     They are computed again when they are needed. The exit status is 1 if any was damaged.
     """
-    from brainleaks.study.inventory import verify
+    from brainleaks.pipeline.inventory import verify
 
-    found = list(verify(_root(store), set_aside=True))
+    found = list(verify(_root(folder), set_aside=True))
     damaged = sum(not whole for _, whole in found)
-    echo(f"{len(found)} stages, {damaged} damaged, in {_root(store)}")
+    echo(f"{len(found)} stages, {damaged} damaged, in {_root(folder)}")
     return int(damaged > 0)
 
 
@@ -71,22 +72,22 @@ def verify_entries(store: Path | None) -> int:
     metavar="SIZE",
     help="Remove the least recently used stages until the rest fits, for example 20GB.",
 )
-def prune_entries(store: Path | None, days: float | None, max_size: str | None) -> None:
+def prune_entries(folder: Path | None, days: float | None, max_size: str | None) -> None:
     """Remove old stages, files left by killed processes, and stages that were set aside."""
-    from brainleaks.study.inventory import prune
+    from brainleaks.pipeline.inventory import prune
 
-    removed = prune(_root(store), older_than_days=days, most_bytes=_bytes(max_size))
+    removed = prune(_root(folder), older_than_days=days, most_bytes=_bytes(max_size))
     for path in removed:
         echo(f"removed {path}")
-    echo(f"{len(removed)} files and folders removed from {_root(store)}")
+    echo(f"{len(removed)} files and folders removed from {_root(folder)}")
 
 
-def _root(store: Path | None) -> Path:
-    from brainleaks.study.store import Store
+def _root(folder: Path | None) -> Path:
+    from brainleaks.pipeline.cache import Cache
 
-    if store is not None and not store.is_dir():
-        raise InputError(f"--store: the folder {store} does not exist.")
-    return Store(store).root
+    if folder is not None and not folder.is_dir():
+        raise InputError(f"--store: the folder {folder} does not exist.")
+    return Cache(folder).root
 
 
 def _bytes(size: str | None) -> int | None:

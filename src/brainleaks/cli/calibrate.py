@@ -21,7 +21,7 @@ def calibrate(runs: tuple[Path, ...], data_dir: Path | None, out: Path, device: 
     Most are small audits of targets that cannot leak: an hour or two, which the same command goes
     on with when it was cut off. The verdicts of finished RUNs of trained targets are counted too.
     """
-    from brainleaks.calibration import calibrate as calibrate_verdict
+    from brainleaks.campaigns.calibration import calibrate as calibrate_verdict
 
     table = calibrate_verdict(
         list(runs),

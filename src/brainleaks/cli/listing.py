@@ -16,10 +16,10 @@ _KINDS = {True: "spiking", False: "ordinary", None: "either"}
 def list_command(as_json: bool) -> None:
     """Show the presets, data sets and attacks."""
     from brainleaks.attacks import ATTACKS, WithinPrior
+    from brainleaks.campaigns.collection import collection
     from brainleaks.data import DATASETS
-    from brainleaks.study import load_study, preset_names
-    from brainleaks.study.collection import collection
-    from brainleaks.study.config import COLLECTIONS
+    from brainleaks.studies import load_study, preset_names
+    from brainleaks.studies.config import COLLECTIONS
 
     presets = {name: load_study(name).description for name in preset_names()}
     presets |= {name: collection(name).description for name in COLLECTIONS}

@@ -79,10 +79,12 @@ def run(
     paper's study, "strongest" for those with the strongest attacks, "black-box" for those that see
     answers alone, "prior" for those that search a generative prior.
     """
-    from brainleaks.publish import publish
+    from brainleaks.campaigns.publish import publish
+    from brainleaks.pipeline import run_study
     from brainleaks.report import write_report
-    from brainleaks.study import folder, load_study, run_study
-    from brainleaks.study.config import COLLECTIONS
+    from brainleaks.runs import folder
+    from brainleaks.studies import load_study
+    from brainleaks.studies.config import COLLECTIONS
 
     how: dict[str, Any] = {"data_dir": data_dir, "device": device, "command": command_line()}
     if seeds is not None or study in COLLECTIONS:

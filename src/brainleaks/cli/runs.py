@@ -19,7 +19,7 @@ def evaluate(file: Path, run_dir: Path, device: str, as_json: bool) -> None:
     FILE is safetensors with one tensor, or a plain tensor written by torch.save: (classes, T, 1, D)
     spikes or spike probabilities, or (classes, 1, D) images.
     """
-    from brainleaks.study.judging import evaluate_file
+    from brainleaks.runs.rejudge import evaluate_file
 
     results = evaluate_file(file, run_dir, device=device)
     if as_json:
@@ -42,7 +42,7 @@ def export(run_dir: Path, layout: str, out: Path | None) -> None:
     DATASET_ANN_Inverted, DATASET_SNN_Inverted_BL1 and DATASET_SNN_Inverted_BL2 (the study's first
     of each attack; further ones are DATASET_SNN_Inverted_NAME), all written by torch.save.
     """
-    from brainleaks.study.release import export as export_release
+    from brainleaks.runs.release import export as export_release
 
     for path in export_release(run_dir, out):
         echo(path)

@@ -1,4 +1,4 @@
-"""Ten clips of DVS128 Gesture, cut into slices: an exercise of the road on real events.
+"""Ten clips of DVS128 Gesture, cut into slices: an exercise of the pipeline on real events.
 
 One recording of each of the ten gestures, 1.45 s long, in N-MNIST's format (``dvsgesture/*.bs2``,
 with ``labels_inferred.csv``). A slice of 250 ms begins every 50 ms; those in a clip's first second

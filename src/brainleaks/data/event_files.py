@@ -7,11 +7,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from brainleaks import isolated
 from brainleaks.data.events import FURTHEST_US, Events, checked, read_aedat3, read_five_byte
 from brainleaks.data.numpy_files import read_arrays
 from brainleaks.errors import InputError
 from brainleaks.factory import require
+from brainleaks.files import isolated
 from brainleaks.limits import RECORDING_US, SAMPLE_BYTES
 
 EVENT_FILES = (".bin", ".npy", ".npz", ".aedat", ".aedat4")

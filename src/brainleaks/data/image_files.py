@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from brainleaks import isolated
 from brainleaks.errors import InputError
-from brainleaks.isolated.images import SIMPLE, decode
+from brainleaks.files import isolated
+from brainleaks.files.isolated.images import SIMPLE, decode
 from brainleaks.limits import SAMPLE_BYTES
 
 IMAGE_FILES = (

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from brainleaks.networks.response import Response
 from brainleaks.neuron import LIF, Surrogate
-from brainleaks.synapse import spike_linear
+from brainleaks.neuron.synapse import spike_linear
 
 
 class MLP(nn.Module):

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn import functional
 
 try:
-    from brainleaks._threads import match_torch_threads
     from brainleaks.networks import _pool
+    from brainleaks.neuron._threads import match_torch_threads
 except (ImportError, RuntimeError):  # no compiler, or no place to keep its work: leave it to torch
     _pool = None  # type: ignore[assignment]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import jinja2
 
-from brainleaks import atomic
+from brainleaks.files import atomic
 
 VERDICTS = ("leak", "no leak shown", "inconclusive")
 _NULL = ("untrained", "shuffled-labels")

@@ -6,12 +6,12 @@ from typing import Any
 
 from markupsafe import Markup
 
-from brainleaks import atomic
 from brainleaks.evaluation.statistics import CONFIDENCE
+from brainleaks.files import atomic
+from brainleaks.report.charts import curves, distribution, distributions, matrices, sides, word
 from brainleaks.report.gallery import STILLS, encoded, gallery, shown
-from brainleaks.report.graphs import curves, distribution, distributions, matrices, sides, word
 from brainleaks.report.groups import Group, measured, pooled, read_groups
-from brainleaks.report.measures import (
+from brainleaks.report.metrics import (
     CORRELATION,
     HELD_OUT,
     IDENTIFICATION,
@@ -22,7 +22,7 @@ from brainleaks.report.measures import (
     SSIM,
     SUMMARY,
 )
-from brainleaks.report.pairs import TITLES, sentences, tests
+from brainleaks.report.paired import TITLES, sentences, tests
 from brainleaks.report.player import RECORDINGS, Film, Recording, filmed, recordings
 from brainleaks.report.run import Run, Values
 from brainleaks.report.tables import Row, attack_rows, shown_measures

@@ -3,9 +3,9 @@
 from collections.abc import Hashable
 from typing import Any, TypeVar
 
+from brainleaks.report.figures import Picture
 from brainleaks.report.images import still_uris
-from brainleaks.report.measures import CORRELATION, PANEL
-from brainleaks.report.pictures import Picture
+from brainleaks.report.metrics import CORRELATION, PANEL
 from brainleaks.report.run import Run
 
 #: Characters of a page for pictures; with its recordings, it stays under 5 MB.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from brainleaks.errors import InputError
 from brainleaks.evaluation.statistics import interval
-from brainleaks.report.measures import PANEL
+from brainleaks.report.metrics import PANEL
 from brainleaks.report.run import Run, read_run
 
 #: One class in one run: its name and the run's seed.

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from brainleaks.report.pictures import Picture
+from brainleaks.report.figures import Picture
 
 _GREYS = 15
 #: Recordings are shown to so many frames; a sprite of more would pass what browsers decode.

@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from brainleaks import atomic
+from brainleaks.files import atomic
+from brainleaks.report.charts import curves, distributions, matrices, sides, word
+from brainleaks.report.figures import Picture, write_grid
 from brainleaks.report.gallery import STILLS, TRUTH, encoded, gallery, shown
-from brainleaks.report.graphs import curves, distributions, matrices, sides, word
-from brainleaks.report.measures import (
+from brainleaks.report.metrics import (
     CORRELATION,
     IDENTIFICATION,
     MEMORISATION,
@@ -15,7 +16,6 @@ from brainleaks.report.measures import (
     SSIM,
     SUMMARY,
 )
-from brainleaks.report.pictures import Picture, write_grid
 from brainleaks.report.player import RECORDINGS, Film, filmed, recordings
 from brainleaks.report.run import Run, read_run
 from brainleaks.report.tables import attack_rows, shown_measures

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from brainleaks import atomic
-from brainleaks.bounded_yaml import load_yaml
 from brainleaks.errors import InputError, printable
-from brainleaks.report.pictures import Picture, picture, pictures
+from brainleaks.files import atomic
+from brainleaks.files.yaml import load_yaml
+from brainleaks.report.figures import Picture, picture, pictures
 from brainleaks.runs import read_images, read_inputs, read_provenance, read_results
 
 Values = NDArray[np.float32]

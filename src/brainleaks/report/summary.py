@@ -9,11 +9,11 @@ import jinja2
 from PIL import Image
 from scipy import stats
 
-from brainleaks import atomic
-from brainleaks.report.measures import TITLES
+from brainleaks.files import atomic
+from brainleaks.report.figures import grid
+from brainleaks.report.metrics import TITLES
 from brainleaks.report.page import METRICS, picture_rows
-from brainleaks.report.pictures import grid
-from brainleaks.report.pooled import SAID, pooled
+from brainleaks.report.pooling import SAID, pooled
 from brainleaks.report.run import read_run
 from brainleaks.runs import read_provenance, read_results
 

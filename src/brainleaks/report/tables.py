@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, TypedDict
 
-from brainleaks.report.measures import SUMMARY, Measure, widened
+from brainleaks.report.metrics import SUMMARY, Measure, widened
 
 
 class Row(TypedDict):

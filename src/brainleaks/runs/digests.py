@@ -10,8 +10,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from brainleaks import atomic
 from brainleaks.errors import InputError
+from brainleaks.files import atomic
 from brainleaks.limits import RESULTS_BYTES
 
 NAME = "digests.json"

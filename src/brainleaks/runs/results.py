@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from brainleaks import atomic
 from brainleaks.errors import InputError, printable
+from brainleaks.files import atomic
 from brainleaks.limits import CHANNELS, CLASSES, IMAGE_PIXELS, RESULTS_BYTES
 from brainleaks.runs.digests import is_sealed, verify
 from brainleaks.runs.schema import Provenance, Results

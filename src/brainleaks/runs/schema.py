@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
 
-from brainleaks.runs.printed import Printed
+from brainleaks.studies.printed import Printed
 
 _MOST = 1e15
 _Number = Annotated[float, Field(ge=-_MOST, le=_MOST, allow_inf_nan=False)]

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from brainleaks import atomic
 from brainleaks.errors import InputError
+from brainleaks.files import atomic
 
 
 def read_inputs(folder: Path, name: str, results: dict[str, Any]) -> Tensor:

@@ -1,12 +1,12 @@
-"""NIR files, read in a child process (:mod:`brainleaks.isolated.hdf5`) and checked."""
+"""NIR files, read in a child process (:mod:`brainleaks.files.isolated.hdf5`) and checked."""
 
 from pathlib import Path
 from typing import Any
 
-from brainleaks import isolated
 from brainleaks.adapters.nir.graph import Graph, check
 from brainleaks.errors import InputError
 from brainleaks.factory import require
+from brainleaks.files import isolated
 
 _NODES = 1_000
 

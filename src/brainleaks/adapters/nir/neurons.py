@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from brainleaks.adapters.lowered import (
+from brainleaks.adapters.lower import (
     LEAKS_LAST,
     STAND_IN,
     CannotLower,

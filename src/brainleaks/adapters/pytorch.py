@@ -1,0 +1,40 @@
+"""Plain torch: a module of no spiking framework, taken as it is."""
+
+import torch
+from torch import nn
+
+from brainleaks.adapters.lower import CannotLower, Neuron
+
+NAME = "torch"
+
+
+def is_neuron(module: nn.Module) -> bool:
+    """No module of torch's own is a layer of spiking neurons."""
+    return False
+
+
+def makes_one_step(module: nn.Module) -> bool:
+    """No module is known to advance one time step a call."""
+    return False
+
+
+def forget(network: nn.Module) -> None:
+    """Nothing to do: no state is known of."""
+
+
+def check(network: nn.Module) -> None:
+    """Nothing to refuse."""
+
+
+def describe(neuron: nn.Module) -> Neuron:
+    """Never called, for there are no neurons.
+
+    Raises:
+        CannotLower: always.
+    """
+    raise CannotLower("it has no spiking neurons")
+
+
+def version() -> str:
+    """Of torch."""
+    return str(torch.__version__)

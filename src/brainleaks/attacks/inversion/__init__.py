@@ -1,0 +1,1 @@
+"""Model inversion: attacks that reconstruct one input of each class."""

@@ -1,0 +1,361 @@
+"""From a user's own data and model to a study: what was left open is inferred, and said."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+import numpy as np
+from torch import Tensor
+
+from brainleaks.attacks import ATTACKS, WithinPrior
+from brainleaks.data import Dataset, SpikeTrains
+from brainleaks.data.class_folders import Listing
+from brainleaks.data.own import OwnData, as_own_dataset, has_events, load_own, survey
+from brainleaks.errors import InputError
+from brainleaks.studies.config import RANKS, Judging, Study, apply_setting, parse_study
+from brainleaks.target import Access
+
+EncodingName = Literal["rate", "latency", "direct", "none"]
+Polarity = Literal["first", "merged", "both"]
+
+_STEPS = 25
+#: The longest recordings that attacks make by default, as the protocol's are.
+_LONGEST = 100
+_DRAWS = 100
+#: The protocol's learning rate for its evaluators of few samples; it suits most networks.
+_LEARNING_RATE = 1e-3
+_STEP_BYTES = 2 << 30
+#: From this side on, images get the protocol's 5 x 5 kernels.
+_LARGE_SIDE = 16
+_MOST_NAMED = 12
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the model takes, as far as the data does not say it.
+
+    Args:
+        encoding: how images become spikes; by default the rate code, and none for a model of
+            the framework torch.
+        steps: time steps of the encoding, by default 25; of events, how many frames the median
+            recording is cut into where ``frame_us`` is not given, and how many an attack makes.
+        frame_us: length of a frame of events, in microseconds.
+        denoise_us: as :class:`~brainleaks.data.events.Framing` has it.
+        polarity: likewise; by default ``"both"`` where there are events of both.
+    """
+
+    encoding: EncodingName | None = None
+    steps: int | None = None
+    frame_us: int | None = None
+    denoise_us: int | None = None
+    polarity: Polarity | None = None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A user's data and what the model takes of it, all settled.
+
+    ``said`` are sentences on what it is and what of it was inferred; ``dataset`` is there unless
+    it is events in files; ``steps`` is how long recordings and spike trains are that attacks make.
+    ``rate`` is how bright inputs are, or how often a pixel fires: what an attacker knows who knows
+    what the model is for.
+    """
+
+    own: OwnData
+    dataset: Dataset | None
+    said: tuple[str, ...]
+    encoding: EncodingName
+    frames: dict[str, Any] | None
+    steps: int
+    shape: tuple[int, ...]
+    training_samples: int
+    rate: float
+
+    @property
+    def spiking(self) -> bool:
+        """Whether the model is asked about spike trains, rather than images."""
+        return self.recorded or self.encoding == "rate"
+
+    @property
+    def recorded(self) -> bool:
+        """Whether the data are recordings."""
+        return self.frames is not None or self.own.framed
+
+
+def look(own: OwnData, inputs: Inputs, framework: str | None, handed_over: Any = None) -> Seen:
+    """Read a user's data, and settle what the model takes of it.
+
+    Args:
+        own: where the data lies and how it is read.
+        inputs: what the model takes.
+        framework: that the model is of, where it was said.
+        handed_over: the data itself, where it is not in files.
+
+    Raises:
+        InputError: if the data cannot be read, or an option does not suit it.
+    """
+    if handed_over is None and has_events(own):
+        _refuse_encoding(inputs)
+        return _look_at_events(own, inputs)
+    dataset = load_own(own) if handed_over is None else as_own_dataset(own, handed_over)
+    _refuse_framing(inputs)
+    if isinstance(dataset.train.inputs, SpikeTrains):
+        _refuse_encoding(inputs)
+        return _look_at_frames(own, inputs, dataset, dataset.train.inputs)
+    encoding = inputs.encoding or ("none" if framework == "torch" else "rate")
+    steps = inputs.steps or _STEPS
+    code = {
+        "none": "The model is given the images as they are",
+        "direct": f"The model is given each image {steps} times, as a current",
+    }.get(encoding, f"The model is given spikes, by a {encoding} code of {steps} time steps")
+    said = f"{code}{'' if inputs.encoding else ' (--encoding says otherwise)'}."
+    rate = _rounded(float(cast(Tensor, dataset.test.inputs).mean()))
+    bright = f"The attacker knows how bright inputs are: {rate:g} on average, of those held out."
+    return Seen(
+        own,
+        dataset,
+        (*_described(own, dataset), said, bright),
+        encoding,
+        None,
+        steps,
+        dataset.input_shape,
+        len(dataset.train.labels),
+        rate,
+    )
+
+
+def study_of(
+    seen: Seen,
+    target: dict[str, Any],
+    *,
+    name: str,
+    spiking: bool,
+    access: Access = "gradients",
+    attacks: Sequence[str] = (),
+    settings: Sequence[str] = (),
+) -> Study:
+    """The study of an audit.
+
+    The protocol's evaluator and the controls' targets are trained for as many steps as the judges.
+
+    Args:
+        seen: the data.
+        target: the study's field, whose ``training`` is filled in where it is absent; behind an
+            encoding only if it was built elsewhere.
+        name: of the study.
+        spiking: whether the target is asked about spike trains.
+        access: what the attacker may see.
+        attacks: names; by default all of the most access granted that suit the kind of network.
+        settings: changes, ``"path.to.field=value"``.
+
+    Raises:
+        InputError: if no attack suits, or a field is not valid.
+    """
+    changes: dict[str, Any] = {}
+    for setting in settings:
+        apply_setting(changes, setting)
+    judging = changes.get("judging")
+    given = judging.get("judge_steps") if isinstance(judging, dict) else None
+    training = _recipe(seen, given if isinstance(given, int) else Judging().judge_steps, spiking)
+    evaluator, network = _evaluator(seen, spiking)
+    names = attacks or suitable(access, spiking)
+    content = {
+        "name": name,
+        "description": " ".join(seen.said),
+        "dataset": dataclasses.asdict(seen.own),
+        "encoding": _encoding(seen) if "model" in target else None,
+        "frames": seen.frames,
+        "target": {"training": training, **target},
+        "access": access,
+        "evaluators": {evaluator: {"network": network, "training": training}},
+        "attacks": {attack: _attack(attack, seen) for attack in names},
+        "draws": _DRAWS,
+        "judging": {},
+    }
+    return parse_study("audit", _merged(content, changes))
+
+
+def suitable(access: Access, spiking: bool) -> list[str]:
+    """The attacks of the most access granted, of those that suit the kind of network.
+
+    Raises:
+        InputError: if there is none.
+    """
+    granted = RANKS[: RANKS.index(access) + 1]
+    fitting = {
+        name: attack.access
+        for name, attack in ATTACKS.items()
+        if attack.spiking in (None, spiking) and attack.access in granted
+    }
+    if not fitting:
+        raise InputError(
+            f"--access {access}: no attack makes do with that on a network that takes "
+            f"{'spikes' if spiking else 'images'}; see brainleaks list."
+        )
+    most = max(fitting.values(), key=RANKS.index)
+    return [name for name, needed in fitting.items() if needed == most]
+
+
+def _look_at_events(own: OwnData, inputs: Inputs) -> Seen:
+    listing, found = own.listing(), survey(own)
+    steps = inputs.steps or _STEPS
+    frame_us = inputs.frame_us or max(1, found.duration_us // steps)
+    polarity = inputs.polarity or ("both" if found.polarities == 2 else "merged")
+    frames = max(1, found.duration_us // frame_us)
+    height, width = found.sensor
+    channels = {
+        "both": "both polarities, one channel each",
+        "merged": "polarities merged into one channel",
+        "first": "events of polarity 0 alone",
+    }[polarity]
+    shape = (2 if polarity == "both" else 1, height, width)
+    shown = found.events / 2 if polarity == "first" and found.polarities == 2 else found.events
+    rate = _rounded(shown / (found.duration_us / frame_us) / math.prod(shape))
+    said = (
+        _parts_said(own, listing.class_names, *_counts(listing)),
+        f"The sensor has {height} x {width} pixels{_inferred(own.sensor, 'by its events')}.",
+        f"Recordings are cut into binary frames of {frame_us:,} microseconds"
+        f"{_inferred(inputs.frame_us, f'so that the median recording has {frames}')}, "
+        f"{channels}{_inferred(inputs.polarity, 'by its events')}.",
+        _firing_said(rate, "in the median recording"),
+    )
+    own = dataclasses.replace(own, sensor=found.sensor)
+    framing = {"frame_us": frame_us, "denoise_us": inputs.denoise_us, "polarity": polarity}
+    length = inputs.steps or min(_LONGEST, frames)
+    return Seen(own, None, said, "none", framing, length, shape, _counts(listing)[0], rate)
+
+
+def _look_at_frames(own: OwnData, inputs: Inputs, dataset: Dataset, trains: SpikeTrains) -> Seen:
+    own = dataclasses.replace(own, framed=True)
+    longest = int(np.diff(trains.recordings).max())
+    held_out = cast(SpikeTrains, dataset.test.inputs)
+    cells = (len(held_out.frames) - 1) * math.prod(held_out.shape)
+    rate = _rounded(len(held_out.pixels) / cells)
+    said = (
+        *_described(own, dataset),
+        f"They are recordings of up to {longest} binary frames.",
+        _firing_said(rate, "of those held out"),
+    )
+    steps = inputs.steps or min(_LONGEST, longest)
+    shape, count = dataset.input_shape, len(dataset.train.labels)
+    return Seen(own, dataset, said, "none", None, steps, shape, count, rate)
+
+
+def _firing_said(rate: float, where: str) -> str:
+    return f"The attacker knows how often a pixel fires: in {rate:g} of the frames, {where}."
+
+
+def _rounded(rate: float) -> float:
+    """A rate to two digits: a field of probabilities can start from it."""
+    return float(f"{min(max(rate, 1e-3), 0.9):.2g}")
+
+
+def _described(own: OwnData, dataset: Dataset) -> tuple[str, ...]:
+    channels, height, width = dataset.input_shape
+    counts = len(dataset.train.labels), len(dataset.test.labels)
+    depth = {1: "one channel", 3: "three channels"}.get(channels, f"{channels} channels")
+    return (
+        _parts_said(own, dataset.class_names, *counts),
+        f"Inputs have {height} x {width} pixels and {depth}.",
+    )
+
+
+def _parts_said(own: OwnData, names: Sequence[str], train: int, test: int) -> str:
+    if len(names) < 2:
+        raise InputError(
+            f"{own.name} has one class; expected two or more, for them to be told apart."
+        )
+    order = ", ".join(names[:_MOST_NAMED]) + (", ..." if len(names) > _MOST_NAMED else "")
+    text = (
+        f"An audit on {own.name}: {train:,} training samples and {test:,} held out, of "
+        f"{len(names)} classes, numbered in this order: {order}."
+    )
+    if own.holdout is not None:
+        text += (
+            f" The share of {own.holdout:g} of each class was held out by the audit: a model that "
+            "was trained on all of it has seen both parts, and then nothing shows members."
+        )
+    return text
+
+
+def _inferred(given: object, how: str) -> str:
+    return "" if given is not None else f" (inferred {how})"
+
+
+def _counts(listing: Listing) -> tuple[int, int]:
+    train = sum(file.part == "train" for file in listing.files)
+    return train, len(listing.files) - train
+
+
+def _refuse_framing(inputs: Inputs) -> None:
+    for option in ("frame_us", "denoise_us", "polarity"):
+        if getattr(inputs, option) is not None:
+            raise InputError(
+                f"--{option.replace('_', '-')}: the data are no files of events, which alone are "
+                "cut into frames; leave it out."
+            )
+
+
+def _refuse_encoding(inputs: Inputs) -> None:
+    if inputs.encoding not in (None, "none"):
+        raise InputError(
+            f"--encoding {inputs.encoding}: the data are events, which are spikes already; leave "
+            "it out."
+        )
+
+
+def _encoding(seen: Seen) -> dict[str, Any] | None:
+    if seen.recorded or seen.encoding == "none":
+        return None
+    return {"encoding": seen.encoding, "steps": seen.steps}
+
+
+def _evaluator(seen: Seen, spiking: bool) -> tuple[str, dict[str, Any]]:
+    """The protocol's evaluator for such data, with kernels that fit it."""
+    small = min(seen.shape[1:]) < _LARGE_SIDE
+    kernels = {"kernel": 3, "padding": 1} if small else {"kernel": 5, "padding": 0}
+    if not spiking:
+        return "ann-conv", {"architecture": "conv", **kernels}
+    neuron: dict[str, Any] = {"beta": 0.7, "surrogate": {"surrogate": "fast-sigmoid", "slope": 40}}
+    if seen.recorded:
+        neuron = {"beta": 0.8, "surrogate": {"surrogate": "arctan", "alpha": 1.5}}
+    return "snn-conv", {"architecture": "spiking-conv", **kernels, **neuron}
+
+
+def _recipe(seen: Seen, steps: int, spiking: bool) -> dict[str, Any]:
+    """As many steps as asked, on batches that grow with the data and that memory bears."""
+    batch = max(8, min(50, seen.training_samples // 50))
+    if spiking:
+        bytes_each = 4 * seen.steps * 72 * math.prod(seen.shape[1:])
+        batch = max(2, min(batch, _STEP_BYTES // bytes_each))
+    return {
+        "learning_rate": _LEARNING_RATE,
+        "batch_size": batch,
+        "epochs": math.ceil(steps / math.ceil(seen.training_samples / batch)),
+        "gradient_clip": 1.0,
+    }
+
+
+def _attack(name: str, seen: Seen) -> dict[str, Any]:
+    if name == WithinPrior.attack:
+        raise InputError(
+            f"--attack {name}: searches a prior of classes that the model does not know, which a "
+            "study for 'brainleaks run' declares; an audit has none."
+        )
+    if name not in ATTACKS:
+        known = ", ".join(ATTACKS)
+        raise InputError(f"--attack {name}: there is no such attack; there are {known}.")
+    known_of_inputs = {"time_steps": seen.steps, "rate": seen.rate}
+    fields = {field.name for field in dataclasses.fields(ATTACKS[name])}
+    return {"attack": name} | {k: v for k, v in known_of_inputs.items() if k in fields}
+
+
+def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Nested mappings, the second's values before the first's."""
+    merged = dict(base)
+    for key, value in changes.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merged(merged[key], value) if both else value
+    return merged

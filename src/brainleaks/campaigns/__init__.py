@@ -1,0 +1,1 @@
+"""Campaigns: many runs, and the table that they make."""

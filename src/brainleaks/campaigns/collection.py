@@ -1,0 +1,73 @@
+"""Collections: presets that are run together, over several seeds, such as the paper's."""
+
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import NamedTuple
+
+import yaml
+
+from brainleaks.data import DATASETS
+from brainleaks.data.files import data_folder
+from brainleaks.errors import InputError
+from brainleaks.pipeline.cache import Cache
+from brainleaks.pipeline.loading import load_dataset
+from brainleaks.studies.config import load_study
+
+
+class Cell(NamedTuple):
+    """A preset of a collection.
+
+    ``why`` explains where it departs from the printed figures; ``note`` is what its figures are
+    never shown without.
+    """
+
+    preset: str
+    why: str = ""
+    note: str = ""
+
+
+class Collection(NamedTuple):
+    """Presets that are run together.
+
+    ``settings`` change each of its studies; ``title`` heads the table, ``page`` names its
+    file, and ``picture`` the figure, if there is one, of whose rows in ``figure`` the first preset
+    that was run is shown.
+    """
+
+    name: str
+    description: str
+    settings: tuple[str, ...]
+    title: str
+    page: str
+    cells: list[Cell]
+    picture: str = ""
+    figure: Sequence[list[str]] = ()
+
+
+def collection(name: str) -> Collection:
+    """A collection, as its file has it: the paper whole, or what goes beyond it."""
+    source = resources.files("brainleaks.campaigns") / "collections" / f"{name}.yaml"
+    content = yaml.safe_load(source.read_text(encoding="utf-8"))
+    cells = [Cell(**cell) for cell in content.pop("cells")]
+    settings = tuple(content.pop("settings"))
+    return Collection(name=name, settings=settings, cells=cells, **content)
+
+
+def left_out(preset: str, data_dir: Path | None, cache: Cache) -> str | None:
+    """Why a preset cannot be run on the whole of its data, or ``None`` if it can."""
+    study, base = load_study(preset), data_folder(data_dir)
+    source = DATASETS[study.data_name]
+    if not source.present(base):
+        name = study.data_name
+        return f"{name} is not in the data folder (brainleaks data fetch {name})"
+    try:
+        # whole: a prior's classes are set apart afterwards
+        dataset = load_dataset(study.model_copy(update={"prior": None}), base, cache)
+    except InputError as error:
+        return str(error)
+    found = (len(dataset.train.labels), len(dataset.test.labels))
+    if source.SIZE is not None and found != source.SIZE:
+        whole = " + ".join(f"{n:,}" for n in source.SIZE)
+        return f"only {found[0]:,} + {found[1]:,} of {study.data_name}'s {whole} samples are there"
+    return None

@@ -1,0 +1,185 @@
+"""Studies run over several seeds, and their table: how a result is published."""
+
+import itertools
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from brainleaks.campaigns.collection import Collection, collection, left_out
+from brainleaks.errors import InputError
+from brainleaks.files import atomic
+from brainleaks.pipeline import Cache, run_study
+from brainleaks.pipeline.keys import digest
+from brainleaks.report import write_report
+from brainleaks.report.summary import Record, record, records, write_figure, write_summary
+from brainleaks.runs import folder
+from brainleaks.studies import Study, load_study
+from brainleaks.studies.config import COLLECTIONS
+
+
+def publish(
+    name: str,
+    seeds: range,
+    *,
+    settings: tuple[str, ...] = (),
+    trust: bool = False,
+    data_dir: Path | None = None,
+    out: Path | None = None,
+    runs: Path = Path("runs"),
+    device: str = "cpu",
+    keep: bool = False,
+    command: str,
+    say: Callable[[str], object],
+) -> Path:
+    """Run a study, or every cell of a collection whose data is at hand, with several seeds.
+
+    All studies are run with one seed before the next. The table is written anew after each run, so
+    that what was finished when the work was cut off is there to read.
+
+    Args:
+        name: a preset, a study file, or one of ``COLLECTIONS``, such as ``"paper"``.
+        seeds: with which seeds.
+        settings: changes of the study, as ``path.to.field=value``; a collection takes none.
+        trust: whether functions that a study file names may be imported.
+        data_dir: folder to find data in.
+        out: where the table, its JSON and ``images/`` go; by default ``docs`` for a collection,
+            else ``runs/NAME-seeds``.
+        runs: where the run folders go, each as ``NAME-seedN``; a collection's, which are judged
+            otherwise, as ``COLLECTION/NAME-seedN``.
+        device: ``"cpu"`` or ``"cuda"``.
+        keep: whether a run that the table there has already, of the same study and seed, is not run
+            again: so that a table may grow from day to day, and from machine to machine.
+        command: what was typed, for the table.
+        say: is told which cells were left out and why, and which run is finished or kept.
+
+    Returns:
+        The path of the table: ``results.md``, or as the collection names it.
+
+    Raises:
+        InputError: as :func:`brainleaks.pipeline.run_study`, if no cell's data is at hand, or if
+            the table would overwrite something else.
+    """
+    whole = collection(name) if name in COLLECTIONS else None
+    missing: dict[str, str] = {}
+    if whole is None:
+        studies = [load_study(name, settings, trust=trust)]
+        docs, places = out or runs / f"{studies[0].name}-seeds", runs
+    else:
+        if settings:
+            raise InputError(f"--set: {name} has no fields of its own; set a preset's.")
+        settings, docs, places = whole.settings, out or Path("docs"), runs / name
+        studies, missing = _cells(whole, data_dir)
+    page = docs / f"{whole.page if whole else 'results'}.md"
+    _prepare(page)
+    there = {_mark(found): found for found in records(page.with_suffix(".json"))} if keep else {}
+    table = _Table(whole, page, command, {study.name: {} for study in studies}, {}, missing)
+    for study, seed in itertools.product(studies, seeds):
+        if found := there.get((digest(study.model_dump(mode="json")), seed)):
+            table.runs[study.name][seed] = found
+            place = places / f"{study.name}-seed{seed}"
+            if seed == min(table.runs[study.name]) and _still_there(place, found):
+                table.pictured[study.name] = place
+            say(f"kept: {study.name}, seed {seed}")
+    for preset, reason in missing.items():
+        if not table.runs[preset]:
+            say(f"left out: {preset}: {reason}")
+    for seed, study in itertools.product(seeds, studies):
+        if study.name in missing or seed in table.runs[study.name]:
+            continue
+        place = places / f"{study.name}-seed{seed}"
+        folder.prepare(place, study, seed)
+        outcome = run_study(
+            study,
+            seed=seed,
+            data_dir=data_dir,
+            device=device,
+            command=_again(study.name if whole else name, settings, seed),
+        )
+        folder.write(outcome, place, write_report)
+        table.runs[study.name][seed] = record(place)
+        if seed == min(table.runs[study.name]):
+            table.pictured[study.name] = place
+        say(f"finished: {place}")
+        table.write()
+    table.write()
+    return page
+
+
+@dataclass
+class _Table:
+    """What is written after each run: the runs of each study by seed, and those pictured."""
+
+    whole: Collection | None
+    page: Path
+    command: str
+    runs: dict[str, dict[int, Record]]
+    pictured: dict[str, Path]
+    missing: dict[str, str]
+
+    def write(self) -> None:
+        runs = {name: [by[seed] for seed in sorted(by)] for name, by in self.runs.items() if by}
+        cells = self.whole.cells if self.whole else []
+        write_summary(
+            runs,
+            self.pictured,
+            why={cell.preset: cell.why for cell in cells},
+            notes={cell.preset: cell.note for cell in cells},
+            left_out={
+                name: self.missing.get(name, "not run yet")
+                for name in self.runs
+                if name not in runs
+            },
+            page=self.page,
+            command=self.command,
+            title=self.whole.title if self.whole else "Results",
+        )
+        rows = self.whole.figure if self.whole else []
+        shown = [next((preset for preset in row if preset in runs), None) for row in rows]
+        first = [self.pictured.get(preset) for preset in shown if preset is not None]
+        if self.whole and first and None not in first:
+            picture = self.page.parent / "images" / self.whole.picture
+            write_figure([run for run in first if run is not None], picture)
+
+
+def _still_there(place: Path, found: Record) -> bool:
+    """Whether a run that was kept has its folder yet, so that pictures can be made of it."""
+    return (place / "report.html").is_file() and _mark(record(place)) == _mark(found)
+
+
+def _mark(found: Record) -> tuple[str, int]:
+    """What tells a run from others: its study and its seed."""
+    return found["provenance"]["study"], found["provenance"]["seed"]
+
+
+def _cells(whole: Collection, data_dir: Path | None) -> tuple[list[Study], dict[str, str]]:
+    """The studies of a collection, and why some of them cannot be run."""
+    cache = Cache()
+    reasons = {cell.preset: left_out(cell.preset, data_dir, cache) for cell in whole.cells}
+    missing = {preset: reason for preset, reason in reasons.items() if reason is not None}
+    if len(missing) == len(reasons):
+        raise InputError(
+            f"no data set of {whole.name} is at hand; 'brainleaks data fetch mnist' gets one."
+        )
+    return [load_study(preset, whole.settings) for preset in reasons], missing
+
+
+def _prepare(page: Path) -> None:
+    """Make sure, before hours of work, that the table's place is ours to write."""
+    docs, table = page.parent, page.with_suffix(".json")
+    if docs.exists() and not docs.is_dir():
+        raise InputError(f"--out: {docs} is a file; choose a folder for the table.")
+    if table.exists() and "cells" not in atomic.read_json(table):
+        raise InputError(
+            f"--out: {table} is no table of several seeds, and would be overwritten; choose "
+            "another folder."
+        )
+    probe = docs / ".brainleaks-probe"
+    atomic.write_bytes(probe, b"")
+    probe.unlink()
+
+
+def _again(name: str, settings: tuple[str, ...], seed: int) -> str:
+    """What to type to run one of the studies again."""
+    options = [option for setting in settings for option in ("--set", setting)]
+    return shlex.join(["brainleaks", "run", name, *options, "--seed", str(seed)])

@@ -1,0 +1,59 @@
+"""What the controls attack: the target's architecture, not trained or trained on other data."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from brainleaks.data.parts import of_classes, with_shuffled_labels
+from brainleaks.evaluation.controls import Control
+from brainleaks.pipeline.pipeline import Pipeline, Trained
+from brainleaks.randomness import stream
+
+
+class Targets(Protocol):
+    """What attacks of the controls are run on."""
+
+    @property
+    def missing(self) -> Mapping[Control, str]:
+        """Controls that cannot be made, and why, in a sentence."""
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        """What a reader of the verdict should know of the target, in sentences."""
+
+    def untrained(self) -> Trained:
+        """It was never trained."""
+
+    def shuffled(self) -> Trained:
+        """It was trained on the data under shuffled labels."""
+
+    def half(self, fold: int, known: list[int]) -> Trained:
+        """It was trained on some classes alone, which it numbers anew in the order given."""
+
+
+class OwnTargets:
+    """Targets that a study builds and trains."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline, self._model = pipeline, pipeline.study.model
+
+    @property
+    def missing(self) -> Mapping[Control, str]:
+        """None."""
+        return {}
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        """None."""
+        return ()
+
+    def untrained(self) -> Trained:
+        return self._pipeline.untrained("control-untrained", self._model)
+
+    def shuffled(self) -> Trained:
+        generator = stream(self._pipeline.seed, "shuffled labels")
+        shuffled = with_shuffled_labels(self._pipeline.dataset, generator)
+        return self._pipeline.train("control-shuffled-labels", self._model, shuffled)
+
+    def half(self, fold: int, known: list[int]) -> Trained:
+        some = of_classes(self._pipeline.dataset, known)
+        return self._pipeline.train(f"control-half-{fold + 1}", self._model, some)

@@ -1,0 +1,254 @@
+"""The judgement of a run beyond the protocol's metrics: panel, likeness, controls, verdict."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from brainleaks.attacks import Attack
+from brainleaks.data import Dataset
+from brainleaks.data.encoding import bernoulli
+from brainleaks.data.parts import Parts, images, parts
+from brainleaks.errors import InputError
+from brainleaks.evaluation.controls import Control, class_means, nearest_known, noise
+from brainleaks.evaluation.judge import confidences, scale_each
+from brainleaks.evaluation.metrics import metrics
+from brainleaks.evaluation.panel import KINDS, References, as_rates, references
+from brainleaks.evaluation.summary import (
+    Clusters,
+    Finding,
+    Scores,
+    clusters,
+    controls_table,
+    likeness,
+    statistics,
+)
+from brainleaks.evaluation.verdict import bar, verdict
+from brainleaks.networks.weights import refuse_the_target
+from brainleaks.pipeline.cache import Artefact
+from brainleaks.pipeline.controls import OwnTargets, Targets
+from brainleaks.pipeline.pipeline import PanelJudge, Pipeline, Reconstruction, Trained
+from brainleaks.randomness import stream
+from brainleaks.studies.config import Judging
+
+
+@dataclass
+class Trial:
+    """What the trial of a run found: JSON under each key, and pictures as evidence.
+
+    ``evidence`` has, for each attack, ``ATTACK.nearest``: the training sample of each
+    class that its reconstruction resembles most, and ``ATTACK.control``: what its strongest
+    negative control made; images ``(C, channels, H, W)`` in [0, 1].
+    """
+
+    facts: dict[str, Any]
+    evidence: dict[str, Tensor]
+
+
+def hold(
+    pipeline: Pipeline,
+    judging: Judging,
+    target: Trained,
+    reconstructions: list[Reconstruction],
+    targets: Targets | None = None,
+) -> Trial:
+    """Judge a run's reconstructions by the panel, beside their controls.
+
+    ``targets`` makes what the controls attack; by default, as the study makes its own target.
+    """
+    targets = targets or OwnTargets(pipeline)
+    return _Trial(pipeline, judging, target, reconstructions, targets).hold()
+
+
+def not_held() -> Trial:
+    """The trial of a run that is judged by the protocol's evaluators alone."""
+    decided = verdict({}, {}, sound_judges=0, classes=0)
+    decided["sentence"] = "Inconclusive: the study's evaluators judged alone, without the panel."
+    decided["reasons"] = ["The panel was left out (judging: null)."]
+    facts = {"judges": [], "likeness": {}, "controls": [], "statistics": statistics([])}
+    return Trial({**facts, "verdict": dict(decided)}, {})
+
+
+class _Trial:
+    """The data of one trial, and its steps in order."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        judging: Judging,
+        target: Trained,
+        reconstructions: list[Reconstruction],
+        targets: Targets,
+    ) -> None:
+        self.pipeline, self.judging, self.targets = pipeline, judging, targets
+        self.target, self.reconstructions = target, reconstructions
+        self.dataset: Dataset = pipeline.dataset
+        self.classes = len(self.dataset.class_names)
+        self.parts: Parts = parts(self.dataset)
+        self.panel: list[PanelJudge] = []
+
+    def hold(self) -> Trial:
+        steps = self.judging.judge_steps
+        self.panel = [self.pipeline.judge(name, self.parts, steps) for name in KINDS]
+        possible = [c for c in self.judging.controls if c not in self.targets.missing]
+        self._refuse_the_target()
+        found: list[Finding] = []
+        evidence: dict[str, Tensor] = {}
+        for item in self.reconstructions:
+            scores = self._score_attack(item)
+            controls = {c: self._score_control(c, item) for c in possible}
+            finding = Finding(item.name, scores, self._clusters(scores), controls)
+            found.append(finding)
+            if (control := finding.strongest) is not None:
+                evidence |= self._evidence(item, scores, control)
+        decided = verdict(
+            {finding.attack: finding.clusters for finding in found},
+            {finding.attack: finding.controls for finding in found},
+            sound_judges=len(self._sound),
+            classes=self.classes,
+        )
+        decided["reasons"] += [*self._impossible(), *self.targets.remarks]
+        views = {item.name: self._target_view(item) for item in self.reconstructions}
+        facts = {
+            "judges": self._judges(),
+            "likeness": {f.attack: {**likeness(f), "target": views[f.attack]} for f in found},
+            "controls": controls_table(found),
+            "statistics": statistics(found),
+            "verdict": dict(decided),
+        }
+        return Trial(facts, evidence)
+
+    def _impossible(self) -> list[str]:
+        """Why controls that were asked for could not be made."""
+        missing = self.targets.missing
+        reasons = dict.fromkeys(missing[c] for c in self.judging.controls if c in missing)
+        return [f"{reason[:1].upper()}{reason[1:]}." for reason in reasons]
+
+    def _refuse_the_target(self) -> None:
+        """A target whose weights come from a file may be one of the judges."""
+        judges = [item.judge for item in self.panel]
+        networks = {f"the panel's {j.name}": j.network for j in judges if j.network is not None}
+        refuse_the_target(self.target.network, networks)
+
+    def _score_attack(self, item: Reconstruction) -> Scores:
+        attack = self.pipeline.study.attacks[item.name]
+        repeats = self.judging.reconstructions if attack.random else 1
+        each = [self._score(item.name, {"attack": item.key}, lambda: item.values)]
+        for i in range(1, repeats):
+            again, key = self.pipeline.invert(f"{item.name}#{i + 1}", attack, self.target)
+            each.append(self._score(item.name, {"attack": key}, _made(again)))
+        return {name: torch.cat([scores[name] for scores in each]) for name in each[0]}
+
+    def _score_control(self, control: Control, item: Reconstruction) -> Clusters:
+        values, key = self._control(control, item)
+        made_of = {"control": control, **key}
+        return self._clusters(self._score(f"{item.name} {control}", made_of, values))
+
+    def _control(
+        self, control: Control, item: Reconstruction
+    ) -> tuple[Callable[[], Tensor], dict[str, Any]]:
+        """One control's reconstructions, and what determines them."""
+        spiking, seed = self.pipeline.study.spiking, self.pipeline.seed
+        if control == "noise":
+            return lambda: noise(item.values, spiking=spiking, seed=seed), {"of": item.key}
+        if control == "class-mean":
+            steps = len(item.values) if spiking else None
+            key = {"steps": steps, "data": self.dataset.fingerprint}
+            return lambda: class_means(self.parts.held_out, self.classes, steps), key
+        attack = self.pipeline.study.attacks[item.name]
+        if control == "without-class":
+            return self._without_class(item.name, attack)
+        target = self.targets.untrained() if control == "untrained" else self.targets.shuffled()
+        made, key = self.pipeline.invert(f"{item.name} {control}", attack, target)
+        return _made(made), {"attack": key}
+
+    def _without_class(
+        self, name: str, attack: Attack
+    ) -> tuple[Callable[[], Tensor], dict[str, Any]]:
+        """Two targets, each trained on every second class and asked for the others."""
+        made, keys = [], []
+        places: dict[int, tuple[int, int]] = {}
+        means = class_means(self.parts.members, self.classes, None)
+        for fold in range(2):
+            known = list(range(fold, self.classes, 2))
+            unknown = list(range(1 - fold, self.classes, 2))
+            target = self.targets.half(fold, known)
+            asked = f"{name} without-class-{fold + 1}"
+            inverted, key = self.pipeline.invert(asked, attack, target, len(known))
+            made.append(inverted.tensors["reconstruction"].cpu())
+            keys.append(key)
+            nearest = nearest_known(means, known, unknown)
+            places |= {c: (fold, place) for c, place in zip(unknown, nearest, strict=True)}
+        axis = 1 if self.pipeline.study.spiking else 0
+
+        def values() -> Tensor:
+            found = [places[c] for c in range(self.classes)]
+            return torch.stack([made[fold].select(axis, place) for fold, place in found], axis)
+
+        return values, {"attacks": keys, "data": self.dataset.fingerprint}
+
+    def _score(self, name: str, key: dict[str, Any], values: Callable[[], Tensor]) -> Scores:
+        def made() -> tuple[Tensor, Tensor]:
+            found = values().cpu()
+            if not found.isfinite().all():
+                raise InputError(
+                    f"{name}: the reconstructions hold NaN or infinity; the attack's settings do "
+                    "not suit this target."
+                )
+            return found, torch.arange(self.classes)
+
+        return self.pipeline.score(name, key, made, self.panel, lambda: self._references)
+
+    @cached_property
+    def _references(self) -> References:
+        judges = [item.judge for item in self.panel]
+        return references(judges, self.parts.members, self.parts.held_out)
+
+    def _clusters(self, scores: Scores) -> Clusters:
+        return clusters(scores, self._sound, self.classes)
+
+    @property
+    def _sound(self) -> list[str]:
+        """The judges that recognise real data well enough to count."""
+        least = bar(self.classes)
+        return [p.judge.name for p in self.panel if p.facts["test_accuracy"] >= least]
+
+    def _judges(self) -> list[dict[str, Any]]:
+        learned = "held-out data" if self.parts.disjoint else "the target's training data"
+        return [
+            {
+                "name": item.judge.name,
+                "kind": KINDS[item.judge.name],
+                "learned_from": learned,
+                "samples": len(self.parts.learn.labels),
+                "test_accuracy": item.facts["test_accuracy"],
+                "counts": item.judge.name in self._sound,
+                "seconds": item.facts["seconds"],
+            }
+            for item in self.panel
+        ]
+
+    def _target_view(self, item: Reconstruction) -> dict[str, float]:
+        """What the attacked network itself says; it is no judge."""
+        spikes = item.values
+        if self.pipeline.study.spiking:
+            spikes = bernoulli(spikes, stream(self.pipeline.seed, "own view", device=spikes.device))
+        found = metrics(confidences(self.target.network, spikes))
+        return {key: found[key] for key in ("attack_accuracy", "confidence")}
+
+    def _evidence(
+        self, item: Reconstruction, scores: Scores, strongest: Control
+    ) -> dict[str, Tensor]:
+        nearest = scores["nearest"][: self.classes].long()
+        values, _ = self._control(strongest, item)
+        return {
+            f"{item.name}.nearest": scale_each(images(self.parts.members)[nearest]),
+            f"{item.name}.control": scale_each(as_rates(values())).cpu(),
+        }
+
+
+def _made(artefact: Artefact) -> Callable[[], Tensor]:
+    return lambda: artefact.tensors["reconstruction"]

@@ -1,0 +1,340 @@
+"""A target that was built elsewhere: checked, measured, known by its answers, and trained anew."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from math import prod
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from brainleaks.data import Dataset, Samples, SpikeTrains
+from brainleaks.data.codes import DirectCode, LatencyCode
+from brainleaks.data.parts import of_classes, select, with_shuffled_labels
+from brainleaks.errors import InputError
+from brainleaks.evaluation.controls import Control
+from brainleaks.evaluation.verdict import bar
+from brainleaks.monitor import Monitor, State
+from brainleaks.networks import Readout, respond, respond_in_pieces
+from brainleaks.networks.views import Coded, OfClasses
+from brainleaks.pipeline import stages
+from brainleaks.pipeline.cache import Artefact
+from brainleaks.pipeline.keys import UNKNOWN
+from brainleaks.pipeline.outputs import check_answers, check_finite, check_order, gradient_of
+from brainleaks.pipeline.pipeline import Pipeline, Trained
+from brainleaks.pipeline.reinitialise import anew, why_not_trainable
+from brainleaks.randomness import stream
+from brainleaks.studies.config import RANKS, External
+from brainleaks.target import Access
+from brainleaks.training import summed_cross_entropy
+
+#: Classes of which a sample is shown to the adapter, and answered for by who the target is.
+_SHOWN, _SHOWN_BYTES = 64, 256 << 20
+#: So many of them are looked at before the others, and are differentiated.
+_FEW = 3
+#: So many samples of either part say how well a target recognises them.
+_MEASURED = 2000
+_BATCH = 50
+
+
+@dataclass(frozen=True)
+class Built:
+    """A network from elsewhere: what :class:`brainleaks.adapters.Adapted` offers.
+
+    ``network`` takes ``(T, B, *input_shape)`` or ``(B, *input_shape)``; ``weights`` is its file's
+    name and hash where it has one.
+    """
+
+    network: nn.Module
+    framework: str
+    lowered: bool
+    facts: dict[str, Any]
+    weights: dict[str, str] | None = None
+
+
+def shown_samples(pipeline: Pipeline) -> Tensor:
+    """A training sample of each of the first classes, as the model takes them."""
+    inputs, labels = pipeline.dataset.train
+    encoding = pipeline.study.encoding
+    steps = encoding.steps if encoding else 1
+    if isinstance(inputs, SpikeTrains):
+        steps = int(np.diff(inputs.recordings).max())
+    bearable = _SHOWN_BYTES // (4 * steps * prod(pipeline.dataset.input_shape))
+    count = min(len(pipeline.dataset.class_names), _SHOWN, max(_FEW, bearable))
+    samples = inputs[torch.tensor([int((labels == c).nonzero()[0]) for c in range(count)])]
+    if isinstance(encoding, LatencyCode | DirectCode):
+        return encoding(samples)
+    return pipeline.encode(samples, stream(0, "shown samples"))
+
+
+class ExternalTargets:
+    """The target of an audit, and its architecture trained anew for the controls.
+
+    Args:
+        pipeline: the stages of the audit.
+        built: the target.
+        samples: of :func:`shown_samples`.
+
+    Raises:
+        InputError: if the model does not take the samples, or what it answers is no answer.
+    """
+
+    def __init__(self, pipeline: Pipeline, built: Built, samples: Tensor) -> None:
+        if not isinstance(pipeline.study.target, External):
+            raise ValueError("a foreign target is of a study that says so.")
+        self._pipeline, self._config = pipeline, pipeline.study.target
+        self._classes = len(pipeline.dataset.class_names)
+        _check_access(pipeline.study.access, built)
+        few = min(_FEW, samples.shape[-4])
+        check_answers(built.network, samples.narrow(samples.ndim - 4, 0, few), self._classes)
+        self._network = _of_images(pipeline, built.network).to(pipeline.device)
+        self._built = built
+        self._identity = self._known_by(samples)
+
+    @cached_property
+    def target(self) -> Trained:
+        """The target itself, with what it recognises of the data.
+
+        Raises:
+            InputError: if it tells the classes apart, but in another order.
+        """
+        pipeline = self._pipeline
+
+        def make(monitor: Monitor) -> Artefact:
+            return Artefact({}, self._measured())
+
+        key = {
+            "foreign": self._identity,
+            "data": pipeline.dataset.fingerprint,
+            "seed": pipeline.seed,
+        }
+        facts = dict(pipeline.cache.get_or_make("measure:target", key, make).facts)
+        built = self._built
+        facts |= {"framework": built.framework, "lowered": built.lowered, "adapter": built.facts}
+        facts |= {"weights": built.weights} if built.weights else {}
+        return Trained("target", self._network, facts, key, facts["readout"])
+
+    @cached_property
+    def missing(self) -> Mapping[Control, str]:
+        """Controls that cannot be made, and why.
+
+        A control for which the architecture is trained anew counts only where the recipe can
+        train it: where targets of half the classes recognise theirs, or as many as the target.
+        """
+        if reason := self._not_trainable:
+            why = f"the target's architecture cannot be trained anew: {reason}"
+            return dict.fromkeys(("untrained", "shuffled-labels", "without-class"), why)
+        found: list[float] = []
+        for fold in range(2):
+            known = list(range(fold, self._classes, 2))
+            some = of_classes(self._pipeline.dataset, known)
+            answers = self._answers(self.half(fold, known).network, some.test)
+            found.append(max(_share(named, some.test.labels) for named in answers.values()))
+        least = min(bar(-(-self._classes // 2)), self.target.facts["test_accuracy"])
+        if min(found) >= least:
+            return {}
+        why = (
+            "the target's architecture, trained anew on half of the classes, recognises "
+            f"{min(found):.2f} of their test samples, and {least:.2f} are needed to stand for it: "
+            "train it longer or otherwise (--set target.training.epochs=...)"
+        )
+        return dict.fromkeys(("shuffled-labels", "without-class"), why)
+
+    @property
+    def remarks(self) -> list[str]:
+        """That the target recognises little, where it does: it may not be asked as it should."""
+        found, least = self.target.facts["test_accuracy"], bar(self._classes)
+        if found >= least:
+            return []
+        return [
+            f"The model recognises {found:.2f} of the held-out samples. If it was trained to do "
+            "better, it is not given them as it was trained on: look at --encoding, --steps, "
+            "--classes and how it takes its inputs."
+        ]
+
+    def untrained(self) -> Trained:
+        name = "control-untrained"
+        environment = self._pipeline.environment(anew)
+        key = {"anew": self._identity, "name": name, "seed": self._pipeline.seed}
+        key |= {"environment": environment}
+        return Trained(name, self._anew(name).eval(), {}, key, self.target.readout)
+
+    def shuffled(self) -> Trained:
+        generator = stream(self._pipeline.seed, "shuffled labels")
+        shuffled = with_shuffled_labels(self._pipeline.dataset, generator)
+        name = "control-shuffled-labels"
+        return self._train(name, self._anew(name), shuffled)
+
+    def half(self, fold: int, known: list[int]) -> Trained:
+        name = f"control-half-{fold + 1}"
+        network = OfClasses(self._anew(name), known)
+        return self._train(name, network, of_classes(self._pipeline.dataset, known))
+
+    def _train(self, name: str, network: nn.Module, dataset: Dataset) -> Trained:
+        pipeline, recipe = self._pipeline, self._config.training
+        key = {
+            "anew": self._identity,
+            "name": name,
+            "training": asdict(recipe),
+            "data": dataset.fingerprint,
+            "seed": pipeline.seed,
+            "environment": pipeline.environment(stages.train, pipeline.encode, anew),
+        }
+
+        def make(monitor: Monitor) -> Artefact:
+            watched = _WithBuffers(monitor, network)
+            stages.train(
+                network, recipe, dataset.train, encode=pipeline.encode, name=name,
+                seed=pipeline.seed, readout=self.target.readout, monitor=watched,
+            )  # fmt: skip
+            return Artefact({k: v.detach().clone() for k, v in _state(network).items()})
+
+        artefact = pipeline.cache.get_or_make(f"train:{name}", key, make)
+        _restore(network, artefact.tensors)
+        return Trained(name, network.eval(), artefact.facts, key, self.target.readout)
+
+    def _anew(self, name: str) -> nn.Module:
+        return anew(self._network, stream(self._pipeline.seed, name, "initial weights"))
+
+    @cached_property
+    def _not_trainable(self) -> str | None:
+        pipeline = self._pipeline
+        batch = pipeline.dataset.train.inputs[
+            torch.arange(min(2, len(pipeline.dataset.train.labels)))
+        ]
+        inputs = pipeline.encode(
+            batch.to(pipeline.device), stream(0, "trial", device=pipeline.device)
+        )
+        labels = pipeline.dataset.train.labels[:2].to(pipeline.device)
+        return why_not_trainable(
+            self._network, lambda fresh: summed_cross_entropy(respond(fresh, inputs), labels)
+        )
+
+    def _measured(self) -> dict[str, Any]:
+        """Accuracy on both parts, by the readout that is stated, else by what recognises more."""
+        dataset = self._pipeline.dataset
+        parts = {part: _some(getattr(dataset, part)) for part in ("train", "test")}
+        named = self._answers(self._network, parts["test"])
+        shares = {r: _share(answers, parts["test"].labels) for r, answers in named.items()}
+        stated = self._built.facts.get("readout")
+        readout = stated if stated in named else max(shares, key=lambda r: shares[r])
+        check_order(named[readout], parts["test"].labels, dataset.class_names)
+        train = self._answers(self._network, parts["train"])[readout]
+        return {
+            "train_accuracy": _share(train, parts["train"].labels),
+            "test_accuracy": shares[readout],
+            "readout": readout,
+        }
+
+    @torch.no_grad()
+    def _answers(self, network: nn.Module, samples: Samples) -> dict[Readout, Tensor]:
+        """The class that each readout names, ``(N,)``."""
+        pipeline, found = self._pipeline, dict[Readout, list[Tensor]]()
+        noise = stream(pipeline.seed, "target", "test", device=pipeline.device)
+        size = min(_BATCH, self._config.training.batch_size)
+        for batch in torch.arange(len(samples.labels)).split(size):
+            inputs = pipeline.encode(samples.inputs[batch].to(pipeline.device), noise)
+            spikes, membrane = respond_in_pieces(network, inputs)
+            found.setdefault("membrane", []).append(membrane.sum(0).argmax(1).cpu())
+            if spikes is not None:
+                found.setdefault("spikes", []).append(spikes.sum(0).argmax(1).cpu())
+        return {readout: torch.cat(named) for readout, named in found.items()}
+
+    def _known_by(self, samples: Tensor) -> dict[str, Any]:
+        """What tells this target from any other: weights, form, answers and their gradients."""
+        pipeline = self._pipeline
+        network = self._built.network.to(pipeline.device)
+        inputs = samples.to(pipeline.device)
+        heard = hashlib.sha256()
+        answers = respond_in_pieces(network, inputs).membrane
+        check_finite(answers)
+        _hear(heard, answers)
+        if pipeline.study.access == "gradients":
+            few = inputs.narrow(inputs.ndim - 4, 0, min(_FEW, inputs.shape[-4]))
+            _hear(heard, gradient_of(network, few))
+        for name, tensor in _state(network).items():
+            heard.update(name.encode())
+            _hear(heard, tensor)
+        encoding = pipeline.study.encoding
+        shows_weights = any(weight.numel() > 1 for weight in _state(network).values())
+        service = {} if shows_weights else {"service": self._config.service_id or UNKNOWN}
+        return {
+            **service,
+            "answers": heard.hexdigest(),
+            "printed": hashlib.sha256(repr(network).encode()).hexdigest(),
+            "encoding": asdict(encoding) if encoding else None,
+        }
+
+
+def _check_access(access: Access, built: Built) -> None:
+    most = built.facts.get("access", access)
+    if RANKS.index(access) > RANKS.index(most):
+        raise InputError(
+            f"--access {access}: the model grants {most} at most; choose --access {most}."
+        )
+
+
+def _of_images(pipeline: Pipeline, network: nn.Module) -> nn.Module:
+    """The network as it is asked: behind its encoding, where that is not the rate code."""
+    encoding = pipeline.study.encoding
+    if isinstance(encoding, LatencyCode | DirectCode):
+        return Coded(network, encoding, encoding.steps)
+    return network
+
+
+def _hear(heard: Any, values: Tensor) -> None:
+    heard.update(repr((tuple(values.shape), values.dtype)).encode())
+    heard.update(values.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+
+
+def _some(samples: Samples) -> Samples:
+    """At most so many samples, spread evenly."""
+    count = len(samples.labels)
+    if count <= _MEASURED:
+        return samples
+    return select(samples, torch.linspace(0, count - 1, _MEASURED).long())
+
+
+def _share(named: Tensor, labels: Tensor) -> float:
+    return float((named == labels).double().mean())
+
+
+def _state(network: nn.Module) -> dict[str, Tensor]:
+    """Every parameter and buffer that is a plain tensor, by name."""
+    parameters = {name: p.detach() for name, p in network.named_parameters()}
+    return parameters | {name: b for name, b in network.named_buffers() if b is not None}
+
+
+def _restore(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Put trained values back, but for what a layer remembers of its last input's shape."""
+    with torch.no_grad():
+        for name, own in _state(network).items():
+            if name in tensors and tensors[name].shape == own.shape:
+                own.copy_(tensors[name])
+
+
+class _WithBuffers(Monitor):
+    """Keeps a network's buffers, such as the averages of batch norm, in its checkpoints too."""
+
+    def __init__(self, monitor: Monitor, network: nn.Module) -> None:
+        self._monitor, self._network = monitor, network
+
+    def remaining(self, iterations: int) -> Iterator[int]:
+        yield from self._monitor.remaining(iterations)
+
+    def resume(self, start: State) -> State:
+        found = self._monitor.resume(start | self._buffers())
+        _restore(self._network, {k.removeprefix(_BUFFER): v for k, v in found.items()})
+        return {name: value for name, value in found.items() if not name.startswith(_BUFFER)}
+
+    def advance(self, iteration: int, state: State, **headline: float) -> None:
+        self._monitor.advance(iteration, state | self._buffers(), **headline)
+
+    def _buffers(self) -> State:
+        return {f"{_BUFFER}{name}": b for name, b in self._network.named_buffers()}
+
+
+_BUFFER = "buffer "

@@ -1,0 +1,283 @@
+"""The stages of a study, each kept in the cache under the hash of what determines it."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from importlib import metadata
+from typing import Any
+
+from torch import Tensor, nn
+
+from brainleaks.attacks import Attack, WithinPrior
+from brainleaks.data import Dataset
+from brainleaks.data.encoding import RateCode, as_images
+from brainleaks.data.parts import Parts
+from brainleaks.evaluation import Judgement
+from brainleaks.evaluation.controls import class_means
+from brainleaks.evaluation.panel import Judge, References, new_judge, with_network_on
+from brainleaks.files.tensors import Weights
+from brainleaks.monitor import Monitor
+from brainleaks.networks import Readout
+from brainleaks.networks.weights import load_weights, weights_digest
+from brainleaks.pipeline import stages
+from brainleaks.pipeline.cache import Artefact, Cache
+from brainleaks.pipeline.keys import environment
+from brainleaks.pipeline.progress import Recorder
+from brainleaks.studies.config import Model, Study
+from brainleaks.target import Target
+from brainleaks.training.prior import Prior
+
+#: What scores are computed with, besides what determines every stage.
+_SCORED_WITH = ("numpy", "scikit-image", "scipy")
+
+
+@dataclass
+class Trained:
+    """A trained network, with what is reported of it and what determines it."""
+
+    name: str
+    network: nn.Module
+    facts: dict[str, Any]
+    key: dict[str, Any]
+    readout: Readout = "membrane"
+
+
+@dataclass
+class Reconstruction:
+    """One attack's result: ``(T, C, channels, H, W)`` spikes or ``(C, channels, H, W)`` images."""
+
+    name: str
+    values: Tensor
+    facts: dict[str, Any]
+    key: dict[str, Any]
+    judgements: dict[str, Judgement]
+
+
+@dataclass
+class PanelJudge:
+    """A judge, with what is reported of it and what determines it."""
+
+    judge: Judge
+    facts: dict[str, Any]
+    key: dict[str, Any]
+
+
+class Pipeline:
+    """The stages of one study, each under the hash of what determines it."""
+
+    def __init__(
+        self, study: Study, seed: int, dataset: Dataset, device: str, cache: Cache
+    ) -> None:
+        self.study, self.seed, self.dataset = study, seed, dataset
+        self.device, self.cache = device, cache
+        # behind another code than this one, a network is one of images
+        self.code = study.encoding if isinstance(study.encoding, RateCode) else None
+        self.encode = self.code or as_images
+
+    def train(self, name: str, model: Model, dataset: Dataset | None = None) -> Trained:
+        """Train one network, or load it; by default on the study's data, and then measured."""
+        control, dataset = dataset is not None, dataset or self.dataset
+        network = self._new(name, model, dataset)
+        config, recipe = model.network, model.training
+
+        def make(monitor: Monitor) -> Artefact:
+            common: Any = {"encode": self.encode, "name": name, "seed": self.seed}
+            readout = config.readout
+            stages.train(network, recipe, dataset.train, **common, readout=readout, monitor=monitor)
+            facts = {} if control else stages.measure(network, config, recipe, dataset, **common)
+            return Artefact(dict(network.state_dict()), facts)
+
+        key = self._network_key(name, dataset, model=model.model_dump(mode="json"))
+        artefact = self.cache.get_or_make(f"train:{name}", key, make)
+        network.load_state_dict(artefact.tensors)
+        return Trained(name, network.eval(), artefact.facts, key, config.readout)
+
+    def untrained(self, name: str, model: Model) -> Trained:
+        """A network that was never trained; its first weights are a function of seed and name."""
+        key = self._network_key(name, self.dataset, untrained=model.network.model_dump(mode="json"))
+        network = self._new(name, model, self.dataset).eval()
+        return Trained(name, network, {}, key, model.network.readout)
+
+    def load_target(self, weights: Weights) -> Trained:
+        """The target with the weights of a file, measured as a trained one is."""
+        name, model = "target", self.study.model
+        config, recipe = model.network, model.training
+        network = self._new(name, model, self.dataset).eval()
+        load_weights(network, weights.path, weights.tensors)
+
+        def make(monitor: Monitor) -> Artefact:
+            common: Any = {"encode": self.encode, "name": name, "seed": self.seed}
+            return Artefact({}, stages.measure(network, config, recipe, self.dataset, **common))
+
+        key = self._network_key(
+            name,
+            self.dataset,
+            network=config.model_dump(mode="json"),
+            weights=weights_digest(network),
+            batch_size=recipe.batch_size,
+        )
+        facts = self.cache.get_or_make(f"measure:{name}", key, make).facts
+        return Trained(name, network, facts | {"weights": weights.origin}, key, config.readout)
+
+    def attack(
+        self, name: str, attack: Attack, target: Trained, evaluators: list[Trained]
+    ) -> Reconstruction:
+        """Attack every class, and have each evaluator judge the result."""
+        artefact, key = self.invert(name, attack, target)
+        values = artefact.tensors["reconstruction"].to(self.device)
+        judgements = {e.name: self._judge(key, values, e) for e in evaluators}
+        return Reconstruction(name, values, artefact.facts, key, judgements)
+
+    def invert(
+        self, name: str, attack: Attack, target: Trained, classes: int | None = None
+    ) -> tuple[Artefact, dict[str, Any]]:
+        """One reconstruction for each of a target's classes, and what determines it."""
+        key = {
+            "attack": asdict(attack),
+            "name": name,
+            "target": target.key,
+            "environment": self.environment(stages.attack_all, attack),
+        }
+        call: Callable[..., Tensor] = attack
+        if isinstance(attack, WithinPrior):
+            prior, key["prior"] = self.prior()
+            call = partial(attack, prior=prior)
+
+        def make(monitor: Recorder) -> Artefact:
+            shape = self.dataset.input_shape
+            known = classes or len(self.dataset.class_names)
+            view = Target(
+                target.network,
+                input_shape=shape,
+                classes=known,
+                access=attack.access,
+                readout=target.readout,
+            )
+            monitor.count_queries(view)
+            values = stages.attack_all(call, view, name=name, seed=self.seed, monitor=monitor)
+            return Artefact({"reconstruction": values}, {"queries": view.queries})
+
+        return self.cache.get_or_make(f"attack:{name}", key, make), key
+
+    def prior(self) -> tuple[Prior, dict[str, Any]]:
+        """The study's prior, trained on the classes that were set apart; what determines it."""
+        config, images = self.study.prior, self.dataset.others
+        if config is None or images is None:
+            raise ValueError("the study has no prior; its validation sees to that.")
+        sizes = {"latent": config.latent, "hidden": config.hidden}
+        prior = stages.new_prior(self.dataset.input_shape, **sizes, seed=self.seed).to(self.device)
+        key = {
+            "prior": config.model_dump(mode="json"),
+            "data": self.dataset.fingerprint,
+            "seed": self.seed,
+            "environment": self.environment(stages.train_prior),
+        }
+
+        def make(monitor: Monitor) -> Artefact:
+            stages.train_prior(prior, images, config.training, seed=self.seed, monitor=monitor)
+            return Artefact(dict(prior.state_dict()))
+
+        prior.load_state_dict(self.cache.get_or_make("train:prior", key, make).tensors)
+        return prior.eval(), key
+
+    def judge(self, name: str, parts: Parts, steps: int) -> PanelJudge:
+        """Train one judge of the panel for so many steps on what it may learn from, or load it."""
+        classes, shape = len(self.dataset.class_names), self.dataset.input_shape
+        judge = new_judge(name, parts.learn, shape, classes, seed=self.seed)
+        key = {
+            "judge": name,
+            "steps": steps,
+            "data": self.dataset.fingerprint,
+            "seed": self.seed,
+            "environment": self.environment(stages.train_judge),
+        }
+
+        def make(monitor: Monitor) -> Artefact:
+            trained = with_network_on(judge, self.device)
+            facts = stages.train_judge(
+                trained, parts.held_out, steps=steps, seed=self.seed, monitor=monitor
+            )
+            return Artefact(dict(judge.network.state_dict()) if judge.network else {}, facts)
+
+        artefact = self.cache.get_or_make(f"judge:{name}", key, make)
+        if judge.network is not None:
+            judge.network.load_state_dict(artefact.tensors)
+            judge.network.eval()
+        # trained where the target is; the real samples that it judges beside stay in main memory
+        return PanelJudge(with_network_on(judge, "cpu"), artefact.facts, key)
+
+    def score(
+        self,
+        name: str,
+        made_of: dict[str, Any],
+        reconstructions: Callable[[], tuple[Tensor, Tensor]],
+        panel: list[PanelJudge],
+        references: Callable[[], References],
+    ) -> dict[str, Tensor]:
+        """What the panel and the likeness say of each of some reconstructions, ``(B,)`` each.
+
+        Args:
+            name: what is judged, as progress shows it.
+            made_of: what determines the reconstructions.
+            reconstructions: gives them, and the class that each was made for.
+            panel: the judges.
+            references: gives the real samples to compare with.
+        """
+        key = {
+            "scored": made_of,
+            "panel": [judge.key for judge in panel],
+            "environment": self.environment(stages.score_all, class_means),
+            "libraries": {name: metadata.version(name) for name in _SCORED_WITH},
+        }
+
+        def make(monitor: Monitor) -> Artefact:
+            values, labels = reconstructions()
+            judges = [item.judge for item in panel]
+            scores = stages.score_all(
+                judges, values, labels, references(), seed=self.seed, monitor=monitor
+            )
+            return Artefact(scores)
+
+        return self.cache.get_or_make(f"score:{name}", key, make).tensors
+
+    def _judge(self, attack_key: dict[str, Any], values: Tensor, evaluator: Trained) -> Judgement:
+        name, draws = evaluator.name, self.study.draws
+        key = {
+            "attack": attack_key,
+            "evaluator": evaluator.key,
+            "draws": draws,
+            "environment": self.environment(stages.judge_all),
+        }
+
+        def make(monitor: Monitor) -> Artefact:
+            judgement = stages.judge_all(
+                evaluator.network, values, draws=draws, name=name, seed=self.seed, monitor=monitor
+            )
+            facts = {"metrics": judgement.metrics, "draws": judgement.draws}
+            return Artefact({"matrix": judgement.matrix}, facts)
+
+        artefact = self.cache.get_or_make(f"judge:{name}", key, make)
+        facts = artefact.facts
+        return Judgement(facts["metrics"], artefact.tensors["matrix"], facts["draws"])
+
+    def _network_key(self, name: str, dataset: Dataset, **made_of: Any) -> dict[str, Any]:
+        """What determines a network and what is measured of it; ``made_of`` is its own part."""
+        return {
+            **made_of,
+            "name": name,
+            "encoding": asdict(self.code) if self.code else None,
+            "data": dataset.fingerprint,
+            "seed": self.seed,
+            "environment": self.environment(stages.train, self.encode),
+        }
+
+    def environment(self, *code: object) -> dict[str, Any]:
+        """The environment of a stage that these functions or objects compute."""
+        owners = [item if inspect.isfunction(item) else type(item) for item in code]
+        return environment(self.device, *(owner.__module__ for owner in owners))
+
+    def _new(self, name: str, model: Model, dataset: Dataset) -> nn.Module:
+        return stages.new_network(
+            model.network, dataset, name=name, seed=self.seed, device=self.device
+        )

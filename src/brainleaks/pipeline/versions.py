@@ -1,0 +1,26 @@
+"""The version of each stage: what is cached under another version is not used.
+
+Raise a version in the commit that changes what its stage computes, whichever file the change is in:
+a network, the neuron, an encoding, a shared part of the attacks. Golden values in the tests fail
+where a stage computes something else under the same version. Each attack has its own ``version``.
+"""
+
+from brainleaks.attacks import Attack, WithinPrior
+
+VERSIONS = {
+    "frames": 1,  # reading events and cutting them into frames
+    "train": 1,  # a network's first weights, its training, and its accuracy
+    "reinitialise": 1,  # the weights of an external network in another order
+    "prior": 1,  # a generative prior
+    "judge": 1,  # a judge of the panel
+    "score": 1,  # what the panel and the likeness say of reconstructions
+    "protocol": 1,  # the metrics of the paper's protocol
+}
+
+
+def of_attack(attack: Attack) -> dict[str, int]:
+    """The versions that determine what an attack computes."""
+    versions = {attack.attack: attack.version}
+    if isinstance(attack, WithinPrior):
+        versions |= of_attack(attack.search)
+    return versions

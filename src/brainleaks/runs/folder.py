@@ -1,0 +1,283 @@
+"""The run folder: what a run leaves behind, and reading it back.
+
+======================================  ==========================================================
+``study.yaml``                          the study as resolved; runs again as it is
+``results.json``                        every number
+``provenance.json``                     versions, seed, hashes, machine, command
+``target.safetensors``                  weights, unless the target was built elsewhere
+``evaluators/NAME.safetensors``         weights
+``reconstructions/NAME.safetensors``    ``reconstruction``: ``(classes, T, 1, D)`` spikes or spike
+                                        probabilities, ``(classes, 1, D)`` images
+``truth.safetensors``                   ``inputs``: each class's first training sample, likewise
+``evidence.safetensors``                images ``(C, channels, H, W)`` beside each attack's:
+                                        ``ATTACK.nearest``, the training samples that it resembles
+                                        most, and ``ATTACK.control``, its strongest control's
+``figures/``, ``report.html``           see :mod:`brainleaks.report`
+``digests.json``                        SHA-256 of each of these (:mod:`brainleaks.runs.digests`)
+``release/``                            see :mod:`brainleaks.runs.release`; there once exported
+======================================  ==========================================================
+"""
+
+import contextlib
+import hashlib
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from torch import Tensor, nn
+
+from brainleaks.data import Dataset, SpikeTrains
+from brainleaks.errors import InputError
+from brainleaks.evaluation import Judgement
+from brainleaks.files import atomic
+from brainleaks.files.yaml import load_yaml
+from brainleaks.networks.weights import check_weights, load_weights, weights_digest
+from brainleaks.pipeline.keys import digest
+from brainleaks.pipeline.loading import one_a_class
+from brainleaks.pipeline.pipeline import Trained
+from brainleaks.pipeline.run import Outcome
+from brainleaks.runs import in_order, read_provenance, read_results, seal
+from brainleaks.studies.config import Model, Study, parse_study
+
+#: How often a run folder is put in its place while other processes do the same.
+_ATTEMPTS = 20
+
+
+def prepare(folder: Path, study: Study | None = None, seed: int = 0) -> None:
+    """Make sure, before hours of work, that the run folder can be written and is ours to write.
+
+    Args:
+        folder: the run folder.
+        study: what will be run, if it is known.
+        seed: with which seed.
+
+    Raises:
+        InputError: if it cannot, or holds something else than a run, or the export of another.
+    """
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "study.yaml").exists():
+        raise InputError(
+            f"--out: {folder} holds files that are not a run of brainleaks; choose another folder."
+        )
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--out: {folder} is a file; choose a folder.")
+    if study is not None and _release(folder).is_dir():
+        made = read_provenance(folder)
+        if (made["study"], made["seed"]) != (digest(study.model_dump(mode="json")), seed):
+            raise _would_be_lost(folder)
+    atomic.remove_abandoned(folder.absolute().parent)
+    probe = atomic.scratch_path(folder.absolute()) / "probe"
+    atomic.write_bytes(probe, b"")
+    shutil.rmtree(probe.parent)
+
+
+def write(
+    outcome: Outcome, folder: Path, report: Callable[[Path], object] | None = None
+) -> dict[str, Any]:
+    """Write the run folder beside its place and move it there, instead of what was there.
+
+    An export of the run in ``release/`` stays if the run is the same again.
+
+    Args:
+        outcome: of a run.
+        folder: the run folder.
+        report: what adds the report to the folder it is given.
+
+    Returns:
+        The content of ``results.json``.
+
+    Raises:
+        InputError: if it cannot be written, or another run's export would be lost; what was there
+            before stays.
+    """
+    scratch = atomic.scratch_path(folder.absolute())
+    try:
+        results = _write_into(scratch, outcome, folder)
+        seal(scratch)
+        if report is not None:
+            report(scratch)
+        _keep_release(folder, scratch)
+        _replace(folder, scratch)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return results
+
+
+def _write_into(scratch: Path, outcome: Outcome, folder: Path) -> dict[str, Any]:
+    results = in_order(summary(outcome, folder))
+    if isinstance(outcome.study.target, Model):  # another is in a file already, and not ours
+        state = outcome.target.network.state_dict()
+        atomic.write_tensors(scratch / "target.safetensors", state)
+    for trained in outcome.evaluators:
+        path = scratch / "evaluators" / f"{trained.name}.safetensors"
+        atomic.write_tensors(path, trained.network.state_dict())
+    for item in outcome.reconstructions:
+        path = scratch / "reconstructions" / f"{item.name}.safetensors"
+        atomic.write_tensors(path, {"reconstruction": to_release(item.values)})
+    atomic.write_tensors(scratch / "truth.safetensors", {"inputs": _truth(outcome.dataset)})
+    atomic.write_tensors(scratch / "evidence.safetensors", outcome.trial.evidence)
+    weights = {t.name: _digest(t) for t in (outcome.target, *outcome.evaluators)}
+    atomic.write_json(scratch / "provenance.json", outcome.provenance | {"weights": weights})
+    atomic.write_json(scratch / "results.json", results)
+    plain = outcome.study.model_dump(mode="json")
+    atomic.write_text(scratch / "study.yaml", yaml.safe_dump(plain, sort_keys=False))
+    return results
+
+
+def _digest(trained: Trained) -> str:
+    """Of a network's weights; of one that was built elsewhere, of its answers as well."""
+    foreign = trained.key.get("foreign")
+    return str(foreign["answers"]) if foreign else weights_digest(trained.network)
+
+
+def _release(folder: Path) -> Path:
+    return folder / "release"
+
+
+def _keep_release(folder: Path, scratch: Path) -> None:
+    """Bring an export along if it is one of the run that replaces its own."""
+    if not _release(folder).is_dir():
+        return
+    if _exportable(folder) != _exportable(scratch):
+        raise _would_be_lost(folder)
+    shutil.copytree(_release(folder), _release(scratch))
+
+
+def _exportable(folder: Path) -> dict[Path, str]:
+    """Digests of what an export is made of."""
+    parts = ("target.safetensors", "evaluators/*", "reconstructions/*")
+    files = [path for part in parts for path in folder.glob(part)]
+    return {p.relative_to(folder): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+def _would_be_lost(folder: Path) -> InputError:
+    return InputError(
+        f"--out: {_release(folder)} holds the export of another run, which would be lost; move it "
+        "or choose another folder. What was computed is stored, and not computed again."
+    )
+
+
+def _replace(folder: Path, scratch: Path) -> None:
+    """Put a finished folder in its place; of several processes that do, the last one wins."""
+    old = atomic.scratch_path(folder.absolute())
+    for attempt in range(_ATTEMPTS):
+        try:
+            with contextlib.suppress(FileNotFoundError):  # another process has moved it away
+                folder.rename(old)
+            scratch.rename(folder)
+        except OSError as error:
+            if attempt + 1 == _ATTEMPTS or not folder.exists():
+                raise InputError(f"cannot write {folder}: {error.strerror or error}.") from error
+        else:
+            break
+        finally:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def summary(outcome: Outcome, folder: Path) -> dict[str, Any]:
+    """Every number of a run, as JSON."""
+    dataset, study = outcome.dataset, outcome.study
+    return {
+        "run_dir": str(folder),
+        "preset": study.name,
+        "description": study.description,
+        "seed": outcome.seed,
+        "dataset": {
+            "name": dataset.name,
+            "classes": len(dataset.class_names),
+            "class_names": list(dataset.class_names),
+            "input_shape": list(dataset.input_shape),
+            "train": len(dataset.train.labels),
+            "test": len(dataset.test.labels),
+            "fingerprint": dataset.fingerprint,
+            "set_apart": 0 if dataset.others is None else len(dataset.others),
+        },
+        "target": {"family": study.family, **outcome.target.facts},
+        "evaluators": [{"name": e.name, **e.facts} for e in outcome.evaluators],
+        "attacks": [
+            attack_entry(item.name, evaluator, judgement)
+            | {key: item.facts[key] for key in ("seconds", "queries", "curve")}
+            for item in outcome.reconstructions
+            for evaluator, judgement in item.judgements.items()
+        ],
+        "printed": study.printed.model_dump(mode="json"),
+        **outcome.trial.facts,
+    }
+
+
+def attack_entry(name: str, evaluator: str, judgement: Judgement) -> dict[str, Any]:
+    """One reconstruction in the eyes of one evaluator."""
+    entry = {"name": name, "evaluator": evaluator, **judgement.metrics}
+    if judgement.draws is not None:
+        entry["draws"] = judgement.draws
+    return entry | {"matrix": judgement.matrix.double().cpu().tolist()}
+
+
+def read_study(folder: Path) -> Study:
+    """The study of a run folder.
+
+    Raises:
+        InputError: if it is not there, or not valid.
+    """
+    path = folder / "study.yaml"
+    return parse_study(str(path), load_yaml(path, atomic.read_text(path)))
+
+
+def load_target(folder: Path) -> nn.Module:
+    """A run's target, with the weights in its folder.
+
+    Raises:
+        InputError: as :func:`load_evaluators`.
+    """
+    results = read_results(folder)
+    return _load(read_study(folder).model, folder / "target.safetensors", results)
+
+
+def load_evaluators(folder: Path, device: str) -> dict[str, nn.Module]:
+    """A run's evaluators, with the weights in its folder.
+
+    Raises:
+        InputError: if the weights are missing, or those of another architecture.
+    """
+    study, results = read_study(folder), read_results(folder)
+    files = {name: folder / "evaluators" / f"{name}.safetensors" for name in study.evaluators}
+    return {
+        name: _load(model, files[name], results).to(device)
+        for name, model in study.evaluators.items()
+    }
+
+
+def _load(model: Model, path: Path, results: dict[str, Any]) -> nn.Module:
+    data, tensors = results["dataset"], atomic.read_tensors(path)
+    shape, classes = tuple(data["input_shape"]), data["classes"]
+    try:
+        with torch.device("meta"):  # so that no study asks for more memory than its weights take
+            check_weights(model.network.build(shape, classes), path, tensors)
+        network = model.network.build(shape, classes)
+    except ValueError as error:
+        raise InputError(f"{path}: {error}") from error
+    load_weights(network, path, tensors)
+    return network.eval()
+
+
+def to_release(values: Tensor) -> Tensor:
+    """``(T, C, channels, H, W)`` to ``(C, T, 1, D)``; ``(C, channels, H, W)`` to ``(C, 1, D)``."""
+    if values.ndim == 5:
+        return values.flatten(2).transpose(0, 1).unsqueeze(2)
+    return values.flatten(1).unsqueeze(1)
+
+
+def from_release(values: Tensor, input_shape: tuple[int, ...]) -> Tensor:
+    """Inverse of :func:`to_release`."""
+    spikes = values.ndim == 4
+    flat = values.squeeze(2).transpose(0, 1) if spikes else values.squeeze(1)
+    shaped: Tensor = flat.unflatten(-1, input_shape)
+    return shaped
+
+
+def _truth(dataset: Dataset) -> Tensor:
+    """One training sample a class in the layout of the release; spikes as bytes."""
+    samples = to_release(one_a_class(dataset))
+    return samples.byte() if isinstance(dataset.train.inputs, SpikeTrains) else samples

@@ -1,0 +1,375 @@
+"""Study files: a whole experiment, typed."""
+
+import difflib
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
+
+from brainleaks.attacks import Attack, WithinPrior
+from brainleaks.data import EVENTS, DatasetName
+from brainleaks.data.codes import DirectCode, LatencyCode
+from brainleaks.data.encoding import RateCode
+from brainleaks.data.events import Framing
+from brainleaks.data.own import OwnData
+from brainleaks.errors import InputError, printable
+from brainleaks.evaluation.controls import CONTROLS, Control
+from brainleaks.factory import is_factory
+from brainleaks.files import atomic
+from brainleaks.files.yaml import load_yaml
+from brainleaks.networks.config import NetworkConfig, Strict
+from brainleaks.studies.printed import Printed
+from brainleaks.target import Access
+from brainleaks.training import Recipe
+
+#: From the least that an attacker may see to the most.
+RANKS: tuple[Access, ...] = get_args(Access)
+
+_LONGEST_VALUE = 100
+#: Names that stand for several presets (:mod:`brainleaks.campaigns.collection`).
+COLLECTIONS = ("paper", "strongest", "black-box", "prior")
+
+_Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=60)]
+_Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Model(Strict):
+    """A network and how it is trained."""
+
+    network: NetworkConfig
+    training: Recipe
+
+
+class External(Strict):
+    """A target that was built and trained elsewhere (:mod:`brainleaks.adapters`).
+
+    ``model`` is its file, or what it is called where it was handed over in Python; without, its
+    ``factory`` makes all of it. ``framework``, ``factory``, ``dt`` and ``reset`` say how the file
+    is read. ``training`` is how its architecture is trained anew, for the controls. ``service_id``
+    names what answers where the model is a function that shows no weights; what is computed of it
+    is kept under that name, and without one it is not kept.
+    """
+
+    model: str | None = None
+    framework: str | None = None
+    factory: str | None = None
+    dt: Annotated[float, Field(gt=0)] | None = None
+    reset: str | None = None
+    service_id: Annotated[
+        str | None, Field(max_length=200, exclude_if=lambda service_id: service_id is None)
+    ] = None
+    training: Recipe
+
+
+def _of_target(value: Any) -> str:
+    if isinstance(value, dict):
+        return "foreign" if value.keys() & {"model", "factory", "framework"} else "own"
+    return "foreign" if isinstance(value, External) else "own"
+
+
+def _of_dataset(value: Any) -> str:
+    return "named" if isinstance(value, str) else "own"
+
+
+def _of_encoding(value: Any) -> str:
+    found = value.get("encoding") if isinstance(value, dict) else getattr(value, "encoding", None)
+    return found if found in ("latency", "direct") else "rate"
+
+
+_Target = Annotated[
+    Annotated[Model, Tag("own")] | Annotated[External, Tag("foreign")], Discriminator(_of_target)
+]
+_Dataset = Annotated[
+    Annotated[DatasetName, Tag("named")] | Annotated[OwnData, Tag("own")],
+    Discriminator(_of_dataset),
+]
+_Encoding = Annotated[
+    Annotated[RateCode, Tag("rate")]
+    | Annotated[LatencyCode, Tag("latency")]
+    | Annotated[DirectCode, Tag("direct")],
+    Discriminator(_of_encoding),
+]
+
+
+class Subset(Strict):
+    """How many training and test samples are used, from the first."""
+
+    train: Annotated[int, Field(ge=1)]
+    test: Annotated[int, Field(ge=1)]
+
+
+class LearnedPrior(Strict):
+    """A generative prior of images, and the classes that it learns from.
+
+    The target, its judges and the comparison never see those, and number the others anew.
+    """
+
+    classes: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
+    latent: Annotated[int, Field(ge=1)] = 32
+    hidden: Annotated[int, Field(ge=1)] = 256
+    training: Recipe
+
+
+class Judging(Strict):
+    """How far a run is judged beyond the protocol's metrics.
+
+    Each judge of the panel is trained for ``judge_steps`` steps. ``reconstructions`` a class are
+    made by each attack that draws at random, and by the controls one; without any of the negative
+    ``controls`` the verdict is inconclusive.
+    """
+
+    judge_steps: Annotated[int, Field(ge=1, le=100_000)] = 600
+    reconstructions: Annotated[int, Field(ge=1, le=100)] = 3
+    controls: tuple[Control, ...] = CONTROLS
+
+
+class Study(Strict):
+    """One experiment: a data set, a target, its evaluators, and the attacks on it.
+
+    Images become spikes by the ``encoding``, if the networks are spiking. Events become binary
+    ``frames``; ordinary networks are given each recording's time-average of them. A spiking target
+    that was built elsewhere may have another encoding than the rate code; with its encoding it is a
+    network of images, and attacked as one. ``access`` is what the attacker may see.
+    Attacks within a ``prior`` search what that learned from classes that nothing else here sees.
+    ``draws`` is the number of Bernoulli draws that spike probabilities are judged on; ``judging``
+    says how far the panel goes, ``null`` leaving it out; ``printed`` holds the paper's own figures,
+    shown beside the measured ones.
+    """
+
+    name: _Label
+    description: str = ""
+    dataset: _Dataset
+    subset: Subset | None = None
+    encoding: _Encoding | None = None
+    frames: Framing | None = None
+    target: _Target
+    access: Access = "gradients"
+    # absent where there is none: what identifies a study does not change by what it leaves out
+    prior: Annotated[LearnedPrior | None, Field(exclude_if=lambda prior: prior is None)] = None
+    evaluators: Annotated[dict[_Label, Model], Field(min_length=1)]
+    attacks: Annotated[dict[_Label, Attack], Field(min_length=1)]
+    draws: Annotated[int, Field(ge=1)] = 1000
+    judging: Judging | None = Judging()
+    printed: Printed = Printed()
+
+    @model_validator(mode="after")
+    def _inputs(self) -> "Study":
+        if self.recorded:
+            if self.dataset in EVENTS and self.frames is None:
+                raise ValueError("frames: missing; events need it, with frame_us at least")
+            if self.encoding is not None:
+                raise ValueError("encoding: events are spikes already; leave encoding out")
+            return self
+        if self.frames is not None:
+            raise ValueError("frames: images are no events; leave frames out")
+        if isinstance(self.target, External):
+            return self
+        if self.spiking and not isinstance(self.encoding, RateCode):
+            missing = "missing" if self.encoding is None else "must be rate"
+            raise ValueError(f"encoding: {missing}; a spiking target needs one, such as rate")
+        if not self.spiking and self.encoding is not None:
+            raise ValueError("encoding: an ordinary target takes images; leave encoding out")
+        return self
+
+    @model_validator(mode="after")
+    def _one_family(self) -> "Study":
+        spiking = self.spiking
+        family = "spiking" if spiking else "ordinary"
+        if "target" in self.evaluators:
+            raise ValueError("evaluators.target: the target does not judge itself; rename it")
+        for label, model in self.evaluators.items():
+            if model.network.spiking != spiking:
+                raise ValueError(f"evaluators.{label}: must be {family} like the target")
+        for label, attack in self.attacks.items():
+            if attack.spiking not in (spiking, None):
+                raise ValueError(
+                    f"attacks.{label}: {attack.attack} does not attack {family} networks"
+                )
+            if RANKS.index(attack.access) > RANKS.index(self.access):
+                raise ValueError(
+                    f"attacks.{label}: {attack.attack} needs {attack.access}, and access is "
+                    f"{self.access}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _search(self) -> "Study":
+        for label, attack in self.attacks.items():
+            if isinstance(attack, WithinPrior) and self.prior is None:
+                raise ValueError(f"attacks.{label}: searches a prior, and the study has none")
+        searched = any(isinstance(attack, WithinPrior) for attack in self.attacks.values())
+        if self.prior is not None and not searched:
+            raise ValueError("prior: no attack searches it; add one within-prior, or leave it out")
+        if self.prior is not None and self.recorded:
+            raise ValueError("prior: is of images; leave it out for events")
+        if self.prior is not None and isinstance(self.target, External):
+            raise ValueError("prior: its classes are not the target's, whose file has all of them")
+        return self
+
+    @property
+    def spiking(self) -> bool:
+        """Whether the target is asked about spike trains, rather than images."""
+        if isinstance(self.target, External):
+            return self.recorded or isinstance(self.encoding, RateCode)
+        return self.target.network.spiking
+
+    @property
+    def recorded(self) -> bool:
+        """Whether the data are recordings, rather than images."""
+        if isinstance(self.dataset, OwnData):
+            return self.frames is not None or self.dataset.framed
+        return self.dataset in EVENTS
+
+    @property
+    def family(self) -> Literal["snn", "ann"]:
+        """Of the target; what an encoding leads to is spiking, whatever it is asked about."""
+        return "snn" if self.spiking or self.encoding is not None else "ann"
+
+    @property
+    def data_name(self) -> str:
+        """What results call the data set."""
+        return self.dataset.name if isinstance(self.dataset, OwnData) else self.dataset
+
+    @property
+    def model(self) -> Model:
+        """The target's network and training, where it is one of this package's.
+
+        Raises:
+            InputError: if it was built elsewhere.
+        """
+        if isinstance(self.target, External):
+            raise InputError(
+                "target: was built elsewhere; this is for targets that a study builds and trains."
+            )
+        return self.target
+
+
+def preset_names() -> list[str]:
+    """The presets that come with the package."""
+    folder = resources.files("brainleaks.studies") / "presets"
+    return sorted(
+        p.name.removesuffix(".yaml") for p in folder.iterdir() if p.name.endswith(".yaml")
+    )
+
+
+def load_study(name_or_file: str, settings: tuple[str, ...] = (), *, trust: bool = False) -> Study:
+    """A preset by name, or a study file by path, with ``path.to.field=value`` settings applied.
+
+    Args:
+        name_or_file: of the study.
+        settings: changes.
+        trust: whether the study may name functions of its own, which run when it does. Functions
+            that the settings name are the caller's.
+
+    Raises:
+        InputError: if there is no such preset or file, or it is not a valid study, or it names a
+            function and is not trusted.
+    """
+    where, text = _read(name_or_file)
+    content = load_yaml(where, text)
+    if not isinstance(content, dict):
+        raise InputError(f"{where}: expected a mapping of fields such as name, dataset, target.")
+    for setting in settings:
+        apply_setting(content, setting)
+    study = parse_study(where, content)
+    if not trust:
+        _refuse_code(where, study, {setting.partition("=")[0].strip() for setting in settings})
+    return study
+
+
+def _refuse_code(where: str, study: Study, named_by_user: set[str]) -> None:
+    """Refuse functions that the file itself names: to import them is to run them."""
+    named = {}
+    if isinstance(study.target, External) and study.target.factory is not None:
+        named["target.factory"] = study.target.factory
+    if isinstance(study.dataset, OwnData) and is_factory(study.dataset.path):
+        named["dataset.path"] = study.dataset.path
+    for field, function in named.items():
+        if not named_by_user & {field, field.partition(".")[0]}:
+            raise InputError(
+                f"{where}: {field} names {function}, code that the study would run. If you trust "
+                f"the study, give --trust, or name the function yourself: --set {field}=..."
+            )
+
+
+def parse_study(where: str, content: Any) -> Study:
+    """Validate the content of a study file.
+
+    Raises:
+        InputError: naming the file and the field.
+    """
+    try:
+        # as JSON, where strictness lets mappings be models but no text or truth value be a number
+        return Study.model_validate_json(json.dumps(content), strict=True)
+    except (TypeError, RecursionError) as error:
+        raise InputError(f"{where}: holds values that are not text, numbers or lists.") from error
+    except ValidationError as error:
+        problems = [_sentence(e, content) for e in error.errors()]
+        shown = "; ".join(problems[:3])
+        more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
+        raise InputError(f"{where}: {shown}{more}.") from error
+
+
+def _read(name_or_file: str) -> tuple[str, str]:
+    if name_or_file in preset_names():
+        preset = resources.files("brainleaks.studies") / "presets" / f"{name_or_file}.yaml"
+        return f"preset {name_or_file}", preset.read_text(encoding="utf-8")
+    path = Path(name_or_file)
+    if path.suffix not in (".yaml", ".yml") and not path.is_file():
+        near = difflib.get_close_matches(name_or_file, [*preset_names(), *COLLECTIONS], 1, 0.4)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise InputError(
+            f"no preset or study file called {name_or_file!r}.{hint} "
+            f"The presets are {', '.join(preset_names())}; {', '.join(COLLECTIONS)} each stand for "
+            "several."
+        )
+    return str(path), atomic.read_text(path)
+
+
+def apply_setting(content: dict[str, Any], setting: str) -> None:
+    """Set one ``path.to.field=value`` in the raw content; validation follows.
+
+    Raises:
+        InputError: if it is no such setting, or the path leads through what has no fields.
+    """
+    path, equals, value = setting.partition("=")
+    keys = path.strip().split(".")
+    if not equals or not all(keys):
+        raise InputError(f"--set {setting!r}: expected path.to.field=value.")
+    node = content
+    for key in keys[:-1]:
+        child = node.setdefault(key, {}) if isinstance(node, dict) else None
+        if not isinstance(child, dict):
+            raise InputError(f"--set {setting!r}: {key} has no fields of its own.")
+        node = child
+    node[keys[-1]] = load_yaml(f"--set {printable(setting, 200)!r}", value)
+
+
+def _sentence(error: Any, content: Any) -> str:
+    """One validation error: which field, what was found, what was expected."""
+    path = _field_path(error["loc"], content)
+    if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        return f"{path}: unknown field"
+    if error["type"] == "missing":
+        return f"{path}: missing"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    if not path:
+        return message
+    value = printable(repr(error["input"]), _LONGEST_VALUE)
+    found = f"found {value}, " if not isinstance(error["input"], dict) else ""
+    return f"{path}: {found}{message[:1].lower()}{message[1:]}"
+
+
+def _field_path(location: tuple[Any, ...], content: Any) -> str:
+    """The error's place as the user wrote it: without the names of a union's members."""
+    path, node = [], content
+    for i, key in enumerate(location, 1):
+        if isinstance(node, dict) and key not in node and i < len(location):
+            continue
+        if isinstance(node, str):  # the name of a union's member that a text was taken for
+            continue
+        path.append(str(key))
+        node = node.get(key) if isinstance(node, dict) else None
+    return ".".join(path)

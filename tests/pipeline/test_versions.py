@@ -1,0 +1,206 @@
+"""Golden values of every stage: they change together with the stage's version, or not at all.
+
+After a version was raised, ``BRAINLEAKS_RECORD=1 pytest tests/pipeline/test_versions.py`` records the
+new values. They are compared to three digits, as processors round differently.
+"""
+
+import itertools
+import json
+import os
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from brainleaks import FastSigmoid, Target
+from brainleaks.attacks import (
+    ATTACKS,
+    BoundaryRepulsion,
+    BrainLeaksV1,
+    BrainLeaksV2,
+    Fredrikson,
+    Gamin,
+    PatternInversion,
+    ScoreEvolution,
+    SmoothInversion,
+    WithinPrior,
+)
+from brainleaks.data import Samples, digits, digits_events
+from brainleaks.data.encoding import RateCode
+from brainleaks.data.events import Framing, framed
+from brainleaks.evaluation.panel import KINDS, new_judge, references
+from brainleaks.monitor import Monitor
+from brainleaks.networks import MLP, SpikingMLP
+from brainleaks.networks.config import SnnMlp
+from brainleaks.pipeline import stages
+from brainleaks.pipeline.keys import digest
+from brainleaks.pipeline.reinitialise import reinitialise
+from brainleaks.pipeline.versions import VERSIONS, of_attack
+from brainleaks.training import Recipe
+from brainleaks.training.prior import Prior
+
+GOLDEN = Path(__file__).with_name("golden.json")
+SHAPE, CLASSES = (1, 8, 8), 10
+ALL = dict.fromkeys([*VERSIONS, *ATTACKS, "within-prior"])
+
+
+@cache
+def data():
+    whole = digits.load(Path())
+    return replace(whole, train=whole.train.first(200), test=whole.test.first(50))
+
+
+def network(*, spiking):
+    torch.manual_seed(0)
+    if spiking:
+        return SpikingMLP(SHAPE, CLASSES, hidden=20, beta=0.7, surrogate=FastSigmoid(40)).eval()
+    return MLP(SHAPE, CLASSES, hidden=20).eval()
+
+
+def frames():
+    some = itertools.islice(digits_events.recordings(Path()), 0, 1200, 100)
+    framing = Framing(frame_us=15_000, denoise_us=40_000, polarity="both")
+    inputs = framed("few", (r._replace(part=p) for r in some for p in ("train", "test")), framing,
+                    sensor=digits_events.SENSOR, class_names=digits_events.CLASS_NAMES).train.inputs  # fmt: skip
+    return {"pixels": inputs.pixels, "ends": np.asarray(inputs[torch.arange(2)].sum((0, 2, 3, 4)))}
+
+
+def train():
+    config = SnnMlp(kind="snn-mlp", hidden=20, beta=0.7, surrogate=FastSigmoid(40))
+    made = stages.new_network(config, data(), name="net", seed=0, device="cpu")
+    recipe = Recipe(learning_rate=1e-3, batch_size=50, epochs=1)
+    how = {"encode": RateCode(5), "name": "net", "seed": 0}
+    stages.train(made, recipe, data().train, readout="membrane", monitor=Monitor(), **how)
+    measured = stages.measure(made, config, recipe, data(), **how)
+    return {**made.state_dict(), "measured": list(measured.values())}
+
+
+def made_again():
+    return reinitialise(network(spiking=True), torch.Generator().manual_seed(0)).state_dict()
+
+
+def prior():
+    made = stages.new_prior(SHAPE, latent=4, hidden=20, seed=0)
+    recipe = Recipe(learning_rate=1e-3, batch_size=50, epochs=1)
+    images = data().train.inputs
+    stages.train_prior(made, images, recipe, seed=0, monitor=Monitor())
+    return made.state_dict()
+
+
+def judges():
+    made = [new_judge(name, data().train, SHAPE, CLASSES, seed=0) for name in KINDS]
+    for judge in made:
+        stages.train_judge(judge, data().test, steps=3, seed=0, monitor=Monitor())
+    return made
+
+
+def judge_weights():
+    return {
+        f"{judge.name}.{name}": value
+        for judge in judges()
+        if judge.network is not None
+        for name, value in judge.network.state_dict().items()
+    }
+
+
+def score():
+    panel = [judge for judge in judges() if judge.name in ("ann-conv", "nearest")]
+    values = torch.rand(CLASSES, *SHAPE, generator=torch.Generator().manual_seed(0))
+    beside = references(panel, data().train, Samples(*data().test))
+    labels = torch.arange(CLASSES)
+    return stages.score_all(panel, values, labels, beside, seed=0, monitor=Monitor())
+
+
+def protocol():
+    values = torch.rand(5, CLASSES, *SHAPE, generator=torch.Generator().manual_seed(0))
+    judged = stages.judge_all(network(spiking=True), values, draws=3, name="net", seed=0)
+    return {"matrix": judged.matrix, "metrics": list(judged.draws["mean"].values())}
+
+
+SMALL = {
+    "fredrikson": Fredrikson(iterations=5),
+    "brainleaks-v1": BrainLeaksV1(iterations=2, time_steps=5),
+    "brainleaks-v2": BrainLeaksV2(iterations=2, time_steps=5),
+    "smooth-inversion": SmoothInversion(iterations=3, time_steps=5),
+    "pattern-inversion": PatternInversion(iterations=3, time_steps=5),
+    "score-evolution": ScoreEvolution(probes=20, iterations=3, time_steps=5),
+    "boundary-repulsion": BoundaryRepulsion(probes=20, iterations=3, time_steps=5),
+    "gamin": Gamin(iterations=3, time_steps=5),
+    "within-prior": WithinPrior(ScoreEvolution(probes=20, iterations=3, time_steps=5)),
+}
+
+
+def attacked(name):
+    attack = SMALL[name]
+    target = Target(
+        network(spiking=attack.spiking is not False),
+        input_shape=SHAPE,
+        classes=CLASSES,
+        access=attack.access,
+    )
+    call = attack
+    if name == "within-prior":
+        torch.manual_seed(0)
+        call = lambda *a, **k: attack(*a, **k, prior=Prior(SHAPE, latent=4, hidden=20))  # noqa: E731
+    made = stages.attack_all(call, target, name=name, seed=0, monitor=Monitor())
+    return {"reconstruction": made}
+
+
+STAGES = {
+    "frames": frames,
+    "train": train,
+    "reinitialise": made_again,
+    "prior": prior,
+    "judge": judge_weights,
+    "score": score,
+    "protocol": protocol,
+}
+
+
+def summary(values):
+    """A few numbers that change when any of many do."""
+    flat = np.asarray(values, np.float64).ravel()
+    flat = flat[np.isfinite(flat)]
+    places = np.linspace(0, len(flat) - 1, 7).astype(int)
+    weights = np.cos(np.arange(len(flat)))
+    found = [flat.mean(), flat.std(), float(flat @ weights) / len(flat), *flat[places]]
+    return [float(f"{value:.6g}") for value in found]
+
+
+@pytest.mark.parametrize("stage", ALL)
+def test_results_change_with_the_version_alone(stage):
+    torch.set_num_threads(1)
+    made = STAGES[stage]() if stage in STAGES else attacked(stage)
+    version = VERSIONS.get(stage) or of_attack(SMALL[stage])[stage]
+    values = {name: summary(value) for name, value in made.items()}
+    golden = json.loads(GOLDEN.read_text()) if GOLDEN.exists() else {}
+    if "BRAINLEAKS_RECORD" in os.environ:
+        golden[stage] = {"version": version, "values": values}
+        GOLDEN.write_text(json.dumps(golden, indent=1, sort_keys=True) + "\n")
+    assert golden[stage]["version"] == version, "record the values of the new version"
+    expected = golden[stage]["values"]
+    assert values.keys() == expected.keys()
+    for name, found in values.items():
+        np.testing.assert_allclose(
+            found, expected[name], rtol=1e-3, atol=1e-5,
+            err_msg=f"{stage}: {name} changed; raise the version of this stage"
+        )  # fmt: skip
+
+
+def test_every_attack_has_a_version_of_its_own():
+    assert SMALL.keys() == {*ATTACKS, "within-prior"}
+    within = of_attack(SMALL["within-prior"])
+    assert within.keys() == {"within-prior", "score-evolution"}
+
+
+def test_a_key_does_not_hold_how_the_code_is_written(monkeypatch):
+    """Neither names of modules nor their text nor the release; versions alone do."""
+    from brainleaks.pipeline.keys import environment
+
+    found = environment("cpu", {"train": 1})
+    assert set(found) == {"versions", "torch", "numba", "device", "threads"}
+    assert "brainleaks" not in json.dumps(found)
+    assert digest(found) != digest(environment("cpu", {"train": 2}))
