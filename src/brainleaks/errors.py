@@ -10,7 +10,7 @@ class InputError(ValueError):
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(printable(message))
+        super().__init__(printable(" ".join(message.splitlines())))
 
 
 class AccessError(InputError):

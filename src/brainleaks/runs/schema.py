@@ -58,7 +58,7 @@ class _Dataset(_Part):
 
     @model_validator(mode="after")
     def _each_class_has_its_name(self) -> Self:
-        if len(set(self.class_names)) != self.classes:
+        if not len(self.class_names) == len(set(self.class_names)) == self.classes:
             raise ValueError(f"{self.classes} classes need as many different class_names")
         return self
 

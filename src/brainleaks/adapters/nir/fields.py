@@ -56,7 +56,7 @@ def _check_values(field: str, entry: str, values: Any) -> None:
     if entry in _WHOLE or entry in _AXES:
         least = _WHOLE.get(entry, -8)
         whole = (values % 1 == 0).all() and (values >= least).all()
-        if not whole or (values > _LARGEST_SIDE).any() or values.size > 8:
+        if not whole or (values > _LARGEST_SIDE).any() or values.size > 8 or values.ndim > 1:
             raise InputError(
                 f"{field} is {_shown(values)}; expected whole numbers from {least} to "
                 f"{_LARGEST_SIDE:,}."

@@ -69,8 +69,10 @@ def calls(reader: str, paths: Iterable[Path]) -> Iterator[Any]:
                 for _ in range(sent.popleft()):
                     yield child.answer()
                     waiting.popleft()
-        except _EndedError:  # it is not known by which of the files; each is now read by itself
-            _stop()
+        except _EndedError:
+            if len(waiting) == 1:
+                raise InputError(child.why_it_ended(waiting[0])) from None
+            _stop()  # it is not known by which of the files; each is now read by itself
             while waiting:
                 yield _alone(reader, waiting.popleft())
             yield from calls(reader, (path for request in requests for path in request))
