@@ -8,11 +8,10 @@ import json
 import os
 import sys
 
-import brainleaks.publish
-import brainleaks.study.runner
-
 import brainleaks.audit
+import brainleaks.campaigns.publish
 import brainleaks.cli
+import brainleaks.pipeline.run
 import brainleaks.report
 
 

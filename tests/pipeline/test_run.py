@@ -126,7 +126,9 @@ def test_ordinary_network_and_two_evaluators(tmp_path):
 SCRIPT = """
 import sys
 from pathlib import Path
-from brainleaks.study import Cache, load_study, run_study, folder
+from brainleaks.pipeline import Cache, run_study
+from brainleaks.runs import folder
+from brainleaks.studies import load_study
 study = load_study("demo", tuple(sys.argv[3:]))
 folder.write(run_study(study, cache=Cache(Path(sys.argv[2]))), Path(sys.argv[1]))
 """

@@ -1,4 +1,3 @@
-import ast
 import os
 import subprocess
 import sys
@@ -15,7 +14,7 @@ from brainleaks.files import atomic
 from brainleaks.networks import ConvNet, SpikingConvNet
 from brainleaks.pipeline.cache import Artefact, Cache
 from brainleaks.pipeline.inventory import verify
-from brainleaks.pipeline.keys import _without_prose, digest
+from brainleaks.pipeline.keys import digest
 from brainleaks.training import Recipe, fit
 
 
@@ -179,7 +178,7 @@ TWO = """
 import sys, time
 from pathlib import Path
 import torch
-from brainleaks.study.store import Artefact, Cache
+from brainleaks.pipeline.cache import Artefact, Cache
 
 def make(recorder):
     with open(sys.argv[2], "a") as log:
@@ -221,12 +220,6 @@ def test_scratch_files_of_dead_processes_are_removed(tmp_path):
         path.write_bytes(b"")
     Cache(tmp_path).get_or_make("stage", {}, lambda recorder: Artefact({}))
     assert [path.exists() for path in (mine, theirs, elsewhere)] == [True, False, True]
-
-
-def test_prose_does_not_count():
-    one = 'def f():\n    """Say."""\n    return 1  # why\n'
-    assert _without_prose(ast.parse(one)) == _without_prose(ast.parse("def f():\n    return 1"))
-    assert _without_prose(ast.parse(one)) != _without_prose(ast.parse("def f():\n    return 2"))
 
 
 def test_a_log_gets_a_line_of_progress_at_times(tmp_path, monkeypatch, capsys):

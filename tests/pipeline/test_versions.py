@@ -1,7 +1,8 @@
 """Golden values of every stage: they change together with the stage's version, or not at all.
 
-After a version was raised, ``BRAINLEAKS_RECORD=1 pytest tests/pipeline/test_versions.py`` records the
-new values. They are compared to three digits, as processors round differently.
+After a version was raised, record the new values by
+``BRAINLEAKS_RECORD=1 pytest tests/pipeline/test_versions.py``. They are compared to three digits:
+processors round differently.
 """
 
 import itertools
@@ -34,7 +35,7 @@ from brainleaks.data.events import Framing, framed
 from brainleaks.evaluation.panel import KINDS, new_judge, references
 from brainleaks.monitor import Monitor
 from brainleaks.networks import MLP, SpikingMLP
-from brainleaks.networks.config import SnnMlp
+from brainleaks.networks.config import SpikingMLPConfig
 from brainleaks.pipeline import stages
 from brainleaks.pipeline.keys import digest
 from brainleaks.pipeline.reinitialise import reinitialise
@@ -63,13 +64,16 @@ def network(*, spiking):
 def frames():
     some = itertools.islice(digits_events.recordings(Path()), 0, 1200, 100)
     framing = Framing(frame_us=15_000, denoise_us=40_000, polarity="both")
-    inputs = framed("few", (r._replace(part=p) for r in some for p in ("train", "test")), framing,
-                    sensor=digits_events.SENSOR, class_names=digits_events.CLASS_NAMES).train.inputs  # fmt: skip
-    return {"pixels": inputs.pixels, "ends": np.asarray(inputs[torch.arange(2)].sum((0, 2, 3, 4)))}
+    both = (r._replace(part=part) for r in some for part in ("train", "test"))
+    names = digits_events.CLASS_NAMES
+    made = framed("few", both, framing, sensor=digits_events.SENSOR, class_names=names)
+    inputs = made.train.inputs
+    return {"pixels": inputs.pixels, "counts": inputs[torch.arange(2)].sum((0, 2, 3, 4))}
 
 
 def train():
-    config = SnnMlp(kind="snn-mlp", hidden=20, beta=0.7, surrogate=FastSigmoid(40))
+    neuron = {"beta": 0.7, "surrogate": FastSigmoid(40)}
+    config = SpikingMLPConfig(architecture="spiking-mlp", hidden=20, **neuron)
     made = stages.new_network(config, data(), name="net", seed=0, device="cpu")
     recipe = Recipe(learning_rate=1e-3, batch_size=50, epochs=1)
     how = {"encode": RateCode(5), "name": "net", "seed": 0}
@@ -125,7 +129,7 @@ SMALL = {
     "brainleaks-v1": BrainLeaksV1(iterations=2, time_steps=5),
     "brainleaks-v2": BrainLeaksV2(iterations=2, time_steps=5),
     "smooth-inversion": SmoothInversion(iterations=3, time_steps=5),
-    "pattern-inversion": PatternInversion(iterations=3, time_steps=5),
+    "pattern-inversion": PatternInversion(looks=2, time_steps=5),
     "score-evolution": ScoreEvolution(probes=20, iterations=3, time_steps=5),
     "boundary-repulsion": BoundaryRepulsion(probes=20, iterations=3, time_steps=5),
     "gamin": Gamin(iterations=3, time_steps=5),

@@ -25,7 +25,7 @@ from brainleaks.pipeline.cache import Artefact
 from brainleaks.pipeline.keys import UNKNOWN
 from brainleaks.pipeline.outputs import check_answers, check_finite, check_order, gradient_of
 from brainleaks.pipeline.pipeline import Pipeline, Trained
-from brainleaks.pipeline.reinitialise import anew, why_not_trainable
+from brainleaks.pipeline.reinitialise import reinitialise, why_not_trainable
 from brainleaks.randomness import stream
 from brainleaks.studies.config import RANKS, External
 from brainleaks.target import Access
@@ -157,7 +157,7 @@ class ExternalTargets:
 
     def untrained(self) -> Trained:
         name = "control-untrained"
-        environment = self._pipeline.environment(anew)
+        environment = self._pipeline.environment("reinitialise")
         key = {"anew": self._identity, "name": name, "seed": self._pipeline.seed}
         key |= {"environment": environment}
         return Trained(name, self._anew(name).eval(), {}, key, self.target.readout)
@@ -181,7 +181,7 @@ class ExternalTargets:
             "training": asdict(recipe),
             "data": dataset.fingerprint,
             "seed": pipeline.seed,
-            "environment": pipeline.environment(stages.train, pipeline.encode, anew),
+            "environment": pipeline.environment("train", "reinitialise"),
         }
 
         def make(monitor: Monitor) -> Artefact:
@@ -197,7 +197,7 @@ class ExternalTargets:
         return Trained(name, network.eval(), artefact.facts, key, self.target.readout)
 
     def _anew(self, name: str) -> nn.Module:
-        return anew(self._network, stream(self._pipeline.seed, name, "initial weights"))
+        return reinitialise(self._network, stream(self._pipeline.seed, name, "initial weights"))
 
     @cached_property
     def _not_trainable(self) -> str | None:

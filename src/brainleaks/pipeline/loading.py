@@ -15,7 +15,7 @@ from brainleaks.data.parts import set_apart
 from brainleaks.errors import InputError
 from brainleaks.monitor import Monitor
 from brainleaks.pipeline.cache import Artefact, Cache
-from brainleaks.pipeline.keys import code_digest
+from brainleaks.pipeline.versions import VERSIONS
 from brainleaks.studies.config import Study
 
 _FIELDS = ("pixels", "frames", "recordings")
@@ -118,9 +118,7 @@ def _load_frames(study: Study, source: EventSource, folder: Path, cache: Cache) 
         "dataset": name,
         "files": source.identity(folder),
         "frames": asdict(framing),
-        "code": code_digest(
-            getattr(source, "__name__", type(source).__module__), event_frames.__name__
-        ),
+        "version": VERSIONS["frames"],
     }
 
     def make(monitor: Monitor) -> Artefact:

@@ -1,6 +1,5 @@
 """The stages of a study, each kept in the cache under the hash of what determines it."""
 
-import inspect
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -14,7 +13,6 @@ from brainleaks.data import Dataset
 from brainleaks.data.encoding import RateCode, as_images
 from brainleaks.data.parts import Parts
 from brainleaks.evaluation import Judgement
-from brainleaks.evaluation.controls import class_means
 from brainleaks.evaluation.panel import Judge, References, new_judge, with_network_on
 from brainleaks.files.tensors import Weights
 from brainleaks.monitor import Monitor
@@ -24,6 +22,7 @@ from brainleaks.pipeline import stages
 from brainleaks.pipeline.cache import Artefact, Cache
 from brainleaks.pipeline.keys import environment
 from brainleaks.pipeline.progress import Recorder
+from brainleaks.pipeline.versions import VERSIONS, of_attack
 from brainleaks.studies.config import Model, Study
 from brainleaks.target import Target
 from brainleaks.training.prior import Prior
@@ -137,7 +136,7 @@ class Pipeline:
             "attack": asdict(attack),
             "name": name,
             "target": target.key,
-            "environment": self.environment(stages.attack_all, attack),
+            "environment": environment(self.device, of_attack(attack)),
         }
         call: Callable[..., Tensor] = attack
         if isinstance(attack, WithinPrior):
@@ -171,7 +170,7 @@ class Pipeline:
             "prior": config.model_dump(mode="json"),
             "data": self.dataset.fingerprint,
             "seed": self.seed,
-            "environment": self.environment(stages.train_prior),
+            "environment": self.environment("prior"),
         }
 
         def make(monitor: Monitor) -> Artefact:
@@ -190,7 +189,7 @@ class Pipeline:
             "steps": steps,
             "data": self.dataset.fingerprint,
             "seed": self.seed,
-            "environment": self.environment(stages.train_judge),
+            "environment": self.environment("judge"),
         }
 
         def make(monitor: Monitor) -> Artefact:
@@ -227,7 +226,7 @@ class Pipeline:
         key = {
             "scored": made_of,
             "panel": [judge.key for judge in panel],
-            "environment": self.environment(stages.score_all, class_means),
+            "environment": self.environment("score"),
             "libraries": {name: metadata.version(name) for name in _SCORED_WITH},
         }
 
@@ -247,7 +246,7 @@ class Pipeline:
             "attack": attack_key,
             "evaluator": evaluator.key,
             "draws": draws,
-            "environment": self.environment(stages.judge_all),
+            "environment": self.environment("protocol"),
         }
 
         def make(monitor: Monitor) -> Artefact:
@@ -269,13 +268,12 @@ class Pipeline:
             "encoding": asdict(self.code) if self.code else None,
             "data": dataset.fingerprint,
             "seed": self.seed,
-            "environment": self.environment(stages.train, self.encode),
+            "environment": self.environment("train"),
         }
 
-    def environment(self, *code: object) -> dict[str, Any]:
-        """The environment of a stage that these functions or objects compute."""
-        owners = [item if inspect.isfunction(item) else type(item) for item in code]
-        return environment(self.device, *(owner.__module__ for owner in owners))
+    def environment(self, *names: str) -> dict[str, Any]:
+        """What determines a stage besides its own settings; ``names`` are those of its versions."""
+        return environment(self.device, {name: VERSIONS[name] for name in names})
 
     def _new(self, name: str, model: Model, dataset: Dataset) -> nn.Module:
         return stages.new_network(

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from brainleaks.errors import first_line
 
 
-def anew(network: nn.Module, generator: torch.Generator) -> nn.Module:
+def reinitialise(network: nn.Module, generator: torch.Generator) -> nn.Module:
     """A copy that has forgotten: each of its weights' entries are put in random order.
 
     That keeps their distribution, and so how much the neurons fire, whatever the layers are and
@@ -41,7 +41,7 @@ def why_not_trainable(network: nn.Module, loss: Callable[[nn.Module], Tensor]) -
     if not any(weight.numel() > 1 for weight in network.parameters()):
         return "it has no weights that can be seen"
     try:
-        fresh = anew(network, torch.Generator().manual_seed(0)).train()
+        fresh = reinitialise(network, torch.Generator().manual_seed(0)).train()
         loss(fresh).backward()
     except Exception as error:  # a stranger's network may raise anything
         return first_line(error)

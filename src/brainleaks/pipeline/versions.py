@@ -20,7 +20,7 @@ VERSIONS = {
 
 def of_attack(attack: Attack) -> dict[str, int]:
     """The versions that determine what an attack computes."""
-    versions = {attack.attack: attack.version}
+    versions: dict[str, int] = {attack.attack: attack.version}
     if isinstance(attack, WithinPrior):
         versions |= of_attack(attack.search)
     return versions

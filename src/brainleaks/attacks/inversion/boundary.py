@@ -90,6 +90,7 @@ class BoundaryRepulsion:
     access: ClassVar[Access] = "labels"
     spiking: ClassVar[bool | None] = None
     random: ClassVar[bool] = True
+    version: ClassVar[int] = 1
 
     frequencies: Annotated[int, Ge(1)] = 12
     probes: Annotated[int, Ge(1)] = 2000

@@ -46,6 +46,7 @@ class BrainLeaksV1:
     access: ClassVar[Access] = "gradients"
     spiking: ClassVar[bool] = True
     random: ClassVar[bool] = True
+    version: ClassVar[int] = 1
 
     iterations: Annotated[int, Ge(1)] = 10
     time_steps: Annotated[int, Ge(1)] = 25

@@ -81,6 +81,7 @@ class ScoreEvolution:
     access: ClassVar[Access] = "scores"
     spiking: ClassVar[bool | None] = None
     random: ClassVar[bool] = True
+    version: ClassVar[int] = 1
 
     frequencies: Annotated[int, Ge(1)] = 12
     probes: Annotated[int, Ge(1)] = 500

@@ -43,6 +43,7 @@ class Fredrikson:
     access: ClassVar[Access] = "gradients"
     spiking: ClassVar[bool] = False
     random: ClassVar[bool] = False
+    version: ClassVar[int] = 1
 
     iterations: Annotated[int, Ge(1)] = 5000
     learning_rate: Annotated[float, Gt(0)] = 0.1

@@ -71,6 +71,7 @@ class Gamin:
     access: ClassVar[Access] = "scores"
     spiking: ClassVar[bool | None] = None
     random: ClassVar[bool] = True
+    version: ClassVar[int] = 1
 
     iterations: Annotated[int, Ge(1)] = 100
     samples: Annotated[int, Ge(1)] = 1

@@ -74,6 +74,7 @@ class PatternInversion:
     access: ClassVar[Access] = "gradients"
     spiking: ClassVar[bool | None] = None
     random: ClassVar[bool] = True
+    version: ClassVar[int] = 1
 
     looks: Annotated[int, Ge(1)] = 20
     time_steps: Annotated[int, Ge(1)] = 25

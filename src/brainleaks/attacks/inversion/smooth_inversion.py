@@ -91,6 +91,7 @@ class SmoothInversion:
     access: ClassVar[Access] = "gradients"
     spiking: ClassVar[bool | None] = None
     random: ClassVar[bool] = True
+    version: ClassVar[int] = 1
 
     iterations: Annotated[int, Ge(1)] = 60
     time_steps: Annotated[int, Ge(1)] = 25

@@ -56,6 +56,7 @@ class WithinPrior:
 
     spiking: ClassVar[bool | None] = None
     random: ClassVar[bool] = True
+    version: ClassVar[int] = 1
 
     search: Searching
     attack: Literal["within-prior"] = "within-prior"

@@ -1,7 +1,7 @@
 """What the cache keeps, one file a stage: trained weights, a reconstruction, a judgement.
 
-A stage is stored under the hash of its settings and of the source of its own file and of all that
-this file imports; a change elsewhere in the package leaves what was computed valid.
+A stage is cached under the hash of its settings and of its version
+(:mod:`brainleaks.pipeline.versions`).
 """
 
 from brainleaks.pipeline.stages.attack import attack_all
