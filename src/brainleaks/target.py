@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from brainleaks.errors import AccessError
 from brainleaks.networks import Readout, Response, respond, respond_in_pieces
 from brainleaks.networks.views import Coded
-from brainleaks.neuron import LIF, Surrogate
+from brainleaks.neuron import LIF
+from brainleaks.neuron.dynamics import Surrogate
 
 Access = Literal["labels", "scores", "gradients"]
 _RANK: dict[Access, int] = {"labels": 0, "scores": 1, "gradients": 2}

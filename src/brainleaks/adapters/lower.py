@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from brainleaks.networks import Response
-from brainleaks.neuron import LIF, ArcTan, Reset, Surrogate
+from brainleaks.neuron import LIF, ArcTan
+from brainleaks.neuron.dynamics import Reset, Surrogate
 from brainleaks.neuron.synapse import spike_linear
 
 Affine = nn.Linear | nn.Conv1d | nn.Conv2d

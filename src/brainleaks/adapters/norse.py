@@ -22,7 +22,8 @@ from brainleaks.adapters.lower import (
     one_rest,
     uniform,
 )
-from brainleaks.neuron import FastSigmoid, Reset, Surrogate
+from brainleaks.neuron import FastSigmoid
+from brainleaks.neuron.dynamics import Reset, Surrogate
 
 NAME = "norse"
 

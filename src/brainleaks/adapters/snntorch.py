@@ -13,7 +13,8 @@ from torch import nn
 
 from brainleaks.adapters.lower import STAND_IN, CannotLower, Neuron, uniform
 from brainleaks.errors import InputError
-from brainleaks.neuron import ArcTan, FastSigmoid, Reset, Surrogate
+from brainleaks.neuron import ArcTan, FastSigmoid
+from brainleaks.neuron.dynamics import Reset, Surrogate
 
 NAME = "snntorch"
 _RESETS: dict[str, Reset] = {"_base_sub": "subtract", "_base_zero": "zero", "_base_int": "none"}

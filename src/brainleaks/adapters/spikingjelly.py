@@ -17,7 +17,8 @@ import numpy as np
 from torch import nn
 
 from brainleaks.adapters.lower import LEAKS_LAST, STAND_IN, CannotLower, Neuron, above_rest
-from brainleaks.neuron import ArcTan, FastSigmoid, Surrogate
+from brainleaks.neuron import ArcTan, FastSigmoid
+from brainleaks.neuron.dynamics import Surrogate
 
 NAME = "spikingjelly"
 

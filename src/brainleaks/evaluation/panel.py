@@ -22,7 +22,8 @@ from brainleaks.networks import ConvNet, SpikingConvNet
 from brainleaks.networks.blurred import BlurredMLP
 from brainleaks.neuron import ArcTan, FastSigmoid
 from brainleaks.randomness import stream
-from brainleaks.training import Encode, Recipe, accuracy, fit
+from brainleaks.training import Recipe, accuracy, fit
+from brainleaks.training.fitting import Encode
 
 #: How each judge works, in words.
 KINDS = {

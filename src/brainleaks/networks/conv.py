@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from brainleaks.networks.pool import max_pool
 from brainleaks.networks.response import Response
-from brainleaks.neuron import LIF, Surrogate
+from brainleaks.neuron import LIF
+from brainleaks.neuron.dynamics import Surrogate
 
 
 class ConvNet(nn.Module):

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from brainleaks.networks.response import Response
-from brainleaks.neuron import LIF, Surrogate
+from brainleaks.neuron import LIF
+from brainleaks.neuron.dynamics import Surrogate
 from brainleaks.neuron.synapse import spike_linear
 
 

@@ -1,5 +1,5 @@
 """The leaky integrate-and-fire neuron and the layers of synapses before it."""
 
-from brainleaks.neuron.dynamics import LIF, ArcTan, FastSigmoid, Reset, Surrogate, lif
+from brainleaks.neuron.dynamics import LIF, ArcTan, FastSigmoid, lif
 
-__all__ = ["LIF", "ArcTan", "FastSigmoid", "Reset", "Surrogate", "lif"]
+__all__ = ["LIF", "ArcTan", "FastSigmoid", "lif"]

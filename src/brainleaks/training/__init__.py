@@ -1,7 +1,6 @@
-"""Training networks."""
+"""Training networks, and generative priors of images."""
 
 from brainleaks.training.fitting import (
-    Encode,
     Recipe,
     accuracy,
     fit,
@@ -10,4 +9,4 @@ from brainleaks.training.fitting import (
     summed_cross_entropy,
 )
 
-__all__ = ["Encode", "Recipe", "accuracy", "fit", "restore", "state_of", "summed_cross_entropy"]
+__all__ = ["Recipe", "accuracy", "fit", "restore", "state_of", "summed_cross_entropy"]

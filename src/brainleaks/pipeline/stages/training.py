@@ -8,7 +8,8 @@ from brainleaks.monitor import Monitor
 from brainleaks.networks import Readout
 from brainleaks.networks.config import NetworkConfig
 from brainleaks.randomness import stream
-from brainleaks.training import Encode, Recipe, accuracy, fit
+from brainleaks.training import Recipe, accuracy, fit
+from brainleaks.training.fitting import Encode
 
 
 def new_network(
