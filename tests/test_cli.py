@@ -14,8 +14,13 @@ import pytest
 import safetensors.torch
 import torch
 
-from brainleaks.cli import main
+from brainleaks.attacks import ATTACKS
+from brainleaks.campaigns.collection import collection
+from brainleaks.cli import catalogue, main
+from brainleaks.data import DATASETS
 from brainleaks.runs import seal
+from brainleaks.studies import load_study, preset_names
+from brainleaks.studies.config import COLLECTIONS
 
 QUICK = [
     "--set", "target.network.hidden=60",
@@ -301,3 +306,28 @@ def test_broken_output_is_no_traceback(finished):
         )  # fmt: skip
     assert "Traceback" not in done.stderr
     assert done.returncode == 2
+
+
+def test_the_listing_says_what_the_package_has():
+    """It is read from files, so that it needs no torch; this compares it with what is imported."""
+    presets = {name: load_study(name).description.strip() for name in preset_names()}
+    presets |= {name: collection(name).description.strip() for name in COLLECTIONS}
+    assert catalogue.presets() == presets
+    documented = {name: (source.__doc__ or "").split("\n")[0] for name, source in DATASETS.items()}
+    assert catalogue.data_sets() == documented
+    found = catalogue.attacks()
+    assert found.keys() == {*ATTACKS, "within-prior"}
+    for name, attack in ATTACKS.items():
+        kinds = {True: "spiking", False: "ordinary", None: "either"}
+        assert found[name]["access"] == attack.access
+        assert found[name]["networks"] == kinds[attack.spiking]
+        assert found[name]["description"] == attack.__doc__.split("\n")[0]
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("list",), ("audit", "--help")])
+def test_what_only_prints_brings_no_torch(arguments):
+    code = (
+        "import sys; from brainleaks.cli import cli; "
+        f"cli({arguments!r}, standalone_mode=False); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import click
 
-from brainleaks import InputError, __version__, exact_on_gpu, keep_freed_memory
+from brainleaks import InputError, __version__, keep_freed_memory
 from brainleaks.cli import audit, cache, calibrate, data, listing, run, runs
 from brainleaks.cli.options import NO_VERDICT
 from brainleaks.errors import ServiceError, first_line, printable
@@ -34,7 +34,6 @@ def main() -> None:
     * 128 and the signal's number after Ctrl-C (130), SIGTERM (143) or SIGHUP (129).
     """
     keep_freed_memory()
-    exact_on_gpu()
     with _interruptible() as received:
         try:
             status = cli(standalone_mode=False)

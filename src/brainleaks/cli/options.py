@@ -15,9 +15,12 @@ PATH = click.Path(path_type=Path)
 
 
 def _at_hand(ctx: click.Context, param: click.Parameter, name: str) -> str:
-    """``cpu`` or ``cuda``, whichever ``auto`` turns out to be."""
+    """``cpu`` or ``cuda``, whichever ``auto`` turns out to be, and set up to compute exactly."""
     import torch
 
+    from brainleaks import exact_on_gpu
+
+    exact_on_gpu()
     if name == "cuda" and not torch.cuda.is_available():
         raise InputError("--device cuda: torch finds no CUDA device; use auto or cpu.")
     if name == "auto":

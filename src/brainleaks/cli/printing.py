@@ -7,7 +7,6 @@ from typing import Any
 import click
 
 from brainleaks.errors import printable
-from brainleaks.runs import headline
 
 _LONGEST = 100_000
 
@@ -29,6 +28,8 @@ def print_json(content: Any) -> None:
 
 def print_results(results: dict[str, Any]) -> None:
     """A run's numbers: its networks and their judgement."""
+    from brainleaks.runs import headline
+
     echo(headline(results))
     target = results["target"]
     origin = f", weights from {target['weights']['file']}" if "weights" in target else ""

@@ -1,0 +1,75 @@
+"""What there is to run, read from the package's files: importing them would bring torch."""
+
+import ast
+from importlib import resources
+from typing import Any
+
+import yaml
+
+_PACKAGE = resources.files("brainleaks")
+#: The networks that an attack is for, by its ``spiking``.
+_NETWORKS = {True: "spiking", False: "ordinary", None: "either"}
+
+
+def presets() -> dict[str, str]:
+    """The description of each preset, and of each collection of presets."""
+    return {
+        path.name.removesuffix(".yaml"): _description(path)
+        for place in (_PACKAGE / "studies" / "presets", _PACKAGE / "campaigns" / "collections")
+        for path in sorted(place.iterdir(), key=lambda path: path.name)
+        if path.name.endswith(".yaml")
+    }
+
+
+def data_sets() -> dict[str, str]:
+    """The first line of what each data set's file says of it."""
+    (names,) = (
+        ast.literal_eval(node.value.slice)
+        for node in _tree(_PACKAGE / "data" / "__init__.py").body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.value, ast.Subscript)
+        and ast.unparse(node.targets[0]) == "DatasetName"
+    )
+    files = {name: _PACKAGE / "data" / f"{name.replace('-', '_')}.py" for name in names}
+    return {name: _first_line(_tree(path)) for name, path in files.items()}
+
+
+def attacks() -> dict[str, dict[str, Any]]:
+    """Each attack's ``access``, ``networks`` and ``description``."""
+    found = {}
+    for path in sorted((_PACKAGE / "attacks" / "inversion").iterdir(), key=lambda p: p.name):
+        for node in _tree(path).body if path.name.endswith(".py") else ():
+            fields = _fields(node) if isinstance(node, ast.ClassDef) else {}
+            if "attack" in fields:
+                found[fields["attack"]] = {
+                    "access": fields.get("access"),
+                    "networks": _NETWORKS[fields["spiking"]],
+                    "description": _first_line(node),
+                }
+    return found
+
+
+def _description(path: Any) -> str:
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    content = yaml.load(path.read_text(encoding="utf-8"), loader)  # noqa: S506 (a safe one)
+    return str(content["description"]).strip()
+
+
+def _tree(path: Any) -> ast.Module:
+    text: str = path.read_text(encoding="utf-8")
+    return ast.parse(text)
+
+
+def _fields(node: ast.ClassDef) -> dict[str, Any]:
+    """The fields of a class whose values are written there."""
+    return {
+        item.target.id: item.value.value
+        for item in node.body
+        if isinstance(item, ast.AnnAssign)
+        and isinstance(item.target, ast.Name)
+        and isinstance(item.value, ast.Constant)
+    }
+
+
+def _first_line(node: Any) -> str:
+    return (ast.get_docstring(node) or "").partition("\n")[0]
