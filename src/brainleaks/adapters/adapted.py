@@ -52,11 +52,7 @@ def settled(
     parity = compare(*answers) | {"samples": samples.shape[-4], "steps": len(answers[1].membrane)}
     facts |= {"parity": parity, "why_not_lowered": None}
     if not parity["identical"]:
-        differing = f"{parity['differing']} spikes, " if "differing" in parity else ""
-        facts["why_not_lowered"] = (
-            f"lowered, its {parity['compared']} differ on {parity['samples']} samples ({differing}"
-            f"by up to {parity['largest_difference']:.3g})."
-        )
+        facts["why_not_lowered"] = _difference(parity)
         return _finished(Adapted(original, framework, False, facts))
     if parity.get("firing") == 0:
         facts["notes"].append(
@@ -65,6 +61,16 @@ def settled(
     if parity["compared"].endswith("spikes"):
         facts["readout"] = "spikes"
     return _finished(Adapted(network, framework, True, facts))
+
+
+def _difference(parity: dict[str, Any]) -> str:
+    said = f"the lowered copy's {parity['compared']} differ on {parity['samples']} samples"
+    found = [f"{parity['differing']} spikes"] if "differing" in parity else []
+    if parity["largest_difference"] is None:
+        found.append("in shape, or by values that are not finite")
+    else:
+        found.append(f"by up to {parity['largest_difference']:.3g}")
+    return f"{said} ({', '.join(found)})."
 
 
 def _finished(adapted: Adapted) -> Adapted:

@@ -6,6 +6,7 @@ into them), pooling, flattening, and neurons. The neurons of each framework are 
 :class:`CannotLower` says why and the network is audited as it is.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -259,7 +260,8 @@ def compare(original: Response, lowered: Response) -> dict[str, Any]:
         ``compared`` (which trace), ``identical`` (whether the network may be lowered),
         ``differing`` and ``firing`` (spikes that differ, and the share of those that could be
         which are, where spikes are compared) and ``largest_difference`` (of the membrane, or of
-        what the original answers with instead).
+        what the original answers with instead; ``None`` where their shapes differ or a value is
+        not finite).
     """
     shape = lowered.membrane.shape
     if (
@@ -288,14 +290,16 @@ def _compare_pooled(answer: Tensor, lowered: Response) -> dict[str, Any]:
         if trace is not None:
             found[f"mean over time of the output {name}"] = _distance(answer, trace.mean(0))
             found[f"sum over time of the output {name}"] = _distance(answer, trace.sum(0))
-    compared, (distance, close) = min(found.items(), key=lambda item: item[1][0])
+    compared, (distance, close) = min(
+        found.items(), key=lambda item: math.inf if item[1][0] is None else item[1][0]
+    )
     return {"compared": compared, "identical": close, "largest_difference": distance}
 
 
-def _distance(a: Tensor, b: Tensor) -> tuple[float, bool]:
-    if a.shape != b.shape:
-        return float("inf"), False
-    distance = float((a - b).abs().max())
+def _distance(a: Tensor, b: Tensor) -> tuple[float | None, bool]:
+    distance = float((a - b).abs().max()) if a.shape == b.shape else math.inf
+    if not math.isfinite(distance):
+        return None, False
     return distance, distance <= _TOLERANCE * max(1.0, float(a.abs().max()))
 
 

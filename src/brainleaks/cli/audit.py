@@ -156,7 +156,7 @@ def _status(results: dict[str, Any], fail_on: str | None) -> int:
     """What a check is told: nothing but a verdict passes for one."""
     if fail_on is None:
         return 0
-    if not results["judges"]:
+    if not results["likeness"]:
         return NO_VERDICT
     worse = {"leak": ("leak",), "inconclusive": ("leak", "inconclusive")}
     return int(results["verdict"]["verdict"] in worse[fail_on])
@@ -187,7 +187,7 @@ def _print_audit(results: dict[str, Any], place: Path) -> None:
     echo(f"model ({form}): test accuracy {target['test_accuracy']:.4f}")
     adapter = target["adapter"]
     if why := adapter.get("why_not_lowered"):
-        echo(f"  It was run as it is: {why}")
+        echo(f"  Kept the original network: {why}")
     for note in adapter.get("notes", ()):
         echo(f"  Note: {note}")
     print_judgement(results, always_why=True)

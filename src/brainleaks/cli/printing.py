@@ -47,6 +47,8 @@ def print_judgement(results: dict[str, Any], *, always_why: bool = False) -> Non
             panel = found["metrics"]["panel"]
             ends = f"{panel['low']:.3f} to {panel['high']:.3f}"
             echo(f"{name}: panel accuracy {panel['value']:.3f}, interval {ends}")
+    for failure in results.get("failures", ()):
+        echo(f"failed: {failure['part']} {failure['name']}: {failure['why']}")
     echo(results["verdict"]["sentence"])
     if always_why or results["verdict"]["verdict"] == "inconclusive":
         for reason in results["verdict"]["reasons"]:

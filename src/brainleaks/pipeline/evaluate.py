@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -12,7 +12,6 @@ from brainleaks.attacks import Attack
 from brainleaks.data import Dataset
 from brainleaks.data.encoding import bernoulli
 from brainleaks.data.parts import Parts, images, parts
-from brainleaks.errors import InputError
 from brainleaks.evaluation.controls import Control, class_means, nearest_known, noise
 from brainleaks.evaluation.judge import confidences, scale_each
 from brainleaks.evaluation.metrics import metrics
@@ -26,7 +25,7 @@ from brainleaks.evaluation.summary import (
     likeness,
     statistics,
 )
-from brainleaks.evaluation.verdict import bar, verdict
+from brainleaks.evaluation.verdict import Verdict, bar, verdict
 from brainleaks.networks.weights import refuse_the_target
 from brainleaks.pipeline.cache import Artefact
 from brainleaks.pipeline.controls import OwnTargets, Targets
@@ -92,25 +91,29 @@ class _Trial:
 
     def hold(self) -> Trial:
         steps = self.judging.judge_steps
-        self.panel = [self.pipeline.judge(name, self.parts, steps) for name in KINDS]
+        attempt = self.pipeline.failures.attempt
+        for name in KINDS:
+            train = partial(self.pipeline.judge, name, self.parts, steps)
+            if (judge := attempt("judge", name, train)) is not None:
+                self.panel.append(judge)
         possible = [c for c in self.judging.controls if c not in self.targets.missing]
         self._refuse_the_target()
         found: list[Finding] = []
         evidence: dict[str, Tensor] = {}
         for item in self.reconstructions:
-            scores = self._score_attack(item)
-            controls = {c: self._score_control(c, item) for c in possible}
+            scores = attempt("evaluation", item.name, partial(self._score_attack, item))
+            if scores is None:
+                continue
+            controls: dict[Control, Clusters] = {}
+            for control in possible:
+                call = partial(self._score_control, control, item)
+                if (scored := attempt("control", f"{item.name} {control}", call)) is not None:
+                    controls[control] = scored
             finding = Finding(item.name, scores, self._clusters(scores), controls)
             found.append(finding)
-            if (control := finding.strongest) is not None:
-                evidence |= self._evidence(item, scores, control)
-        decided = verdict(
-            {finding.attack: finding.clusters for finding in found},
-            {finding.attack: finding.controls for finding in found},
-            sound_judges=len(self._sound),
-            classes=self.classes,
-        )
-        decided["reasons"] += [*self._impossible(), *self.targets.remarks]
+            if (strongest := finding.strongest) is not None:
+                evidence |= self._evidence(item, scores, strongest)
+        decided = self._verdict(found, possible)
         views = {item.name: self._target_view(item) for item in self.reconstructions}
         facts = {
             "judges": self._judges(),
@@ -120,6 +123,23 @@ class _Trial:
             "verdict": dict(decided),
         }
         return Trial(facts, evidence)
+
+    def _verdict(self, found: list[Finding], possible: list[Control]) -> Verdict:
+        """From what there is; what failed can hide a leak, and never shows that there is none."""
+        whole = [finding for finding in found if finding.controls.keys() >= set(possible)]
+        decided = verdict(
+            {finding.attack: finding.clusters for finding in whole or found},
+            {finding.attack: finding.controls for finding in whole or found},
+            sound_judges=len(self._sound),
+            classes=self.classes,
+        )
+        failed = [f"{e['part']} {e['name']}" for e in self.pipeline.failures.entries]
+        if failed and decided["verdict"] != "leak":
+            decided |= {"verdict": "inconclusive", "attack": None, "content": None}
+            decided["sentence"] = "Inconclusive: part of the run failed; the rest shows no leak."
+        decided["reasons"] += [f"Failed: {', '.join(failed)}."] if failed else []
+        decided["reasons"] += [*self._impossible(), *self.targets.remarks]
+        return decided
 
     def _impossible(self) -> list[str]:
         """Why controls that were asked for could not be made."""
@@ -192,13 +212,7 @@ class _Trial:
 
     def _score(self, name: str, key: dict[str, Any], values: Callable[[], Tensor]) -> Scores:
         def made() -> tuple[Tensor, Tensor]:
-            found = values().cpu()
-            if not found.isfinite().all():
-                raise InputError(
-                    f"{name}: the reconstructions hold NaN or infinity; the attack's settings do "
-                    "not suit this target."
-                )
-            return found, torch.arange(self.classes)
+            return values().cpu(), torch.arange(self.classes)
 
         return self.pipeline.score(name, key, made, self.panel, lambda: self._references)
 

@@ -12,6 +12,7 @@ from brainleaks.attacks import Attack, WithinPrior
 from brainleaks.data import Dataset
 from brainleaks.data.encoding import RateCode, as_images
 from brainleaks.data.parts import Parts
+from brainleaks.errors import InputError
 from brainleaks.evaluation import Judgement
 from brainleaks.evaluation.panel import Judge, References, new_judge, with_network_on
 from brainleaks.files.tensors import Weights
@@ -20,6 +21,7 @@ from brainleaks.networks import Readout
 from brainleaks.networks.weights import load_weights, weights_digest
 from brainleaks.pipeline import stages
 from brainleaks.pipeline.cache import Artefact, Cache
+from brainleaks.pipeline.failures import Failures
 from brainleaks.pipeline.keys import environment
 from brainleaks.pipeline.progress import Recorder
 from brainleaks.pipeline.versions import VERSIONS, of_attack
@@ -70,6 +72,7 @@ class Pipeline:
     ) -> None:
         self.study, self.seed, self.dataset = study, seed, dataset
         self.device, self.cache = device, cache
+        self.failures = Failures()
         # behind another code than this one, a network is one of images
         self.code = study.encoding if isinstance(study.encoding, RateCode) else None
         self.encode = self.code or as_images
@@ -125,7 +128,12 @@ class Pipeline:
         """Attack every class, and have each evaluator judge the result."""
         artefact, key = self.invert(name, attack, target)
         values = artefact.tensors["reconstruction"].to(self.device)
-        judgements = {e.name: self._judge(key, values, e) for e in evaluators}
+        judgements = {}
+        for evaluator in evaluators:
+            judge = partial(self._judge, key, values, evaluator)
+            judged = self.failures.attempt("judgement", f"{name} by {evaluator.name}", judge)
+            if judged is not None:
+                judgements[evaluator.name] = judged
         return Reconstruction(name, values, artefact.facts, key, judgements)
 
     def invert(
@@ -157,7 +165,13 @@ class Pipeline:
             values = stages.attack_all(call, view, name=name, seed=self.seed, monitor=monitor)
             return Artefact({"reconstruction": values}, {"queries": view.queries})
 
-        return self.cache.get_or_make(f"attack:{name}", key, make), key
+        artefact = self.cache.get_or_make(f"attack:{name}", key, make)
+        if not artefact.tensors["reconstruction"].isfinite().all():
+            raise InputError(
+                f"{name}: the reconstructions hold NaN or infinity; the attack's settings do not "
+                "suit this target."
+            )
+        return artefact, key
 
     def prior(self) -> tuple[Prior, dict[str, Any]]:
         """The study's prior, trained on the classes that were set apart; what determines it."""

@@ -4,6 +4,7 @@ import hashlib
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ class Outcome:
     evaluators: list[Trained]
     reconstructions: list[Reconstruction]
     trial: Trial
+    failures: list[dict[str, str]]
     provenance: dict[str, Any]
 
     @property
@@ -120,11 +122,20 @@ def run_study(
     _check_networks(study, dataset)
     pipeline = Pipeline(study, seed, dataset, device, cache)
     target, targets = _target(pipeline, weights, build)
-    evaluators = [pipeline.train(name, model) for name, model in study.evaluators.items()]
-    refuse_the_target(target.network, {f"evaluators.{e.name}": e.network for e in evaluators})
-    reconstructions = [
-        pipeline.attack(name, attack, target, evaluators) for name, attack in study.attacks.items()
+    failures = pipeline.failures
+    evaluators = [
+        trained
+        for name, model in study.evaluators.items()
+        if (trained := failures.attempt("evaluator", name, partial(pipeline.train, name, model)))
     ]
+    refuse_the_target(target.network, {f"evaluators.{e.name}": e.network for e in evaluators})
+    reconstructions = []
+    for name, attack in study.attacks.items():
+        call = partial(pipeline.attack, name, attack, target, evaluators)
+        if (made := failures.attempt("attack", name, call)) is not None:
+            reconstructions.append(made)
+    if not reconstructions and failures.first is not None:
+        raise failures.first
     return Outcome(
         study=study,
         seed=seed,
@@ -135,6 +146,7 @@ def run_study(
         trial=hold(pipeline, study.judging, target, reconstructions, targets)
         if study.judging
         else not_held(),
+        failures=failures.entries,
         provenance=provenance(
             study=digest(study.model_dump(mode="json")),
             seed=seed,

@@ -34,6 +34,7 @@ def pooled(each: list[dict[str, Any]]) -> dict[str, Any] | None:
     attacks = {
         name: _pool([results["likeness"][name]["metrics"] for results in each])
         for name in each[0]["likeness"]
+        if all(name in results["likeness"] for results in each)
     }
     beside = {name: _controls(name, each) for name in attacks}
     decided = verdict(

@@ -39,7 +39,8 @@ class Run:
     @property
     def attacks(self) -> list[str]:
         """Each attack once, however many evaluators judged it."""
-        return list(dict.fromkeys(entry["name"] for entry in self.results["attacks"]))
+        judged = [entry["name"] for entry in self.results["attacks"]]
+        return list(dict.fromkeys([*judged, *self.results["likeness"]]))
 
     @property
     def leading_attack(self) -> str:

@@ -111,18 +111,22 @@ def summarise(runs: list[Record]) -> dict[str, Any]:
             [results["target"] for results in each], printed["target_test_accuracy"]
         ),
         "evaluators": {
-            entry["name"]: _network(
-                [results["evaluators"][i] for results in each], printed["evaluator_test_accuracy"]
-            )
-            for i, entry in enumerate(first["evaluators"])
+            entries[0]["name"]: _network(entries, printed["evaluator_test_accuracy"])
+            for entries in _in_all([results["evaluators"] for results in each], ("name",))
         },
         "attacks": [
-            _attack([results["attacks"][i] for results in each], printed["attacks"])
-            for i in range(len(first["attacks"]))
+            _attack(entries, printed["attacks"])
+            for entries in _in_all([r["attacks"] for r in each], ("name", "evaluator"))
         ],
         "judgement": pooled(each),
         "runs": runs,
     }
+
+
+def _in_all(each: list[list[dict[str, Any]]], keys: tuple[str, ...]) -> list[list[dict[str, Any]]]:
+    """The entries that every run has, run by run; what failed in one is left out."""
+    runs = [{tuple(entry[key] for key in keys): entry for entry in entries} for entries in each]
+    return [[run[key] for run in runs] for key in runs[0] if all(key in run for run in runs)]
 
 
 def _machines(each: list[dict[str, Any]]) -> dict[str, list[int]]:

@@ -204,6 +204,7 @@ def summary(outcome: Outcome, folder: Path) -> dict[str, Any]:
         ],
         "printed": study.printed.model_dump(mode="json"),
         **outcome.trial.facts,
+        "failures": outcome.failures,
     }
 
 

@@ -195,6 +195,12 @@ class _Verdict(_Part):
     reasons: list[_Text]
 
 
+class _Failure(_Part):
+    part: _Name
+    name: _Name
+    why: _Text
+
+
 class Results(_Part):
     """``results.json``; without what follows ``printed`` if an older version wrote it."""
 
@@ -204,25 +210,29 @@ class Results(_Part):
     seed: _Count
     dataset: _Dataset
     target: _Target
-    evaluators: Annotated[list[_Evaluator], Field(min_length=1)]
-    attacks: Annotated[list[_Attack], Field(min_length=1)]
+    evaluators: list[_Evaluator]
+    attacks: list[_Attack]
     printed: Printed
     judges: list[_Judge] = []
     likeness: dict[_Label, _Likeness] = {}
     controls: list[_Control] = []
     statistics: _Statistics | None = None
     verdict: _Verdict | None = None
+    failures: list[_Failure] = []
 
     @model_validator(mode="after")
     def _belongs_together(self) -> Self:
-        classes, names = self.dataset.classes, {attack.name for attack in self.attacks}
+        classes = self.dataset.classes
+        names = {attack.name for attack in self.attacks} | self.likeness.keys()
+        if not names:
+            raise ValueError("no attack was judged")
         for attack in self.attacks:
             if [len(row) for row in attack.matrix] != [classes] * classes:
                 raise ValueError(f"the matrix of {attack.name} is not {classes} by {classes}")
         measured = [(name, found.metrics) for name, found in self.likeness.items()]
         measured += [(entry.attack, entry.metrics) for entry in self.controls]
-        if not {name for name, _ in measured} <= names:
-            raise ValueError("likeness or controls name an attack that is not there")
+        if not {entry.attack for entry in self.controls} <= self.likeness.keys():
+            raise ValueError("controls name an attack that is not there")
         for name, metrics in measured:
             if missing := self._expected - metrics.keys():
                 raise ValueError(f"{name} has no {min(missing)}")
