@@ -202,7 +202,7 @@ def test_what_cannot_be_trained_anew_is_inconclusive(network, data, cache):
     )
     assert outcome.verdict["verdict"] == "inconclusive"
     first, second = outcome.verdict["reasons"]
-    assert "were not run: untrained, shuffled-labels, without-class" in first
+    assert "are missing: untrained, shuffled-labels, without-class" in first
     assert second == (
         "The target's architecture cannot be trained anew: it has no weights that can be seen."
     )

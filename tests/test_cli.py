@@ -74,7 +74,7 @@ def finished(tmp_path_factory) -> Path:
     )
     assert done.returncode == 0, done.stderr
     assert "brainleaks-v2" in done.stdout
-    assert "Inconclusive: the study's evaluators judged alone" in done.stdout
+    assert "Inconclusive: only the study's evaluators judged" in done.stdout
     assert "  The panel was left out (judging: null).\n" in done.stdout
     assert done.stdout.startswith(
         "demo, seed 0. A spiking digit classifier on scikit-learn's digits"
@@ -322,6 +322,17 @@ def test_the_listing_says_what_the_package_has():
         assert found[name]["access"] == attack.access
         assert found[name]["networks"] == kinds[attack.spiking]
         assert found[name]["description"] == attack.__doc__.split("\n")[0]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_complete_commands(shell):
+    asked = {"COMP_WORDS": "brainleaks au", "COMP_CWORD": "au" if shell == "fish" else "1"}
+    environment = os.environ | {"_BRAINLEAKS_COMPLETE": f"{shell}_complete", **asked}
+    command = [Path(sys.executable).with_name("brainleaks")]  # its name tells click the variable
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0
+    assert "audit" in done.stdout
+    assert done.stderr == ""
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("list",), ("audit", "--help")])

@@ -63,8 +63,8 @@ def test_too_wide_an_interval_decides_neither_way():
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"judges": 2}, "2 of the judges recognise real"),
-        ({"judges": 1}, "1 of the judges recognises real"),
+        ({"judges": 2}, "2 of the judges classify real"),
+        ({"judges": 1}, "Only 1 of the judges classifies real"),
         ({"classes": 4}, "There are 4 classes"),
         ({"beside": {"attack": {"noise": scores(0.1, 0.5)}}}, "untrained, shuffled-labels"),
     ],
@@ -72,7 +72,7 @@ def test_too_wide_an_interval_decides_neither_way():
 def test_what_a_verdict_lacks_is_said(options, reason):
     found = decide(scores(0.9, 0.95), **options)
     assert found["verdict"] == "inconclusive"
-    assert "too little evidence" in found["sentence"]
+    assert "not enough evidence" in found["sentence"]
     assert reason in found["reasons"][0]
 
 

@@ -89,7 +89,7 @@ def test_a_judge_too_weak_to_count(base):
     settings = (*SMALL, "judging.judge_steps=1")
     found = run_study(load_study("demo", settings), cache=Cache(base / "store")).trial.facts
     assert found["verdict"]["verdict"] == "inconclusive"
-    assert "of the judges recognise real data" in found["verdict"]["reasons"][0]
+    assert "of the judges classify real data" in found["verdict"]["reasons"][0]
 
 
 def test_left_out(base):

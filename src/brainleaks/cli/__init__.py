@@ -3,6 +3,7 @@
 A command imports what it needs when it is called, and so waits for no other's.
 """
 
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -33,6 +34,8 @@ def main() -> None:
       ``--fail-on`` was given and nothing was judged,
     * 128 and the signal's number after Ctrl-C (130), SIGTERM (143) or SIGHUP (129).
     """
+    if "_BRAINLEAKS_COMPLETE" in os.environ:
+        cli()  # prints what the shell asks for, and exits
     keep_freed_memory()
     with _interruptible() as received:
         try:
@@ -100,7 +103,7 @@ def _interruptible() -> Iterator[list[int]]:
 )
 @click.version_option(__version__)
 def cli() -> None:
-    """Reconstruct what a neural network was trained on, and judge how much it leaks."""
+    """Measure what a trained (spiking) neural network reveals about its training data."""
 
 
 def _fail(message: str, status: int = _USERS_MISTAKE) -> NoReturn:

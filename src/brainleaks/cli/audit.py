@@ -27,71 +27,106 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> tupl
     "data_path",
     required=True,
     metavar="PATH",
-    help="A folder with one sub-folder a class, or with such folders in train and test; an .npz; "
-    "or module:function, which returns a torch data set, or one to train and one to test.",
+    help="The data the model was trained on: a folder with one subfolder per class (optionally "
+    "under train/ and test/), an .npz file, or module:function returning one torch dataset or a "
+    "pair (train, test).",
 )
-@click.option("--framework", help="That the model is of; by default it is told by the model.")
+@click.option("--framework", help="Framework the model was built with (default: detect).")
 @click.option(
     "--factory",
     metavar="MODULE:FUNCTION",
-    help="Builds the network whose weights MODEL holds; without MODEL, the whole model. Arguments "
-    "called shape and classes are given the data's.",
+    help="Function that builds the network whose weights MODEL holds or, without MODEL, the whole "
+    "model. It may take arguments named shape and classes.",
 )
 @click.option(
-    "--dt", type=click.FloatRange(0, min_open=True), help="NIR: a time step, in its units."
+    "--dt",
+    type=click.FloatRange(0, min_open=True),
+    help="NIR: length of a time step, in the file's units of time.",
 )
-@click.option("--reset", help="NIR: how neurons are reset.")
+@click.option(
+    "--reset", help="NIR: how neurons reset: subtract or zero."
+)
 @click.option(
     "--holdout",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     metavar="SHARE",
-    help="Of each class, where the data has no test part.",
+    help="Fraction of each class to hold out if the data has no test split.",
 )
-@click.option("--classes", metavar="NAME,NAME,...", help="Classes in the order of the model's.")
-@click.option("--channels", type=click.Choice(["grey", "rgb"]), help="Of images.")
+@click.option(
+    "--classes", metavar="NAME,NAME,...", help="Class names in the order of the model's outputs."
+)
+@click.option(
+    "--channels", type=click.Choice(["grey", "rgb"]), help="Convert images to grey or RGB."
+)
 @click.option(
     "--encoding",
     type=click.Choice(["rate", "latency", "direct", "none"]),
-    help="How images become what the model takes; by default rate, and none for torch.",
+    help="Encoding of images into the model's input (default: rate; none for plain torch models).",
 )
-@click.option("--steps", type=click.IntRange(1, 20_000), help="Time steps, or frames of events.")
 @click.option(
-    "--sensor", metavar="HxW", callback=_size, help="That events lie on; by default as they need."
+    "--steps", type=click.IntRange(1, 20_000), help="Number of time steps, or of event frames."
 )
-@click.option("--time-unit", type=click.Choice(["us", "ms", "s"]), default="us")
-@click.option("--frame-us", type=click.IntRange(1), help="Length of a frame of events.")
-@click.option("--denoise-us", type=click.IntRange(1), help="Drop events without such neighbours.")
-@click.option("--polarity", type=click.Choice(["first", "merged", "both"]), help="Of events.")
+@click.option(
+    "--sensor", metavar="HxW", callback=_size, help="Sensor size of event data (default: inferred)."
+)
+@click.option(
+    "--time-unit",
+    type=click.Choice(["us", "ms", "s"]),
+    default="us",
+    show_default=True,
+    help="Unit of event timestamps.",
+)
+@click.option(
+    "--frame-us", type=click.IntRange(1), help="Length of an event frame in microseconds."
+)
+@click.option(
+    "--denoise-us",
+    type=click.IntRange(1),
+    help="Drop events with no neighbour within this many microseconds.",
+)
+@click.option(
+    "--polarity",
+    type=click.Choice(["first", "merged", "both"]),
+    help="Event polarities to keep: OFF only, merged into one channel, or both as two channels.",
+)
 @click.option(
     "--access",
     type=click.Choice(["gradients", "scores", "labels"]),
     default="gradients",
     show_default=True,
-    help="What the attacker may see.",
+    help="What the attacker can observe of the model.",
 )
 @click.option(
-    "--attack", "attacks", multiple=True, metavar="NAME", help="By default all that suit."
+    "--attack",
+    "attacks",
+    multiple=True,
+    metavar="NAME",
+    help="Attack to run; repeat for several (default: all that apply).",
 )
-@click.option("--twin", is_flag=True, help="Audit an ordinary network beside it, and compare.")
+@click.option(
+    "--twin",
+    is_flag=True,
+    help="Also train and audit a non-spiking network on the same data, and compare.",
+)
 @SEED
-@click.option("--out", type=PATH, help="Run folder; runs/audit-DATA-seedN.")
+@click.option("--out", type=PATH, help="Run folder (default: runs/audit-DATA-seedN).")
 @click.option(
     "--set",
     "settings",
     multiple=True,
     metavar="FIELD=VALUE",
-    help="Change a field of the audit's study, by its path: target.training.epochs=20.",
+    help="Change a field of the audit's study by its path, e.g. target.training.epochs=20.",
 )
 @click.option(
     "--service-id",
     metavar="TEXT",
-    help="Name of the service and its version, if the model is a function that shows no weights: "
-    "what is computed of it is kept under this name (default: nothing of it is kept).",
+    help="Name and version of the service, if the model is a function without weights. Results "
+    "are cached under this name (default: nothing is cached).",
 )
 @click.option(
     "--fail-on",
     type=click.Choice(["leak", "inconclusive"]),
-    help="Exit with status 1 on this verdict or a worse one, and with 3 if there is none.",
+    help="Exit with status 1 on this verdict or a worse one, and 3 if there is no verdict.",
 )
 @DEVICE
 @JSON
@@ -114,10 +149,10 @@ def audit(
     as_json: bool,
     **reading: Any,
 ) -> int:
-    """Say what a trained MODEL leaks of the data that it was trained on.
+    """Audit a trained MODEL: run attacks and report what they reveal about its training data.
 
-    It is attacked, and what comes back is judged beside controls by judges that are trained on the
-    data. The exit status is 0, whether it leaks or not, unless --fail-on is given.
+    The reconstructions are scored by classifiers trained on the data and compared with negative
+    controls. The exit status is 0 whatever the verdict, unless --fail-on is given.
     """
     from brainleaks.audit import plan, run, run_twin, write
     from brainleaks.runs import folder

@@ -16,7 +16,7 @@ from brainleaks.cli.printing import echo, say
 )
 @DEVICE
 def calibrate(runs: tuple[Path, ...], data_dir: Path | None, out: Path, device: str) -> None:
-    """Count how often each verdict is given where the right one is known.
+    """Measure how often the verdict is right, on networks where the answer is known.
 
     Most are small audits of targets that cannot leak: an hour or two, which the same command goes
     on with when it was cut off. The verdicts of finished RUNs of trained targets are counted too.

@@ -13,14 +13,14 @@ from brainleaks.cli.printing import echo
 
 @click.group()
 def data() -> None:
-    """Fetch and check data sets."""
+    """Download and verify data sets."""
 
 
 @data.command()
 @click.argument("name")
 @DATA_DIR
 def fetch(name: str, data_dir: Path | None) -> None:
-    """Download the data set NAME from its publisher unless it is there, and check it."""
+    """Download the data set NAME from its publisher, unless present, and verify it."""
     from brainleaks.data.describe import describe
     from brainleaks.data.files import data_folder
 
@@ -33,7 +33,7 @@ def fetch(name: str, data_dir: Path | None) -> None:
 @click.argument("name")
 @DATA_DIR
 def check(name: str, data_dir: Path | None) -> None:
-    """Read the data set NAME, which must be there, and verify it."""
+    """Read and verify the data set NAME, which must be present."""
     from brainleaks.data.describe import describe
     from brainleaks.data.files import data_folder
 

@@ -28,25 +28,36 @@ def _at_hand(ctx: click.Context, param: click.Parameter, name: str) -> str:
     return name
 
 
-JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, nothing else.")
+JSON = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object and nothing else."
+)
 DEVICE = click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda"]),
     callback=_at_hand,
     default="auto",
     show_default=True,
+    help="Device to compute on.",
 )
 DATA_DIR = click.option(
     "--data-dir",
     type=PATH,
-    help="Folder that holds the data; default BRAINLEAKS_DATA, else the user's cache.",
+    help="Folder of the data sets (default: BRAINLEAKS_DATA, else the user's cache folder).",
 )
-SEED = click.option("--seed", type=click.IntRange(0, MOST_SEEDS - 1), default=0, show_default=True)
+SEED = click.option(
+    "--seed",
+    type=click.IntRange(0, MOST_SEEDS - 1),
+    default=0,
+    show_default=True,
+    help="Seed of all random numbers.",
+)
 
 TRUST = click.option(
     "--trust",
     is_flag=True,
-    help="Import the functions that the study file names (factory, data); they can do anything.",
+    help="Import the functions that the study file names (factory, recipe, data). They "
+    "run with your "
+    "rights.",
 )
 
 

@@ -27,35 +27,33 @@ from brainleaks.cli.printing import echo, print_json, print_results, say
     "--seeds",
     type=click.IntRange(1, 1000),
     metavar="N",
-    help="Run N seeds, from --seed on, and write means and intervals over them.",
+    help="Run N seeds, starting at --seed, and write a table of means and intervals.",
 )
 @click.option(
     "--keep",
     is_flag=True,
-    help="With several seeds: what the table has already, of the same study and seed, is not run "
-    "again.",
+    help="With --seeds: keep the table's existing runs of the same study and seed.",
 )
 @DATA_DIR
 @click.option(
     "--out",
     type=PATH,
-    help="Run folder; default runs/NAME-seedN. With several seeds the folder of the table; default "
-    "runs/NAME-seeds, and docs for a collection.",
+    help="Run folder (default: runs/NAME-seedN). With --seeds, the folder of the table (default: "
+    "runs/NAME-seeds, or docs for a collection).",
 )
 @click.option(
     "--set",
     "settings",
     multiple=True,
     metavar="FIELD=VALUE",
-    help="Change a field of the study, by its path: target.training.epochs=5.",
+    help="Change a field of the study by its path, e.g. target.training.epochs=5.",
 )
 @click.option(
     "--target-weights",
     type=PATH,
     metavar="FILE",
-    help="Attack a target with the weights in FILE instead of training one: a state dict, in "
-    "safetensors or written by torch.save, such as the paper's release. What snnTorch keeps of its "
-    "neurons may be in it, and must agree with the study's.",
+    help="Attack a target with the weights in FILE (a state dict, as safetensors or by torch.save) "
+    "instead of training one. snnTorch's neuron entries may be present and must match the study.",
 )
 @TRUST
 @DEVICE
@@ -73,11 +71,11 @@ def run(
     device: str,
     as_json: bool,
 ) -> None:
-    """Train, attack, judge and report; what was done before is not done again.
+    """Run a study: train, attack, evaluate and report. Finished stages are reused.
 
-    Four names stand for several presets, as far as their data is at hand: "paper" for those of the
-    paper's study, "strongest" for those with the strongest attacks, "black-box" for those that see
-    answers alone, "prior" for those that search a generative prior.
+    PRESET_OR_FILE may also name a collection of presets; those whose data is available are run:
+    "paper" (the paper's study), "strongest" (our strongest attacks), "black-box" (attacks that see
+    only outputs), "prior" (attacks that search a generative prior).
     """
     from brainleaks.campaigns.publish import publish
     from brainleaks.pipeline import run_study

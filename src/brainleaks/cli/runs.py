@@ -10,14 +10,14 @@ from brainleaks.cli.printing import echo, print_attacks, print_comparison, print
 
 @click.command()
 @click.argument("file", type=PATH)
-@click.option("--run", "run_dir", type=PATH, required=True, help="A finished run's folder.")
+@click.option("--run", "run_dir", type=PATH, required=True, help="Folder of a finished run.")
 @DEVICE
 @JSON
 def evaluate(file: Path, run_dir: Path, device: str, as_json: bool) -> None:
-    """Judge the reconstructions in FILE by a run's evaluators.
+    """Evaluate the reconstructions in FILE with a run's evaluators.
 
-    FILE is safetensors with one tensor, or a plain tensor written by torch.save: (classes, T, 1, D)
-    spikes or spike probabilities, or (classes, 1, D) images.
+    FILE is a safetensors file with one tensor, or a plain tensor saved by torch.save: spikes or
+    spike probabilities of shape (classes, T, 1, D), or images of shape (classes, 1, D).
     """
     from brainleaks.runs.rejudge import evaluate_file
 
@@ -33,14 +33,14 @@ def evaluate(file: Path, run_dir: Path, device: str, as_json: bool) -> None:
 @click.option(
     "--format", "layout", type=click.Choice(["release"]), default="release", show_default=True
 )
-@click.option("--out", type=PATH, help="Folder to write to; DIR/release.")
+@click.option("--out", type=PATH, help="Output folder (default: DIR/release).")
 def export(run_dir: Path, layout: str, out: Path | None) -> None:
-    """Write a run's weights and reconstructions in another format, and list the files.
+    """Export a run's weights and reconstructions in the paper's format, and list the files.
 
-    The release is the paper's: state dicts DATASET_SNN_Weights_Target and DATASET_SNN_Weights_Eval
-    (the study's first evaluator; further ones add their name), and reconstructions
-    DATASET_ANN_Inverted, DATASET_SNN_Inverted_BL1 and DATASET_SNN_Inverted_BL2 (the study's first
-    of each attack; further ones are DATASET_SNN_Inverted_NAME), all written by torch.save.
+    All files are written by torch.save: the state dicts DATASET_SNN_Weights_Target and
+    DATASET_SNN_Weights_Eval (the first evaluator; further ones append their name), and the
+    reconstructions DATASET_ANN_Inverted, DATASET_SNN_Inverted_BL1 and DATASET_SNN_Inverted_BL2 (the
+    first of each attack; further ones are DATASET_SNN_Inverted_NAME).
     """
     from brainleaks.runs.release import export as export_release
 
@@ -51,13 +51,13 @@ def export(run_dir: Path, layout: str, out: Path | None) -> None:
 @click.command()
 @click.argument("runs", metavar="RUN RUN...", nargs=-1, type=PATH)
 @click.option(
-    "--out", type=PATH, default=Path("compare.html"), show_default=True, help="File of the page."
+    "--out", type=PATH, default=Path("compare.html"), show_default=True, help="Output file."
 )
 @JSON
 def compare(runs: tuple[Path, ...], out: Path, as_json: bool) -> None:
-    """Say on one page what finished runs of one data set leak beside each other.
+    """Compare what finished runs on one data set leak, on one page.
 
-    Runs of one study with different seeds are pooled; studies are compared by paired statistics.
+    Runs of the same study with different seeds are pooled. Studies are compared with paired tests.
     """
     from brainleaks.report import write_comparison
 
@@ -71,7 +71,7 @@ def compare(runs: tuple[Path, ...], out: Path, as_json: bool) -> None:
 @click.command()
 @click.argument("run_dir", metavar="DIR", type=PATH)
 def report(run_dir: Path) -> None:
-    """Make the report of a finished run again."""
+    """Regenerate the report of a finished run."""
     from brainleaks.report import write_report
 
     echo(write_report(run_dir))

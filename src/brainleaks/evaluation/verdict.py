@@ -11,7 +11,7 @@ DECISIVE = ("panel", "identification")
 #: A judge whose accuracy is less than half way from chance to certainty does not count.
 _HALF_WAY = 0.5
 _FEWEST_JUDGES, _FEWEST_CLASSES = 3, 5
-_TOO_LITTLE = "Inconclusive: there is too little evidence for a verdict."
+_TOO_LITTLE = "Inconclusive: there is not enough evidence for a verdict."
 #: An excess over the controls that is worth knowing of.
 _MATERIAL = 0.25
 
@@ -81,22 +81,22 @@ _Excess = dict[tuple[str, str], Difference]
 
 
 def _lacking(controls: Mapping[str, Controls], sound_judges: int, classes: int) -> list[str]:
-    """What a verdict needs and is not there."""
+    """What a verdict requires and the run does not have."""
     found = []
     if sound_judges < _FEWEST_JUDGES:
         found.append(
-            f"{sound_judges} of the judges recognise{'s' if sound_judges == 1 else ''} real data "
-            f"well enough (test accuracy of at least {bar(classes):.2f}); a verdict needs "
+            f"Only {sound_judges} of the judges classif{'ies' if sound_judges == 1 else 'y'} real "
+            f"data well enough (test accuracy of at least {bar(classes):.2f}); a verdict requires "
             f"{_FEWEST_JUDGES}."
         )
     if classes < _FEWEST_CLASSES:
         found.append(
-            f"There are {classes} classes; a verdict needs {_FEWEST_CLASSES}, as classes are what "
-            "its intervals are over."
+            f"There are {classes} classes; a verdict requires {_FEWEST_CLASSES}, because its "
+            "intervals are computed over classes."
         )
     missing = [c for c in NEGATIVE if any(c not in have for have in controls.values())]
     if missing:
-        found.append(f"Controls that a verdict needs were not run: {', '.join(missing)}.")
+        found.append(f"Negative controls required for a verdict are missing: {', '.join(missing)}.")
     return found
 
 
@@ -168,15 +168,16 @@ def _said(
     sentence: str | None = None,
 ) -> Verdict:
     shown = {
-        "members": "and is nearer to the very training samples than to others of their classes",
-        "class-typical": "and does not show that single training samples are memorised",
+        "members": "Its reconstructions are closer to the training samples than to held-out "
+        "samples of the same class.",
+        "class-typical": "No evidence that individual samples were memorised.",
     }
     sentences = {
-        "leak": f"Leak: {attack} recovers what the classes look like, "
-        f"{shown[content or 'class-typical']}.",
-        "no leak shown": "No leak shown: no attack gets far beyond its negative controls both to "
-        "the judges and in likeness.",
-        "inconclusive": "Inconclusive: the evidence decides neither way.",
+        "leak": f"Leak: {attack} reconstructs what each class looks like. "
+        f"{shown[content or 'class-typical']}",
+        "no leak shown": "No leak shown: no attack clearly exceeds its negative controls both for "
+        "the judges and in similarity to the training data.",
+        "inconclusive": "Inconclusive: the evidence supports neither verdict.",
     }
     return Verdict(
         verdict=word,

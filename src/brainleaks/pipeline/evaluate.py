@@ -65,7 +65,7 @@ def hold(
 def not_held() -> Trial:
     """The trial of a run that is judged by the protocol's evaluators alone."""
     decided = verdict({}, {}, sound_judges=0, classes=0)
-    decided["sentence"] = "Inconclusive: the study's evaluators judged alone, without the panel."
+    decided["sentence"] = "Inconclusive: only the study's evaluators judged, without the panel."
     decided["reasons"] = ["The panel was left out (judging: null)."]
     facts = {"judges": [], "likeness": {}, "controls": [], "statistics": statistics([])}
     return Trial({**facts, "verdict": dict(decided)}, {})

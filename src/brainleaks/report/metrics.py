@@ -17,28 +17,29 @@ PROTOCOL = (
     Measure(
         "attack_accuracy",
         "Attack accuracy",
-        "the share of reconstructions that the evaluator takes for the class they were made for.",
+        "the fraction of reconstructions that the evaluator assigns to the intended class.",
     ),
     Measure(
         "top3_accuracy",
         "Top-3 accuracy",
-        "the share whose class is among the evaluator's first three.",
+        "the fraction whose intended class is among the evaluator's top three.",
     ),
-    Measure("confidence", "Confidence", "the evaluator's mean confidence in the right class."),
+    Measure("confidence", "Confidence", "the evaluator's mean confidence in the intended class."),
     Measure(
-        "daa", "DAA", "the share of classes whose most convincing reconstruction is their own."
+        "daa", "DAA", "the fraction of classes whose most confident reconstruction is their own."
     ),
 )
 PANEL = Measure(
     "panel",
     "Panel accuracy",
-    "the share of reconstructions taken for the right class, mean over the judges that count.",
+    "the fraction of reconstructions assigned to the intended class, averaged over the judges that "
+    "count.",
 )
 IDENTIFICATION = Measure(
     "identification",
     "Identification",
-    "the share of the other classes whose nearest training sample is less like the reconstruction "
-    "than the right class's is. No classifier decides it; chance is 0.5.",
+    "the fraction of other classes whose nearest training sample is less similar to the "
+    "reconstruction than that of the intended class. It uses no classifier; chance is 0.5.",
 )
 CORRELATION = Measure(
     "correlation_members",
@@ -53,9 +54,9 @@ SSIM = Measure(
 MEMORISATION = Measure(
     "memorisation",
     "Memorisation",
-    "the correlation with the nearest training sample less that with the nearest held-out sample, "
-    "both among equally many. Above 0, reconstructions are nearer to what the target was trained "
-    "on than to other samples of the class.",
+    "the correlation with the nearest training sample minus that with the nearest held-out sample, "
+    "among equal numbers of both. Above 0, reconstructions are more similar to the training "
+    "samples than to other samples of the class.",
     (-0.2, 0.2),
 )
 SUMMARY = (
@@ -64,8 +65,8 @@ SUMMARY = (
     Measure(
         "reidentified",
         "Re-identified",
-        "the share of reconstructions whose most similar training sample of all is of the right "
-        "class.",
+        "the fraction of reconstructions whose most similar training sample belongs to the "
+        "intended class.",
     ),
     CORRELATION,
     SSIM,
