@@ -7,6 +7,7 @@ import json
 import os
 import random
 import shutil
+from copy import deepcopy
 
 import pytest
 import torch
@@ -145,11 +146,11 @@ def edited(content, chance):
         for key in way:
             inside = inside[key]
         if isinstance(inside, list) and chance.random() < 0.3:
-            inside.append(inside[last])
+            inside.append(deepcopy(inside[last]))
         elif chance.random() < 0.2:
             del inside[last]
         else:
-            inside[last] = chance.choice(_ODD)
+            inside[last] = deepcopy(chance.choice(_ODD))
     return content
 
 
