@@ -314,7 +314,7 @@ WRONG = [
     (lambda r: Response(r.spikes, r.membrane * torch.nan), "answers NaN or infinity"),
     (
         lambda r: Response(None, r.membrane.repeat(1, 1, 100)),
-        "tells 1,000 classes apart and",
+        "has 1,000 outputs but the data has",
     ),
     (lambda r: r.membrane, r"answers \(10, 3, 10\) to inputs \(T, B, C, H, W\)"),
     (lambda r: Response(None, r.membrane.sum(1)), r"expected \(T, B, classes\) or \(B, classes\)"),
@@ -434,12 +434,12 @@ def reshaping():
 """
 
 REFUSED = {
-    "thousand": "the network tells 1000 classes apart; the data has 10. Give the data that it",
-    "nan": "the network answers with NaN or infinity; check its weights",
-    "noisy": "answers differently when asked the same again, in eval mode: dropout",
+    "thousand": "the model has 1000 outputs but the data has 10 classes; use the data that the",
+    "nan": "the network returns NaN or infinity; check its weights",
+    "noisy": "outputs differ between two calls on the same input in eval mode",
     "larger": "does not take inputs of shape (1, 8, 8), nor flattened: mat1 and mat2",
-    "pooled": "the network answers 3 inputs by (10,); expected (10, 3, 10) or (3, 10)",
-    "pictures": "the network answers 3 inputs by (10, 3, 2, 5); expected (10, 3, 10) or (3, 10)",
+    "pooled": "3 inputs the network returned (10,); expected a tensor of shape (10, 3, 10)",
+    "pictures": "3 inputs the network returned (10, 3, 2, 5); expected a tensor of shape (10, 3,",
     "ordinary": "if it takes images, as ordinary networks do, give --framework torch or --encoding",
     "reshaping": "if it takes images, as ordinary networks do, give --framework torch or --encod",
 }

@@ -82,7 +82,7 @@ def test_a_service_that_fails_ends_the_audit_without_a_verdict(tmp_path, data):
             raise SystemExit(0)
         return service(torch.tensor(ONE))(images)
 
-    with pytest.raises(ServiceError, match="the function fails at query 6 with SystemExit"):
+    with pytest.raises(ServiceError, match="the function failed at query 6 with SystemExit"):
         audit(
             answer, data, framework="torch", access="scores", attacks=["score-evolution"],
             settings=SETTINGS, cache=Cache(tmp_path / "store"),
@@ -95,7 +95,7 @@ COMMAND = ("audit", "--framework", "torch", "--access", "scores", "--attack", "s
 @pytest.mark.parametrize(
     ("body", "status", "said"),
     [
-        ("raise SystemExit(0)", 3, "the function fails at query 1 with SystemExit"),
+        ("raise SystemExit(0)", 3, "the function failed at query 1 with SystemExit"),
         ("return images.flatten(1)[:, :3] * float('nan')", 2, "expected finite scores"),
         ("return torch.softmax(8 * images[:, 0, :3].mean(2), 1)", 3, "Inconclusive"),
     ],

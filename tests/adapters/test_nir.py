@@ -153,7 +153,7 @@ def test_uniform_neurons_are_lowered(kind, reset, lowered, tmp_path):
     assert adapted.framework == "nir"
     assert adapted.lowered == lowered, adapted.facts["why_not_lowered"]
     if not lowered:
-        assert "leaks after a subtractive reset" in adapted.facts["why_not_lowered"]
+        assert "applies the leak after the subtractive reset" in adapted.facts["why_not_lowered"]
     new = spikes(seed=1)
     expected = adapter.NirNetwork(adapter.read_graph(path), DT, reset).float()(new)
     response = adapted.network(new)
@@ -168,7 +168,7 @@ def test_uniform_neurons_are_lowered(kind, reset, lowered, tmp_path):
 def test_neurons_that_differ_are_run_as_they_are(tmp_path):
     path = written(tmp_path / "x.nir", affine(), neurons("LIF", uniform=False), shape=(64,))
     adapted = load(path)
-    assert "differs from neuron to neuron" in adapted.facts["why_not_lowered"]
+    assert "varies between neurons" in adapted.facts["why_not_lowered"]
     check_target(adapted.network, spikes())
 
 
@@ -464,7 +464,7 @@ def test_refuses_graphs_that_it_cannot_run(tmp_path):
     with pytest.raises(InputError, match="a graph with a circle"):
         load(written(tmp_path / "b.nir", *circle, shape=(64,), edges=loop))
     nowhere = [("input", "0"), ("0", "output")]
-    with pytest.raises(InputError, match=r"nothing leads to node 1 \(IF\)"):
+    with pytest.raises(InputError, match=r"no edge leads to node 1 \(IF\)"):
         load(written(tmp_path / "c.nir", affine(), neurons("IF", uniform=True), edges=nowhere))
     path = plain_file(tmp_path / "d.nir")
     with h5py.File(path, "a") as file:
@@ -515,7 +515,7 @@ def test_refuses_missing_settings_and_data_that_does_not_fit(tmp_path):
     for settings in ({"dt": None}, {"dt": 0.0}, {"reset": None}, {"reset": "hard"}):
         with pytest.raises(InputError, match=r"needs dt .* and reset"):
             load(path, **settings)
-    with pytest.raises(InputError, match="tells 10 classes apart; the data has 4"):
+    with pytest.raises(InputError, match="has 10 outputs but the data has 4"):
         load(path, classes=4)
     with pytest.raises(
         InputError, match=r"takes inputs of shape \(64,\); the data has \(1, 9, 9\)"

@@ -150,9 +150,9 @@ def test_layers_with_the_loop_inside():
 @pytest.mark.parametrize(
     ("make", "why"),
     [
-        (lambda: box(reset_method=reset_subtract), "leaks after a subtractive reset"),
-        (lambda: box(v_reset=torch.tensor(0.2)), "resets to 0.2 and leaks to 0"),
-        (lambda: box(v_th=torch.linspace(0.5, 1, 40)), "v_th differs"),
+        (lambda: box(reset_method=reset_subtract), "applies the leak after the subtractive reset"),
+        (lambda: box(v_reset=torch.tensor(0.2)), "resets to 0.2 but leaks to 0"),
+        (lambda: box(v_th=torch.linspace(0.5, 1, 40)), "v_th varies"),
         (lambda: norse.LIFRecurrentCell(40, 40), "LIFRecurrentCell"),
         (lambda: norse.LIFAdExCell(), "LIFAdExCell"),
     ],

@@ -41,11 +41,11 @@ def no_pauses(monkeypatch):
         (scores, lambda x: scores(x) * torch.nan, "with NaN or infinity; expected finite scores"),
         (scores, lambda x: scores(x)[:, :2], r"shape \(4, 2\); expected finite scores \(4, 3\)"),
         (scores, lambda x: scores(x)[:2], r"shape \(2, 3\)"),
-        (scores, lambda x: None, "by a NoneType; expected an array"),
-        (scores, lambda x: {"scores": 1}, "by a dict"),
-        (scores, lambda x: "sorry", "by a str"),
+        (scores, lambda x: None, "returned a NoneType; expected an array"),
+        (scores, lambda x: {"scores": 1}, "returned a dict"),
+        (scores, lambda x: "sorry", "returned a str"),
         (scores, labels, r"torch.int64 array of shape \(4,\).*finite scores"),
-        (scores, lambda x: scores(x) + 1, "no probabilities; those before were"),
+        (scores, lambda x: scores(x) + 1, "not probabilities; earlier scores were"),
         (scores, lambda x: scores(x).to(torch.complex64), "complex64"),
         (labels, lambda x: labels(x) + CLASSES, "expected labels .* from 0 to 2"),
         (labels, lambda x: labels(x) - 5, "with values from -"),
@@ -78,7 +78,7 @@ def failing(error):
 )
 def test_a_query_that_fails_is_the_services(error, said):
     asked = Service(then(scores, failing(error)), IMAGES, CLASSES)
-    with pytest.raises(ServiceError, match=f"the function fails at query 2 with .*{said}"):
+    with pytest.raises(ServiceError, match=f"the function failed at query 2 with .*{said}"):
         asked(IMAGES)
 
 

@@ -191,7 +191,7 @@ def test_what_is_no_chain_is_left_as_it_is():
     network = lively(Functional(lambda x: 0.9 * x))
     adapted = adapt(network, samples=spikes(), classes=10)
     assert not adapted.lowered
-    assert "between lif1 and fc, something other" in adapted.facts["why_not_lowered"]
+    assert "between lif1 and fc, an operation other" in adapted.facts["why_not_lowered"]
     gradient = check_target(adapted.network, spikes())
     assert gradient.shape == spikes().shape
 
@@ -218,7 +218,7 @@ def test_synaptic_neurons(delay):
 @pytest.mark.parametrize(
     ("neuron", "why"),
     [
-        (lambda: snn.Leaky(torch.linspace(0.5, 0.9, 40), init_hidden=True), "beta differs"),
+        (lambda: snn.Leaky(torch.linspace(0.5, 0.9, 40), init_hidden=True), "beta varies"),
         (lambda: snn.Leaky(0.8, init_hidden=True, graded_spikes_factor=2.0), "graded"),
         (lambda: snn.Leaky(0.8, init_hidden=True, state_quant=lambda m: m.round()), "state_quant"),
         (lambda: snn.RLeaky(0.8, linear_features=40, init_hidden=True), "RLeaky"),

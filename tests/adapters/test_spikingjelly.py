@@ -113,14 +113,14 @@ def test_a_leak_after_a_subtractive_reset_is_left_as_it_is(kind):
     network = connected(kind, "m", v_reset=None)
     adapted = adapt(network, samples=spikes(), classes=10)
     assert not adapted.lowered
-    assert "leaks after a subtractive reset" in adapted.facts["why_not_lowered"]
+    assert "applies the leak after the subtractive reset" in adapted.facts["why_not_lowered"]
     assert torch.equal(adapted.network(spikes()).spikes, asked(network, spikes()))
     check_target(adapted.network, spikes())
 
 
 def test_a_threshold_below_the_reset_is_left_as_it_is():
     adapted = adapt(connected(v_threshold=-0.1), samples=spikes(), classes=10)
-    assert "threshold lies below where it rests" in adapted.facts["why_not_lowered"]
+    assert "threshold is below its resting potential" in adapted.facts["why_not_lowered"]
 
 
 def test_currents_as_the_answer():

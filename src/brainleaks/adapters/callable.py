@@ -54,9 +54,9 @@ class Service(nn.Module):
             answer, (batch, classes)
         ):
             raise InputError(
-                f"the function answers {batch} inputs by a {answer.dtype} array of shape "
-                f"{tuple(answer.shape)}; expected finite scores ({batch}, {classes}) or labels "
-                f"({batch},) from 0 to {classes - 1}."
+                f"for a batch of {batch} inputs the function returned a {answer.dtype} array of "
+                f"shape {tuple(answer.shape)}; expected finite scores ({batch}, {classes}) or "
+                f"labels ({batch},) from 0 to {classes - 1}."
             )
         self.gives: Gives = "scores" if answer.is_floating_point() else "labels"
         self.normalised = self.gives == "scores" and _are_probabilities(answer)
@@ -81,13 +81,13 @@ class Service(nn.Module):
         if not _is_answer(answer, shape, labels_of=self.classes if labels else None):
             expected = f"labels {shape} from 0 to {self.classes - 1}" if labels else f"{shape}"
             raise ServiceError(
-                f"the function answers query {self._queries} by {_described(answer)}; expected "
+                f"at query {self._queries} the function returned {_described(answer)}; expected "
                 f"{'' if labels else 'finite scores '}{expected}, as before."
             )
         if self.normalised and not _are_probabilities(answer):
             raise ServiceError(
-                f"the function answers query {self._queries} by scores that are no probabilities; "
-                "those before were: between 0 and 1, with a sum of 1 for each input."
+                f"at query {self._queries} the function returned scores that are not "
+                "probabilities; earlier scores were between 0 and 1 and summed to 1 for each input."
             )
         return answer
 
@@ -98,7 +98,7 @@ class Service(nn.Module):
             return torch.as_tensor(answer)
         except (TypeError, ValueError, RuntimeError) as error:
             raise ServiceError(
-                f"the function answers query {self._queries} by a {type(answer).__name__}; "
+                f"at query {self._queries} the function returned a {type(answer).__name__}; "
                 "expected an array of scores or labels."
             ) from error
 
@@ -112,9 +112,9 @@ class Service(nn.Module):
             except BaseException as error:  # SystemExit is a failure too, and no success
                 if pause is None or not isinstance(error, Exception):
                     raise ServiceError(
-                        f"the function fails at query {self._queries} with "
-                        f"{type(error).__name__}: {first_line(error)}. No verdict can be reached "
-                        "without its answers; see that it answers, and run the same command again."
+                        f"the function failed at query {self._queries} with "
+                        f"{type(error).__name__}: {first_line(error)}. Make it respond, then run "
+                        "the same command again."
                     ) from error
                 time.sleep(pause)
         raise AssertionError  # the last pause is None

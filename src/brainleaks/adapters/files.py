@@ -50,10 +50,10 @@ def load_model(
     check_framework(framework)
     if framework == "nir" or (path is not None and path.suffix == ".nir"):
         if factory is not None:
-            raise InputError("a NIR file holds the whole network; leave the factory out.")
+            raise InputError("a NIR file holds the whole network; remove the factory.")
         return _load_nir(path, samples, classes, dt, reset)
     if dt is not None or reset is not None:
-        raise InputError("dt and reset are for NIR files alone; other models state their own.")
+        raise InputError("dt and reset apply only to NIR files; other models define their own.")
     if factory is None:
         raise InputError(
             f"{path or 'the model'} needs a factory, module:function, that returns the untrained "

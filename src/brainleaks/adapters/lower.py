@@ -27,7 +27,9 @@ BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d
 STAND_IN = ArcTan(2.0)
 
 #: Why a leaking neuron with a subtractive reset cannot be lowered, in every framework but snnTorch.
-LEAKS_LAST = "it leaks after a subtractive reset; the operator subtracts after it"
+LEAKS_LAST = (
+    "it applies the leak after the subtractive reset, which the fused kernel does not support"
+)
 
 # membranes are sums in another order: so far apart, relative to the largest, they may be
 _TOLERANCE = 1e-4
@@ -72,7 +74,9 @@ class Neuron:
     def __post_init__(self) -> None:
         for name, share in (("membrane", self.beta), ("synapse", self.synapse)):
             if share is not None and not 0.0 <= share <= 1.0:
-                raise CannotLower(f"a {name} keeps {share:g} of itself at each step, not 0 to 1")
+                raise CannotLower(
+                    f"its {name} decays by a factor of {share:g} per step; expected 0 to 1"
+                )
 
 
 def above_rest(threshold: float) -> float:
@@ -82,7 +86,7 @@ def above_rest(threshold: float) -> float:
         CannotLower: if it is not above: the operator's neuron would be at rest in a state of reset.
     """
     if threshold < 0:
-        raise CannotLower("its threshold lies below where it rests")
+        raise CannotLower("its threshold is below its resting potential")
     return threshold
 
 
@@ -93,7 +97,7 @@ def uniform(name: str, value: Tensor) -> float:
         CannotLower: if it has several: the operator's neurons of a layer are alike.
     """
     if value.unique().numel() != 1:
-        raise CannotLower(f"{name} differs from neuron to neuron")
+        raise CannotLower(f"{name} varies between neurons of a layer")
     return float(value.detach().flatten()[0])
 
 
@@ -105,7 +109,8 @@ def one_rest(leak: float, reset: float) -> None:
     """
     if reset != leak:
         raise CannotLower(
-            f"it resets to {reset:g} and leaks to {leak:g}; the operator has one rest"
+            f"it resets to {reset:g} but leaks to {leak:g}; the fused kernel has one resting "
+            "potential"
         )
 
 
@@ -339,9 +344,9 @@ def _scale(layer: Affine, gain: float) -> None:
 @torch.no_grad()
 def _fold(layer: nn.Module | None, norm: BatchNorm) -> None:
     if not isinstance(layer, Affine):
-        raise CannotLower("batch norm does not come straight after a linear or convolution layer")
+        raise CannotLower("batch norm does not directly follow a linear or convolutional layer")
     if norm.running_mean is None or norm.running_var is None:
-        raise CannotLower("batch norm keeps no running statistics and normalises by each batch")
+        raise CannotLower("batch norm keeps no running statistics, so it normalises by each batch")
     factor = (norm.running_var + norm.eps).rsqrt()
     shift = -norm.running_mean * factor
     if norm.affine:
@@ -386,7 +391,7 @@ def _plain(layer: nn.Module) -> Any:
         return nn.Flatten(layer.start_dim, layer.end_dim)
     if isinstance(layer, nn.Unflatten):
         return nn.Unflatten(layer.dim, layer.unflattened_size)
-    raise CannotLower(f"{type(layer).__name__} is not a layer that the fused network has")
+    raise CannotLower(f"{type(layer).__name__} is not supported by the fused network")
 
 
 def _weighted(plain: Any, layer: Affine) -> Any:

@@ -110,9 +110,9 @@ def _check_steady(original: Original, few: Tensor) -> None:
         first, second = original(few), original(few)
     if not torch.equal(first.membrane, second.membrane):
         raise InputError(
-            "the network answers differently when asked the same again, in eval mode: dropout that "
-            "is always on (give it training=self.training), state that is kept from one input to "
-            "the next, or other noise. Make it answer the same."
+            "the network's outputs differ between two calls on the same input in eval mode; look "
+            "for dropout that is always on (pass training=self.training), state kept between "
+            "inputs, or other noise, and make the outputs deterministic."
         )
 
 
@@ -129,7 +129,7 @@ def _adapter(module: nn.Module, framework: str | None) -> ModuleType:
     found = next((name for name in FRAMEWORKS[:3] if name in roots), "torch")
     name = framework or found
     if name == "nir":
-        raise InputError("framework nir is for files; give the path of one.")
+        raise InputError("framework nir is for files; pass the path of one.")
     if name not in (found, "torch"):
         raise InputError(
             f"framework is {name}, but {type(module).__name__} has none of its layers; found are "

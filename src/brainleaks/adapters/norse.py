@@ -100,7 +100,7 @@ def describe(neuron: Any) -> Neuron:
             rest=_uniform(p, "v_leak"),
             conventions=_conventions(neuron, "none", "scaled by dt * tau_mem_inv", "none"),
         )
-    raise CannotLower(f"Norse's {type(neuron).__name__} is not a neuron of the operator")
+    raise CannotLower(f"Norse's {type(neuron).__name__} is not supported by the fused kernel")
 
 
 def version() -> str:

@@ -49,7 +49,9 @@ def describe(neuron: Any) -> Neuron:
     import snntorch
 
     if type(neuron) not in (snntorch.Leaky, snntorch.Synaptic):
-        raise CannotLower(f"snnTorch's {type(neuron).__name__} is not a neuron of the operator")
+        raise CannotLower(
+            f"snnTorch's {type(neuron).__name__} is not supported by the fused kernel"
+        )
     for name in ("inhibition", "state_quant"):
         if getattr(neuron, name):
             raise CannotLower(f"{name} is on, which the operator has not")

@@ -59,7 +59,9 @@ def describe(node: Any) -> Neuron:
     from spikingjelly.activation_based import neuron
 
     if type(node) not in (neuron.LIFNode, neuron.ParametricLIFNode, neuron.IFNode):
-        raise CannotLower(f"SpikingJelly's {type(node).__name__} is not a neuron of the operator")
+        raise CannotLower(
+            f"SpikingJelly's {type(node).__name__} is not supported by the fused kernel"
+        )
     leak = _leak(node)
     soft = node.v_reset is None
     if soft and leak:

@@ -140,7 +140,7 @@ def _part(seen: Watched, framework: ModuleType) -> nn.Module | Neuron:
     if isinstance(seen.layer, Affine | Pool | BatchNorm):
         return seen.layer
     kind = type(seen.layer).__name__
-    raise CannotLower(f"{seen.name} is a {kind}, which is not a layer that can be lowered")
+    raise CannotLower(f"{seen.name} is a {kind}, which cannot be lowered")
 
 
 def _steps(watched: list[Watched], framework: ModuleType) -> int:
@@ -172,9 +172,9 @@ def _between(before: Tensor, after: Tensor) -> list[nn.Module]:
     rows, wanted = before.flatten(0, 1), after.flatten(0, 1)
     found = [layers for layers in _guesses(rows.ndim) if _makes(layers, rows, wanted)]
     if not found:
-        raise CannotLower("something other than flattening or pooling happens")
+        raise CannotLower("an operation other than flattening or pooling takes place")
     if len(found) > 1 and found[0]:
-        raise CannotLower("the samples do not tell which pooling happens")
+        raise CannotLower("the samples do not determine which pooling takes place")
     return found[0]
 
 

@@ -30,16 +30,16 @@ def check_answer(trace: Tensor, classes: int) -> None:
     """Raise InputError unless a trace is ``(T, B, classes)`` and finite."""
     if trace.ndim != 3:
         raise InputError(
-            f"the network answers each input at each step by {tuple(trace.shape[2:])} values; "
-            f"expected one a class, ({classes},)."
+            f"the network returns {tuple(trace.shape[2:])} values per input and time step; "
+            f"expected one per class, ({classes},)."
         )
     if trace.shape[2] != classes:
         raise InputError(
-            f"the network tells {trace.shape[2]} classes apart; the data has {classes}. Give the "
-            "data that it was trained on."
+            f"the model has {trace.shape[2]} outputs but the data has {classes} classes; use the "
+            "data that the model was trained on."
         )
     if not trace.isfinite().all():
-        raise InputError("the network answers with NaN or infinity; check its weights.")
+        raise InputError("the network returns NaN or infinity; check its weights.")
 
 
 def few(samples: Tensor) -> Tensor:

@@ -190,19 +190,20 @@ def _read(call: Call, answers: Sequence[Tensor], samples: Tensor, classes: int, 
         shapes = ", ".join(str(tuple(a.shape)) for a in answers) or "no tensor"
         leading = f"{len(samples)}, " if spiking else ""
         raise InputError(
-            f"the network answers {batch} inputs by {shapes}; expected ({leading}{batch}, "
-            f"{classes}) or ({batch}, {classes}), or a tuple of such spikes and membrane.{hint}"
+            f"for a batch of {batch} inputs the network returned {shapes}; expected a tensor of "
+            f"shape ({leading}{batch}, {classes}) or ({batch}, {classes}), or a tuple of such "
+            f"spikes and membrane.{hint}"
         )
     fitting = [i for i in outputs if answers[i].shape[-1] == classes]
     if not fitting:
         raise InputError(
-            f"the network tells {answers[outputs[-1]].shape[-1]} classes apart; the data has "
-            f"{classes}. Give the data that it was trained on."
+            f"the model has {answers[outputs[-1]].shape[-1]} outputs but the data has {classes} "
+            "classes; use the data that the model was trained on."
         )
     for i in fitting:
         if not answers[i].isfinite().all():
             raise InputError(
-                "the network answers with NaN or infinity; check its weights and its inputs."
+                "the network returns NaN or infinity; check its weights and its inputs."
             )
     spikes = [i for i in fitting if answers[i].ndim == 3 and _is_binary(answers[i])]
     others = [i for i in fitting if i not in spikes]

@@ -43,9 +43,7 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> tupl
     type=click.FloatRange(0, min_open=True),
     help="NIR: length of a time step, in the file's units of time.",
 )
-@click.option(
-    "--reset", help="NIR: how neurons reset: subtract or zero."
-)
+@click.option("--reset", help="NIR: how neurons reset: subtract or zero.")
 @click.option(
     "--holdout",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),

@@ -48,7 +48,7 @@ def check_answers(network: nn.Module, samples: Tensor, classes: int) -> None:
     check_finite(trace)
     if trace.shape[-1] != classes:
         raise InputError(
-            f"the model tells {trace.shape[-1]:,} classes apart and the data has {classes:,}; give "
+            f"the model has {trace.shape[-1]:,} outputs but the data has {classes:,} classes; give "
             "data of all its classes, or a model of those of the data."
         )
 

@@ -69,7 +69,7 @@ def check(path: Path, graph: Graph) -> None:
         if len(names) != 1:
             raise InputError(f"{path} has {len(names)} {kind} nodes; expected one.")
     for name in {end for edge in graph.edges for end in edge} - set(graph.nodes):
-        raise InputError(f"{path} connects {name!r}, which is not among its nodes.")
+        raise InputError(f"{path} connects {name!r}, which is not one of its nodes.")
     try:
         graph.order()
     except CycleError as error:
@@ -80,7 +80,7 @@ def check(path: Path, graph: Graph) -> None:
         ) from error
     for name, node in graph.nodes.items():
         if node["type"] != "Input" and not graph.inputs_of(name):
-            raise InputError(f"{path}: nothing leads to node {name} ({node['type']}).")
+            raise InputError(f"{path}: no edge leads to node {name} ({node['type']}).")
 
 
 def _check_node(path: Path, name: str, node: Any) -> None:
