@@ -7,10 +7,10 @@ from typing import Any
 from torch import Tensor
 
 from brainleaks.pipeline import Outcome
+from brainleaks.pipeline.evidence.reconstruction import to_release
 from brainleaks.pipeline.loading import one_a_class
 from brainleaks.report.figures import Picture, pictures
 from brainleaks.report.page import METRICS
-from brainleaks.runs.folder import to_release
 
 
 def outcome_rows(outcome: Outcome) -> dict[str, list[Picture]]:

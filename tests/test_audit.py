@@ -206,7 +206,7 @@ def test_what_cannot_be_trained_anew_is_inconclusive(network, data, cache):
     assert second == (
         "The target's architecture cannot be trained anew: it has no weights that can be seen."
     )
-    assert {c["control"] for c in outcome.trial.facts["controls"]} == {"noise", "class-mean"}
+    assert {c["control"] for c in outcome.facts["controls"]} == {"noise", "class-mean"}
 
 
 def test_a_recipe_that_does_not_train_the_architecture(network, data, cache):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,8 @@ from brainleaks.neuron import LIF
 from brainleaks.neuron.dynamics import Surrogate
 
 Access = Literal["labels", "scores", "gradients"]
-_RANK: dict[Access, int] = {"labels": 0, "scores": 1, "gradients": 2}
+#: From the least that an attacker may see to the most.
+RANKS: tuple[Access, ...] = get_args(Access)
 
 #: ``objective(response, labels)`` gives one value a sample, ``(B,)``.
 Objective = Callable[[Response, Tensor], Tensor]
@@ -122,7 +123,7 @@ class Target:
         Raises:
             AccessError: with a sentence that says what is missing.
         """
-        if _RANK[self.access] < _RANK[access]:
+        if RANKS.index(self.access) < RANKS.index(access):
             raise AccessError(
                 f"{attack} needs the target's {access}; this target grants only {self.access}. "
                 "Choose an attack with less access, or grant more."
@@ -294,7 +295,7 @@ class Target:
             return torch.as_tensor(self._network.pull_back(gradient) if self._splits else gradient)
 
     def _grants(self, access: Access) -> None:
-        if _RANK[self.access] < _RANK[access]:
+        if RANKS.index(self.access) < RANKS.index(access):
             raise AccessError(f"this target grants {self.access}; {access} were asked for.")
 
     def _pieces(self, batch: int, samples_each: int) -> list[range]:

@@ -99,7 +99,7 @@ def test_the_whole_road_on_events(folder, tmp_path, preset):
     for item in outcome.reconstructions:
         assert item.values.shape == (*steps, 10, 1, 34, 34)
         assert item.values.isfinite().all()
-        assert len(outcome.trial.facts["likeness"][item.name]["metrics"]["panel"]["by_class"]) == 10
+        assert len(outcome.facts["likeness"][item.name]["metrics"]["panel"]["by_class"]) == 10
     # the run folder reads its own spikes or images, and refuses the others'
     run = tmp_path / "run"
     run_folder.write(outcome, run)

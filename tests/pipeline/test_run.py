@@ -15,6 +15,7 @@ import yaml
 from brainleaks import InputError
 from brainleaks.files import atomic
 from brainleaks.pipeline import Cache, run_study
+from brainleaks.pipeline.evidence.reconstruction import from_release, to_release
 from brainleaks.runs import folder as run_folder
 from brainleaks.runs.release import export
 from brainleaks.studies import load_study
@@ -254,9 +255,9 @@ def test_refuses_a_folder_that_cannot_be_written(tmp_path):
 
 def test_release_layout_there_and_back():
     spikes, images = torch.rand(25, 10, 1, 4, 5), torch.rand(10, 1, 4, 5)
-    assert run_folder.to_release(spikes).shape == (10, 25, 1, 20)
-    assert torch.equal(run_folder.from_release(run_folder.to_release(spikes), (1, 4, 5)), spikes)
-    assert torch.equal(run_folder.from_release(run_folder.to_release(images), (1, 4, 5)), images)
+    assert to_release(spikes).shape == (10, 25, 1, 20)
+    assert torch.equal(from_release(to_release(spikes), (1, 4, 5)), spikes)
+    assert torch.equal(from_release(to_release(images), (1, 4, 5)), images)
 
 
 def test_a_damaged_artefact_is_made_again_to_the_same_bytes(tmp_path, capsys):

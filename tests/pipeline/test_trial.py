@@ -87,14 +87,14 @@ def test_the_same_again_is_the_same_and_made_of_the_store(base, results, monkeyp
 
 def test_a_judge_too_weak_to_count(base):
     settings = (*SMALL, "judging.judge_steps=1")
-    found = run_study(load_study("demo", settings), cache=Cache(base / "store")).trial.facts
+    found = run_study(load_study("demo", settings), cache=Cache(base / "store")).facts
     assert found["verdict"]["verdict"] == "inconclusive"
     assert "of the judges classify real data" in found["verdict"]["reasons"][0]
 
 
 def test_left_out(base):
     settings = (*SMALL[:-1], "judging=null")
-    found = run_study(load_study("demo", settings), cache=Cache(base / "store")).trial
+    found = run_study(load_study("demo", settings), cache=Cache(base / "store"))
     assert found.facts["verdict"]["verdict"] == "inconclusive"
     assert "judging: null" in found.facts["verdict"]["reasons"][0]
-    assert found.evidence == {}
+    assert found.evidence["class-reconstruction"].tensors["evidence"] == {}

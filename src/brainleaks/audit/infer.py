@@ -14,8 +14,8 @@ from brainleaks.data import Dataset, SpikeTrains
 from brainleaks.data.class_folders import Listing
 from brainleaks.data.own import OwnData, as_own_dataset, has_events, load_own, survey
 from brainleaks.errors import InputError
-from brainleaks.studies.config import RANKS, Judging, Study, apply_setting, parse_study
-from brainleaks.target import Access
+from brainleaks.studies.config import Judging, Study, apply_setting, parse_study
+from brainleaks.target import RANKS, Access
 
 EncodingName = Literal["rate", "latency", "direct", "none"]
 Polarity = Literal["first", "merged", "both"]
@@ -184,10 +184,11 @@ def suitable(access: Access, spiking: bool) -> list[str]:
         InputError: if there is none.
     """
     granted = RANKS[: RANKS.index(access) + 1]
+    needed: dict[str, Any] = {name: attack.access for name, attack in ATTACKS.items()}
     fitting = {
-        name: attack.access
+        name: needed[name]
         for name, attack in ATTACKS.items()
-        if attack.spiking in (None, spiking) and attack.access in granted
+        if attack.spiking in (None, spiking) and needed[name] in granted
     }
     if not fitting:
         raise InputError(
@@ -195,7 +196,7 @@ def suitable(access: Access, spiking: bool) -> list[str]:
             f"{'spikes' if spiking else 'images'}; see brainleaks list."
         )
     most = max(fitting.values(), key=RANKS.index)
-    return [name for name, needed in fitting.items() if needed == most]
+    return [name for name, access in fitting.items() if access == most]
 
 
 def _look_at_events(own: OwnData, inputs: Inputs) -> Seen:

@@ -13,7 +13,7 @@ from brainleaks.data.parts import with_shuffled_labels
 from brainleaks.errors import InputError
 from brainleaks.files import atomic
 from brainleaks.pipeline import Cache
-from brainleaks.pipeline.evaluate import hold
+from brainleaks.pipeline.evaluate import evaluate
 from brainleaks.pipeline.loading import load_dataset
 from brainleaks.pipeline.pipeline import Pipeline, Trained
 from brainleaks.pipeline.provenance import machine
@@ -118,7 +118,7 @@ def _audits(
         made = [pipeline.attack(name, attack, target, []) for name, attack in study.attacks.items()]
         if study.judging is None:
             raise ValueError("a calibration judges by the panel; its studies leave it in.")
-        facts = hold(pipeline, study.judging, target, made).facts
+        facts = evaluate(pipeline, study.judging, target, made).facts
         yield {
             "preset": cell.preset,
             "dataset": study.data_name,

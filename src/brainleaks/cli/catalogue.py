@@ -1,6 +1,7 @@
 """What there is to run, read from the package's files: importing them would bring torch."""
 
 import ast
+from collections.abc import Iterator
 from importlib import resources
 from typing import Any
 
@@ -37,16 +38,25 @@ def data_sets() -> dict[str, str]:
 def attacks() -> dict[str, dict[str, Any]]:
     """Each attack's ``access``, ``networks`` and ``description``."""
     found = {}
-    for path in sorted((_PACKAGE / "attacks" / "inversion").iterdir(), key=lambda p: p.name):
-        for node in _tree(path).body if path.name.endswith(".py") else ():
+    for path in sorted(_files(_PACKAGE / "attacks"), key=lambda path: path.name):
+        for node in _tree(path).body:
             fields = _fields(node) if isinstance(node, ast.ClassDef) else {}
-            if "attack" in fields:
+            if {"attack", "kind"} <= fields.keys():
                 found[fields["attack"]] = {
                     "access": fields.get("access"),
                     "networks": _NETWORKS[fields["spiking"]],
                     "description": _first_line(node),
                 }
     return found
+
+
+def _files(folder: Any) -> Iterator[Any]:
+    """The Python files of a folder and of those in it."""
+    for path in folder.iterdir():
+        if path.is_dir():
+            yield from _files(path)
+        elif path.name.endswith(".py"):
+            yield path
 
 
 def _description(path: Any) -> str:

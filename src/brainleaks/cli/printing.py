@@ -41,7 +41,8 @@ def print_results(results: dict[str, Any]) -> None:
 
 def print_judgement(results: dict[str, Any], *, always_why: bool = False) -> None:
     """The attacks and the verdict, with its reasons where it is inconclusive or ``always_why``."""
-    print_attacks(results["attacks"])
+    if results["attacks"]:
+        print_attacks(results["attacks"])
     for name, found in results["likeness"].items():
         if "panel" in found["metrics"]:
             panel = found["metrics"]["panel"]

@@ -4,13 +4,15 @@ Behind either, a spiking network is a function of the image, and is attacked as 
 (:class:`brainleaks.networks.views.Coded`).
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from annotated_types import Ge
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 from torch import Tensor
+
+from brainleaks.signals import Signal
 
 _DARKEST = 0.01
 
@@ -22,6 +24,8 @@ class DirectCode:
     Args:
         steps: how many time steps ``T``.
     """
+
+    takes: ClassVar[tuple[Signal, ...]] = ("image",)
 
     steps: Annotated[int, Ge(1)] = 25
     encoding: Literal["direct"] = "direct"
@@ -42,6 +46,8 @@ class LatencyCode:
     Args:
         steps: length ``T`` of the spike trains.
     """
+
+    takes: ClassVar[tuple[Signal, ...]] = ("image",)
 
     steps: Annotated[int, Ge(2)] = 25
     encoding: Literal["latency"] = "latency"

@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from brainleaks.signals import Signal, signal_of
+
 
 @dataclass(frozen=True)
 class SpikeTrains:
@@ -99,6 +101,12 @@ class Dataset:
         """``(C, H, W)``."""
         inputs = self.train.inputs
         return inputs.shape if isinstance(inputs, SpikeTrains) else tuple(inputs.shape[1:])
+
+    @property
+    def signal(self) -> Signal:
+        """The shape that its inputs come in."""
+        recorded = isinstance(self.train.inputs, SpikeTrains)
+        return signal_of(self.input_shape, recorded=recorded)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -1,12 +1,14 @@
 """From images to what a network takes."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from annotated_types import Ge
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 from torch import Tensor
+
+from brainleaks.signals import Signal
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
@@ -16,6 +18,8 @@ class RateCode:
     Args:
         steps: length ``T`` of the spike trains.
     """
+
+    takes: ClassVar[tuple[Signal, ...]] = ("image",)
 
     steps: Annotated[int, Ge(1)] = 25
     encoding: Literal["rate"] = "rate"

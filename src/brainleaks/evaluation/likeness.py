@@ -38,7 +38,8 @@ def likeness(
 ) -> dict[str, Tensor]:
     """Likeness of each reconstruction with real samples of its class, ``(B,)`` each.
 
-    A class without held-out samples has NaN where they are asked for.
+    A class without held-out samples has NaN where they are asked for; so has SSIM where inputs have
+    no picture plane.
 
     Args:
         seen: reconstructions as images ``(B, C, H, W)`` in [0, 1].
@@ -133,7 +134,9 @@ def _with_side(
     return {
         f"correlation_{side}": float(values.max()),
         f"mean_correlation_{side}": float(correlations(image.unsqueeze(0), mean)),
-        f"ssim_{side}": max(ssim(image, sample) for sample in candidates),
+        f"ssim_{side}": max(ssim(image, sample) for sample in candidates)
+        if image.ndim == 3
+        else np.nan,
         f"feature_distance_{side}": float(distances[0]),
         f"feature_distance_5_{side}": float(distances[:_NEIGHBOURS].mean()),
     }

@@ -22,6 +22,7 @@ from brainleaks.networks import ConvNet, SpikingConvNet
 from brainleaks.networks.blurred import BlurredMLP
 from brainleaks.neuron import ArcTan, FastSigmoid
 from brainleaks.randomness import stream
+from brainleaks.signals import PLANAR, SIGNALS, Signal
 from brainleaks.training import Recipe, accuracy, fit
 from brainleaks.training.fitting import Encode
 
@@ -31,6 +32,13 @@ KINDS = {
     "ann-conv": "ordinary, convolutional: the protocol's evaluator",
     "blurred-mlp": "two layers on blurred images of equal contrast",
     "nearest": "the most correlated sample, without training",
+}
+#: The signals that each judge takes.
+TAKES: dict[str, tuple[Signal, ...]] = {
+    "snn-conv": PLANAR,
+    "ann-conv": PLANAR,
+    "blurred-mlp": PLANAR,
+    "nearest": SIGNALS,
 }
 _LEARNING_RATE = 1e-3
 _CODE = RateCode(steps=25)

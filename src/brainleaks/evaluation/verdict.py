@@ -1,7 +1,7 @@
 """One line at the end: does this model leak what it was trained on?"""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypedDict
 
 from brainleaks.evaluation.controls import NEGATIVE, Control
 from brainleaks.evaluation.statistics import Difference, interval, paired
@@ -19,6 +19,32 @@ _MATERIAL = 0.25
 Scores = Mapping[str, Sequence[float] | Sequence[Sequence[float]]]
 #: The scores of an attack's controls, of the same classes and runs.
 Controls = Mapping[Control, Scores]
+
+
+#: What evidence can show, from the least to the most.
+LEVELS = {
+    1: "class signature",
+    2: "recognisable class content",
+    3: "membership",
+    4: "individual samples",
+}
+
+
+class Claim(TypedDict):
+    """What one kind of evidence says of one of the :data:`LEVELS`.
+
+    ``shown`` is ``None`` if it could not be decided. ``value`` is the excess over the strongest
+    negative control, and ``low`` to ``high`` its interval; ``None`` where none was measured.
+    """
+
+    kind: str
+    level: int
+    attack: str | None
+    shown: bool | None
+    value: float | None
+    low: float | None
+    high: float | None
+    sentence: str
 
 
 class Verdict(TypedDict):
@@ -186,3 +212,27 @@ def _said(
         sentence=sentence or sentences[word],
         reasons=reasons,
     )
+
+
+def decide(base: Verdict | None, claims: Sequence[Claim]) -> dict[str, Any]:
+    """The verdict of a run, from that of its class reconstructions and all other claims.
+
+    Args:
+        base: of the class reconstructions; ``None`` if there were none.
+        claims: of all kinds of evidence, which are kept with the verdict.
+    """
+    shown = [claim for claim in claims if claim["shown"]]
+    if base is None:
+        refuted = bool(claims) and all(claim["shown"] is False for claim in claims)
+        base = _said("no leak shown" if refuted else "inconclusive", [])
+    if shown and base["verdict"] != "leak":
+        strongest = max(shown, key=lambda claim: claim["level"])
+        base = _said(
+            "leak",
+            base["reasons"],
+            attack=strongest["attack"],
+            sentence=f"Leak: {strongest['sentence']}",
+        )
+    said = {claim["sentence"] for claim in claims if claim["kind"] != "class-reconstruction"}
+    reasons = [*base["reasons"], *sorted(said)]
+    return {**base, "reasons": reasons, "claims": list(claims)}

@@ -9,6 +9,7 @@ from brainleaks.networks.conv import ConvNet, SpikingConvNet
 from brainleaks.networks.mlp import MLP, SpikingMLP
 from brainleaks.networks.response import Readout
 from brainleaks.neuron import ArcTan, FastSigmoid
+from brainleaks.signals import PLANAR, SIGNALS, Signal
 
 _Surrogate = Annotated[FastSigmoid | ArcTan, Field(discriminator="surrogate")]
 _Share = Annotated[float, Field(ge=0, le=1)]
@@ -35,6 +36,8 @@ class _Ordinary(Strict):
 class MLPConfig(_Ordinary):
     """:class:`~brainleaks.networks.MLP`."""
 
+    takes: ClassVar[tuple[Signal, ...]] = SIGNALS
+
     architecture: Literal["mlp"]
     hidden: Annotated[int, Field(ge=1)] = 3000
 
@@ -45,6 +48,8 @@ class MLPConfig(_Ordinary):
 
 class SpikingMLPConfig(_Spiking):
     """:class:`~brainleaks.networks.SpikingMLP`."""
+
+    takes: ClassVar[tuple[Signal, ...]] = SIGNALS
 
     architecture: Literal["spiking-mlp"]
     hidden: Annotated[int, Field(ge=1)] = 3000
@@ -58,6 +63,8 @@ class SpikingMLPConfig(_Spiking):
 class ConvNetConfig(_Ordinary):
     """:class:`~brainleaks.networks.ConvNet`."""
 
+    takes: ClassVar[tuple[Signal, ...]] = PLANAR
+
     architecture: Literal["conv"]
     kernel: Annotated[int, Field(ge=1)] = 5
     padding: Annotated[int, Field(ge=0)] = 0
@@ -69,6 +76,8 @@ class ConvNetConfig(_Ordinary):
 
 class SpikingConvNetConfig(_Spiking):
     """:class:`~brainleaks.networks.SpikingConvNet`."""
+
+    takes: ClassVar[tuple[Signal, ...]] = PLANAR
 
     architecture: Literal["spiking-conv"]
     kernel: Annotated[int, Field(ge=1)] = 5

@@ -1,4 +1,4 @@
-"""The judgement of a run beyond the protocol's metrics: panel, likeness, controls, verdict."""
+"""Evaluate class reconstructions beyond the protocol's metrics: panel, likeness, controls."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from brainleaks.data.parts import Parts, images, parts
 from brainleaks.evaluation.controls import Control, class_means, nearest_known, noise
 from brainleaks.evaluation.judge import confidences, scale_each
 from brainleaks.evaluation.metrics import metrics
-from brainleaks.evaluation.panel import KINDS, References, as_rates, references
+from brainleaks.evaluation.panel import KINDS, TAKES, References, as_rates, references
 from brainleaks.evaluation.summary import (
     Clusters,
     Finding,
@@ -35,44 +35,44 @@ from brainleaks.studies.config import Judging
 
 
 @dataclass
-class Trial:
-    """What the trial of a run found: JSON under each key, and pictures as evidence.
+class Evaluation:
+    """What the evaluation found: JSON under each key, and pictures to show beside it.
 
-    ``evidence`` has, for each attack, ``ATTACK.nearest``: the training sample of each
+    ``pictures`` has, for each attack, ``ATTACK.nearest``: the training sample of each
     class that its reconstruction resembles most, and ``ATTACK.control``: what its strongest
     negative control made; images ``(C, channels, H, W)`` in [0, 1].
     """
 
     facts: dict[str, Any]
-    evidence: dict[str, Tensor]
+    pictures: dict[str, Tensor]
 
 
-def hold(
+def evaluate(
     pipeline: Pipeline,
     judging: Judging,
     target: Trained,
     reconstructions: list[Reconstruction],
     targets: Targets | None = None,
-) -> Trial:
+) -> Evaluation:
     """Judge a run's reconstructions by the panel, beside their controls.
 
     ``targets`` makes what the controls attack; by default, as the study makes its own target.
     """
     targets = targets or OwnTargets(pipeline)
-    return _Trial(pipeline, judging, target, reconstructions, targets).hold()
+    return _Evaluating(pipeline, judging, target, reconstructions, targets).run()
 
 
-def not_held() -> Trial:
-    """The trial of a run that is judged by the protocol's evaluators alone."""
+def not_evaluated() -> Evaluation:
+    """The evaluation of a run that is judged by the protocol's evaluators alone."""
     decided = verdict({}, {}, sound_judges=0, classes=0)
     decided["sentence"] = "Inconclusive: only the study's evaluators judged, without the panel."
     decided["reasons"] = ["The panel was left out (judging: null)."]
     facts = {"judges": [], "likeness": {}, "controls": [], "statistics": statistics([])}
-    return Trial({**facts, "verdict": dict(decided)}, {})
+    return Evaluation({**facts, "verdict": dict(decided)}, {})
 
 
-class _Trial:
-    """The data of one trial, and its steps in order."""
+class _Evaluating:
+    """The data of one evaluation, and its steps in order."""
 
     def __init__(
         self,
@@ -89,17 +89,17 @@ class _Trial:
         self.parts: Parts = parts(self.dataset)
         self.panel: list[PanelJudge] = []
 
-    def hold(self) -> Trial:
+    def run(self) -> Evaluation:
         steps = self.judging.judge_steps
         attempt = self.pipeline.failures.attempt
-        for name in KINDS:
+        for name in (n for n in KINDS if self.dataset.signal in TAKES[n]):
             train = partial(self.pipeline.judge, name, self.parts, steps)
             if (judge := attempt("judge", name, train)) is not None:
                 self.panel.append(judge)
         possible = [c for c in self.judging.controls if c not in self.targets.missing]
         self._refuse_the_target()
         found: list[Finding] = []
-        evidence: dict[str, Tensor] = {}
+        pictures: dict[str, Tensor] = {}
         for item in self.reconstructions:
             scores = attempt("evaluation", item.name, partial(self._score_attack, item))
             if scores is None:
@@ -112,7 +112,7 @@ class _Trial:
             finding = Finding(item.name, scores, self._clusters(scores), controls)
             found.append(finding)
             if (strongest := finding.strongest) is not None:
-                evidence |= self._evidence(item, scores, strongest)
+                pictures |= self._pictures(item, scores, strongest)
         decided = self._verdict(found, possible)
         views = {item.name: self._target_view(item) for item in self.reconstructions}
         facts = {
@@ -122,7 +122,7 @@ class _Trial:
             "statistics": statistics(found),
             "verdict": dict(decided),
         }
-        return Trial(facts, evidence)
+        return Evaluation(facts, pictures)
 
     def _verdict(self, found: list[Finding], possible: list[Control]) -> Verdict:
         """From what there is; what failed can hide a leak, and never shows that there is none."""
@@ -253,7 +253,7 @@ class _Trial:
         found = metrics(confidences(self.target.network, spikes))
         return {key: found[key] for key in ("attack_accuracy", "confidence")}
 
-    def _evidence(
+    def _pictures(
         self, item: Reconstruction, scores: Scores, strongest: Control
     ) -> dict[str, Tensor]:
         nearest = scores["nearest"][: self.classes].long()

@@ -27,8 +27,8 @@ from brainleaks.pipeline.outputs import check_answers, check_finite, check_order
 from brainleaks.pipeline.pipeline import Pipeline, Trained
 from brainleaks.pipeline.reinitialise import reinitialise, why_not_trainable
 from brainleaks.randomness import stream
-from brainleaks.studies.config import RANKS, External
-from brainleaks.target import Access
+from brainleaks.studies.config import External
+from brainleaks.target import RANKS, Access
 from brainleaks.training import summed_cross_entropy
 
 #: Classes of which a sample is shown to the adapter, and answered for by who the target is.

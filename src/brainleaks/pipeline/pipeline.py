@@ -1,6 +1,6 @@
 """The stages of a study, each kept in the cache under the hash of what determines it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib import metadata
@@ -25,6 +25,7 @@ from brainleaks.pipeline.failures import Failures
 from brainleaks.pipeline.keys import environment
 from brainleaks.pipeline.progress import Recorder
 from brainleaks.pipeline.versions import VERSIONS, of_attack
+from brainleaks.randomness import stream
 from brainleaks.studies.config import Model, Study
 from brainleaks.target import Target
 from brainleaks.training.prior import Prior
@@ -152,15 +153,7 @@ class Pipeline:
             call = partial(attack, prior=prior)
 
         def make(monitor: Recorder) -> Artefact:
-            shape = self.dataset.input_shape
-            known = classes or len(self.dataset.class_names)
-            view = Target(
-                target.network,
-                input_shape=shape,
-                classes=known,
-                access=attack.access,
-                readout=target.readout,
-            )
+            view = self._view(attack, target, classes)
             monitor.count_queries(view)
             values = stages.attack_all(call, view, name=name, seed=self.seed, monitor=monitor)
             return Artefact({"reconstruction": values}, {"queries": view.queries})
@@ -172,6 +165,50 @@ class Pipeline:
                 "suit this target."
             )
         return artefact, key
+
+    def ask(
+        self,
+        name: str,
+        attack: Attack,
+        target: Trained,
+        arguments: Sequence[Tensor],
+        made_of: dict[str, Any],
+    ) -> tuple[Artefact, dict[str, Any]]:
+        """What an attack of any kind answers, as ``answer``, and what determines it.
+
+        Args:
+            name: of the question, as progress shows it.
+            attack: is called with the target and the arguments.
+            target: the network under attack.
+            arguments: what its kind hands to an attack.
+            made_of: what determines them.
+        """
+        key = {
+            "attack": asdict(attack),
+            "name": name,
+            "target": target.key,
+            "asked": made_of,
+            "environment": environment(self.device, of_attack(attack)),
+        }
+
+        def make(monitor: Recorder) -> Artefact:
+            view = self._view(attack, target)
+            monitor.count_queries(view)
+            generator = stream(self.seed, name, "attack")
+            answer = attack(view, *arguments, generator=generator, monitor=monitor)
+            return Artefact({"answer": answer}, {"queries": view.queries})
+
+        return self.cache.get_or_make(f"attack:{name}", key, make), key
+
+    def _view(self, attack: Attack, target: Trained, classes: int | None = None) -> Target:
+        """What an attack sees of a network."""
+        return Target(
+            target.network,
+            input_shape=self.dataset.input_shape,
+            classes=classes or len(self.dataset.class_names),
+            access=attack.access,
+            readout=target.readout,
+        )
 
     def prior(self) -> tuple[Prior, dict[str, Any]]:
         """The study's prior, trained on the classes that were set apart; what determines it."""

@@ -15,11 +15,14 @@ from brainleaks.data import Dataset
 from brainleaks.data.files import data_folder
 from brainleaks.data.own import OwnData
 from brainleaks.errors import InputError
+from brainleaks.evaluation.verdict import decide
 from brainleaks.files.tensors import Weights, read_weights
 from brainleaks.networks.weights import refuse_the_target
 from brainleaks.pipeline.cache import Cache
 from brainleaks.pipeline.controls import OwnTargets, Targets
-from brainleaks.pipeline.evaluate import Trial, hold, not_held
+from brainleaks.pipeline.evaluate import not_evaluated
+from brainleaks.pipeline.evidence import KINDS, Case, Evidence
+from brainleaks.pipeline.evidence.reconstruction import Reconstructed
 from brainleaks.pipeline.external import Built, ExternalTargets, shown_samples
 from brainleaks.pipeline.keys import digest
 from brainleaks.pipeline.loading import as_taken, load_dataset
@@ -37,16 +40,36 @@ class Outcome:
     dataset: Dataset
     target: Trained
     evaluators: list[Trained]
-    reconstructions: list[Reconstruction]
-    trial: Trial
+    evidence: dict[str, Evidence]
     failures: list[dict[str, str]]
     provenance: dict[str, Any]
 
     @property
     def verdict(self) -> dict[str, Any]:
-        """See :class:`brainleaks.evaluation.verdict.Verdict`."""
-        decided: dict[str, Any] = self.trial.facts["verdict"]
-        return decided
+        """See :func:`brainleaks.evaluation.verdict.decide`."""
+        found = self._reconstructed
+        base = found.facts["verdict"] if found and found.reconstructions else None
+        claims = [claim for evidence in self.evidence.values() for claim in evidence.claims]
+        return decide(base, claims)
+
+    @property
+    def reconstructions(self) -> list[Reconstruction]:
+        """What the attacks that reconstruct classes returned."""
+        return self._reconstructed.reconstructions if self._reconstructed else []
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What was found, as JSON: of class reconstructions in its own keys, else by kind."""
+        found = dict(not_evaluated().facts, attacks=[])
+        if self._reconstructed:
+            found |= self._reconstructed.facts
+        others = {k: e.facts for k, e in self.evidence.items() if e is not self._reconstructed}
+        return found | {"evidence": others, "verdict": self.verdict}
+
+    @property
+    def _reconstructed(self) -> Reconstructed | None:
+        found = [e for e in self.evidence.values() if isinstance(e, Reconstructed)]
+        return found[0] if found else None
 
 
 Build = Callable[[External, Tensor, int], Built]
@@ -129,23 +152,14 @@ def run_study(
         if (trained := failures.attempt("evaluator", name, partial(pipeline.train, name, model)))
     ]
     refuse_the_target(target.network, {f"evaluators.{e.name}": e.network for e in evaluators})
-    reconstructions = []
-    for name, attack in study.attacks.items():
-        call = partial(pipeline.attack, name, attack, target, evaluators)
-        if (made := failures.attempt("attack", name, call)) is not None:
-            reconstructions.append(made)
-    if not reconstructions and failures.first is not None:
-        raise failures.first
+    evidence = _gather(pipeline, target, targets, evaluators)
     return Outcome(
         study=study,
         seed=seed,
         dataset=dataset,
         target=target,
         evaluators=evaluators,
-        reconstructions=reconstructions,
-        trial=hold(pipeline, study.judging, target, reconstructions, targets)
-        if study.judging
-        else not_held(),
+        evidence=evidence,
         failures=failures.entries,
         provenance=provenance(
             study=digest(study.model_dump(mode="json")),
@@ -156,6 +170,28 @@ def run_study(
         )
         | ({"target_weights": weights.origin} if weights else {}),
     )
+
+
+def _gather(
+    pipeline: Pipeline, target: Trained, targets: Targets, evaluators: list[Trained]
+) -> dict[str, Evidence]:
+    """The evidence of every kind that the study's attacks give.
+
+    Raises:
+        Exception: the first failure, if every attack failed.
+    """
+    attacks, failures = pipeline.study.attacks, pipeline.failures
+    gathered = {}
+    for name in sorted({attack.kind for attack in attacks.values()}):
+        chosen = {label: a for label, a in attacks.items() if a.kind == name}
+        case = Case(pipeline, target, targets, evaluators, chosen)
+        evidence = failures.attempt("evidence", name, partial(KINDS[name].gather, case))
+        if evidence is not None:
+            gathered[name] = evidence
+    failed = {entry["name"] for entry in failures.entries if entry["part"] == "attack"}
+    if failures.first is not None and (not gathered or failed >= attacks.keys()):
+        raise failures.first
+    return gathered
 
 
 def _sha256(path: Path) -> str:
@@ -187,9 +223,20 @@ def _command(seed: int, target_weights: Path | None) -> str:
 
 def _check_networks(study: Study, dataset: Dataset) -> None:
     """Build every network without memory, so that what does not fit is said before the work."""
+    if study.encoding is not None and dataset.signal not in study.encoding.takes:
+        raise InputError(
+            f"encoding: {study.encoding.encoding} takes images; {dataset.name} has "
+            f"{dataset.signal} inputs, which need no encoding."
+        )
     models = {} if isinstance(study.target, External) else {"target": study.target}
     models |= {f"evaluators.{name}": model for name, model in study.evaluators.items()}
     for field, model in models.items():
+        if dataset.signal not in model.network.takes:
+            raise InputError(
+                f"{field}.network: {model.network.architecture} takes "
+                f"{' or '.join(model.network.takes)} inputs; {dataset.name} has {dataset.signal} "
+                "inputs. Choose another architecture, such as mlp or spiking-mlp."
+            )
         try:
             with torch.device("meta"):
                 model.network.build(dataset.input_shape, len(dataset.class_names))

@@ -46,7 +46,9 @@ class Run:
     def leading_attack(self) -> str:
         """The attack that the verdict names, else the first."""
         named: str | None = self.results["verdict"]["attack"]
-        return named or self.attacks[0]
+        if not self.attacks:
+            raise InputError(f"{self.folder} has no class reconstructions to compare.")
+        return named if named in self.attacks else self.attacks[0]
 
     def metrics(self, attack: str, control: str | None = None) -> dict[str, Any]:
         """What was measured of an attack, or of one of its controls; empty without that control."""

@@ -22,6 +22,11 @@ def render(name: str, **content: Any) -> str:
     return _environment().get_template(name).render(**content, **own)
 
 
+def fragment(name: str, **content: Any) -> Markup:
+    """A part of a page, of the template ``name``."""
+    return Markup(_environment().get_template(name).render(**content))  # noqa: S704 (it escapes)
+
+
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         autoescape=True,

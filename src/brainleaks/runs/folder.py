@@ -31,10 +31,10 @@ from torch import Tensor, nn
 
 from brainleaks.data import Dataset, SpikeTrains
 from brainleaks.errors import InputError
-from brainleaks.evaluation import Judgement
 from brainleaks.files import atomic
 from brainleaks.files.yaml import load_yaml
 from brainleaks.networks.weights import check_weights, load_weights, weights_digest
+from brainleaks.pipeline.evidence.reconstruction import to_release
 from brainleaks.pipeline.keys import digest
 from brainleaks.pipeline.loading import one_a_class
 from brainleaks.pipeline.pipeline import Trained
@@ -113,11 +113,10 @@ def _write_into(scratch: Path, outcome: Outcome, folder: Path) -> dict[str, Any]
     for trained in outcome.evaluators:
         path = scratch / "evaluators" / f"{trained.name}.safetensors"
         atomic.write_tensors(path, trained.network.state_dict())
-    for item in outcome.reconstructions:
-        path = scratch / "reconstructions" / f"{item.name}.safetensors"
-        atomic.write_tensors(path, {"reconstruction": to_release(item.values)})
+    for evidence in outcome.evidence.values():
+        for name, tensors in evidence.tensors.items():
+            atomic.write_tensors(scratch / f"{name}.safetensors", tensors)
     atomic.write_tensors(scratch / "truth.safetensors", {"inputs": _truth(outcome.dataset)})
-    atomic.write_tensors(scratch / "evidence.safetensors", outcome.trial.evidence)
     weights = {t.name: _digest(t) for t in (outcome.target, *outcome.evaluators)}
     atomic.write_json(scratch / "provenance.json", outcome.provenance | {"weights": weights})
     atomic.write_json(scratch / "results.json", results)
@@ -196,24 +195,10 @@ def summary(outcome: Outcome, folder: Path) -> dict[str, Any]:
         },
         "target": {"family": study.family, **outcome.target.facts},
         "evaluators": [{"name": e.name, **e.facts} for e in outcome.evaluators],
-        "attacks": [
-            attack_entry(item.name, evaluator, judgement)
-            | {key: item.facts[key] for key in ("seconds", "queries", "curve")}
-            for item in outcome.reconstructions
-            for evaluator, judgement in item.judgements.items()
-        ],
         "printed": study.printed.model_dump(mode="json"),
-        **outcome.trial.facts,
+        **outcome.facts,
         "failures": outcome.failures,
     }
-
-
-def attack_entry(name: str, evaluator: str, judgement: Judgement) -> dict[str, Any]:
-    """One reconstruction in the eyes of one evaluator."""
-    entry = {"name": name, "evaluator": evaluator, **judgement.metrics}
-    if judgement.draws is not None:
-        entry["draws"] = judgement.draws
-    return entry | {"matrix": judgement.matrix.double().cpu().tolist()}
 
 
 def read_study(folder: Path) -> Study:
@@ -261,21 +246,6 @@ def _load(model: Model, path: Path, results: dict[str, Any]) -> nn.Module:
         raise InputError(f"{path}: {error}") from error
     load_weights(network, path, tensors)
     return network.eval()
-
-
-def to_release(values: Tensor) -> Tensor:
-    """``(T, C, channels, H, W)`` to ``(C, T, 1, D)``; ``(C, channels, H, W)`` to ``(C, 1, D)``."""
-    if values.ndim == 5:
-        return values.flatten(2).transpose(0, 1).unsqueeze(2)
-    return values.flatten(1).unsqueeze(1)
-
-
-def from_release(values: Tensor, input_shape: tuple[int, ...]) -> Tensor:
-    """Inverse of :func:`to_release`."""
-    spikes = values.ndim == 4
-    flat = values.squeeze(2).transpose(0, 1) if spikes else values.squeeze(1)
-    shaped: Tensor = flat.unflatten(-1, input_shape)
-    return shaped
 
 
 def _truth(dataset: Dataset) -> Tensor:

@@ -12,6 +12,7 @@ from brainleaks.errors import InputError
 from brainleaks.files import atomic
 from brainleaks.files.tensors import check_extent, is_dense, is_zip, read_torch
 from brainleaks.networks.weights import refuse_the_target
+from brainleaks.pipeline.evidence.reconstruction import attack_entry, from_release
 from brainleaks.pipeline.stages import judge_all
 from brainleaks.runs import folder, read_results
 
@@ -44,7 +45,7 @@ def evaluate_file(path: Path, run_dir: Path, *, device: str) -> dict[str, Any]:
     check(path, released, data["classes"], tuple(data["input_shape"]), forms)
     evaluators = folder.load_evaluators(run_dir, device)
     _refuse_the_target(run_dir, evaluators)
-    values = folder.from_release(released, tuple(data["input_shape"])).to(device)
+    values = from_release(released, tuple(data["input_shape"])).to(device)
     if isinstance(study.encoding, RateCode) and values.ndim == 4:
         values = values.expand(study.encoding.steps, *values.shape)
     entries = []
@@ -52,7 +53,7 @@ def evaluate_file(path: Path, run_dir: Path, *, device: str) -> dict[str, Any]:
         started = time.perf_counter()
         judgement = judge_all(evaluator, values, draws=study.draws, name=name, seed=results["seed"])
         seconds = round(time.perf_counter() - started, 3)
-        entries.append(folder.attack_entry(path.stem, name, judgement) | {"seconds": seconds})
+        entries.append(attack_entry(path.stem, name, judgement) | {"seconds": seconds})
     return {"file": str(path), "run_dir": str(run_dir), "attacks": entries}
 
 

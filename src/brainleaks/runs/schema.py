@@ -187,12 +187,24 @@ class _Statistics(_Part):
     tests: list[_Test]
 
 
+class _Claim(_Part):
+    kind: _Name
+    level: _Count
+    attack: _Label | None
+    shown: bool | None
+    value: _Number | None
+    low: _Number | None
+    high: _Number | None
+    sentence: _Text
+
+
 class _Verdict(_Part):
     verdict: Literal["leak", "no leak shown", "inconclusive"]
     attack: _Label | None
     content: Literal["members", "class-typical"] | None
     sentence: _Text
     reasons: list[_Text]
+    claims: list[_Claim] = []
 
 
 class _Failure(_Part):
@@ -217,6 +229,7 @@ class Results(_Part):
     likeness: dict[_Label, _Likeness] = {}
     controls: list[_Control] = []
     statistics: _Statistics | None = None
+    evidence: dict[_Label, dict[_Name, JsonValue]] = {}
     verdict: _Verdict | None = None
     failures: list[_Failure] = []
 
@@ -224,7 +237,7 @@ class Results(_Part):
     def _belongs_together(self) -> Self:
         classes = self.dataset.classes
         names = {attack.name for attack in self.attacks} | self.likeness.keys()
-        if not names:
+        if not names and not self.evidence:
             raise ValueError("no attack was judged")
         for attack in self.attacks:
             if [len(row) for row in attack.matrix] != [classes] * classes:
@@ -239,7 +252,7 @@ class Results(_Part):
             if any(len(found.by_class) != classes for found in metrics.values()):
                 raise ValueError(f"a measure of {name} has not {classes} values by class")
         named = self.verdict.attack if self.verdict else None
-        if named is not None and named not in names:
+        if named is not None and named not in names and not self.evidence:
             raise ValueError("the verdict names an attack that is not there")
         return self
 

@@ -4,11 +4,11 @@ import difflib
 import json
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 
-from brainleaks.attacks import Attack, WithinPrior
+from brainleaks.attacks import AnyAttack, WithinPrior
 from brainleaks.data import EVENTS, DatasetName
 from brainleaks.data.codes import DirectCode, LatencyCode
 from brainleaks.data.encoding import RateCode
@@ -21,11 +21,8 @@ from brainleaks.files import atomic
 from brainleaks.files.yaml import load_yaml
 from brainleaks.networks.config import NetworkConfig, Strict
 from brainleaks.studies.printed import Printed
-from brainleaks.target import Access
+from brainleaks.target import RANKS, Access
 from brainleaks.training import Recipe
-
-#: From the least that an attacker may see to the most.
-RANKS: tuple[Access, ...] = get_args(Access)
 
 _LONGEST_VALUE = 100
 #: Names that stand for several presets (:mod:`brainleaks.campaigns.collection`).
@@ -149,7 +146,7 @@ class Study(Strict):
     # absent where there is none: what identifies a study does not change by what it leaves out
     prior: Annotated[LearnedPrior | None, Field(exclude_if=lambda prior: prior is None)] = None
     evaluators: Annotated[dict[_Label, Model], Field(min_length=1)]
-    attacks: Annotated[dict[_Label, Attack], Field(min_length=1)]
+    attacks: Annotated[dict[_Label, AnyAttack], Field(min_length=1)]
     draws: Annotated[int, Field(ge=1)] = 1000
     judging: Judging | None = Judging()
     printed: Printed = Printed()

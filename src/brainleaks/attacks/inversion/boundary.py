@@ -90,6 +90,7 @@ class BoundaryRepulsion:
     access: ClassVar[Access] = "labels"
     spiking: ClassVar[bool | None] = None
     random: ClassVar[bool] = True
+    kind: ClassVar[str] = "class-reconstruction"
     version: ClassVar[int] = 1
 
     frequencies: Annotated[int, Ge(1)] = 12

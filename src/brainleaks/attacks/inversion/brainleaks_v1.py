@@ -46,6 +46,7 @@ class BrainLeaksV1:
     access: ClassVar[Access] = "gradients"
     spiking: ClassVar[bool] = True
     random: ClassVar[bool] = True
+    kind: ClassVar[str] = "class-reconstruction"
     version: ClassVar[int] = 1
 
     iterations: Annotated[int, Ge(1)] = 10

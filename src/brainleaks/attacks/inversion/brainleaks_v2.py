@@ -59,6 +59,7 @@ class BrainLeaksV2:
     access: ClassVar[Access] = "gradients"
     spiking: ClassVar[bool] = True
     random: ClassVar[bool] = True
+    kind: ClassVar[str] = "class-reconstruction"
     version: ClassVar[int] = 1
 
     population: Annotated[int, Ge(1)] = 7

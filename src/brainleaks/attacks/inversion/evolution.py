@@ -81,6 +81,7 @@ class ScoreEvolution:
     access: ClassVar[Access] = "scores"
     spiking: ClassVar[bool | None] = None
     random: ClassVar[bool] = True
+    kind: ClassVar[str] = "class-reconstruction"
     version: ClassVar[int] = 1
 
     frequencies: Annotated[int, Ge(1)] = 12

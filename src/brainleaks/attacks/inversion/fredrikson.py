@@ -43,6 +43,7 @@ class Fredrikson:
     access: ClassVar[Access] = "gradients"
     spiking: ClassVar[bool] = False
     random: ClassVar[bool] = False
+    kind: ClassVar[str] = "class-reconstruction"
     version: ClassVar[int] = 1
 
     iterations: Annotated[int, Ge(1)] = 5000

@@ -71,6 +71,7 @@ class Gamin:
     access: ClassVar[Access] = "scores"
     spiking: ClassVar[bool | None] = None
     random: ClassVar[bool] = True
+    kind: ClassVar[str] = "class-reconstruction"
     version: ClassVar[int] = 1
 
     iterations: Annotated[int, Ge(1)] = 100

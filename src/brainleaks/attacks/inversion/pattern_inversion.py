@@ -74,6 +74,7 @@ class PatternInversion:
     access: ClassVar[Access] = "gradients"
     spiking: ClassVar[bool | None] = None
     random: ClassVar[bool] = True
+    kind: ClassVar[str] = "class-reconstruction"
     version: ClassVar[int] = 1
 
     looks: Annotated[int, Ge(1)] = 20

@@ -91,6 +91,7 @@ class SmoothInversion:
     access: ClassVar[Access] = "gradients"
     spiking: ClassVar[bool | None] = None
     random: ClassVar[bool] = True
+    kind: ClassVar[str] = "class-reconstruction"
     version: ClassVar[int] = 1
 
     iterations: Annotated[int, Ge(1)] = 60

@@ -56,6 +56,7 @@ class WithinPrior:
 
     spiking: ClassVar[bool | None] = None
     random: ClassVar[bool] = True
+    kind: ClassVar[str] = "class-reconstruction"
     version: ClassVar[int] = 1
 
     search: Searching
