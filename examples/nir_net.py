@@ -1,8 +1,5 @@
 """A network of SpikingJelly, trained and written as a NIR graph for ``brainleaks audit``."""
 
-import argparse
-
-import torch
 from spikingjelly.activation_based import (
     encoding,
     functional,
@@ -11,9 +8,7 @@ from spikingjelly.activation_based import (
     nir_exchange,
     surrogate,
 )
-from torch import nn
-
-from brainleaks.data.own import OwnData, load_own
+from torch import Tensor, nn
 
 STEPS, HIDDEN = 25, 500
 
@@ -52,42 +47,32 @@ def conv(shape: tuple[int, int, int], classes: int) -> nn.Module:
     )
 
 
-def main() -> None:
-    """Train on the images of a folder or an ``.npz``, and write the graph."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("data", help="train/CLASS/*.png and test/CLASS/*.png, or an .npz")
-    parser.add_argument("--architecture", choices=["fc", "conv"], default="fc")
-    parser.add_argument("--out", default="net.nir")
-    parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--lr", type=float, default=1e-3)
-    given = parser.parse_args()
-
-    torch.manual_seed(0)
-    data = load_own(OwnData(given.data))
-    build = {"fc": fc, "conv": conv}[given.architecture]
-    network = build(data.input_shape, len(data.class_names))
+def rates(network: nn.Module, images: Tensor) -> Tensor:
+    """Firing rates of the output neurons, from a fresh state."""
     functional.set_step_mode(network, "m")
-    encoder = encoding.PoissonEncoder(step_mode="m")
-    optimizer = torch.optim.Adam(network.parameters(), lr=given.lr)
-    for epoch in range(given.epochs):
-        for batch in torch.randperm(len(data.train.labels)).split(given.batch):
-            spikes = encoder(data.train.inputs[batch].expand(STEPS, -1, -1, -1, -1))
-            rates = network(spikes).mean(0)
-            loss = nn.functional.cross_entropy(rates, data.train.labels[batch])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            functional.reset_net(network)
-        print(f"epoch {epoch + 1}: loss {loss.item():.3f}")
-
-    spikes = encoder(data.test.inputs.expand(STEPS, -1, -1, -1, -1))
-    with torch.no_grad():
-        rates = network(spikes).mean(0)
     functional.reset_net(network)
-    print(f"test accuracy {(rates.argmax(1) == data.test.labels).float().mean():.3f}")
-    nir_exchange.export_to_nir(network, spikes[:, :1], save_path=given.out, dt=1e-4)
+    encoder = encoding.PoissonEncoder(step_mode="m")
+    return network(encoder(images.expand(STEPS, -1, -1, -1, -1))).mean(0)
+
+
+def loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy of the firing rates."""
+    return nn.functional.cross_entropy(rates(network, images), labels)
+
+
+def predict(network: nn.Module, images: Tensor) -> Tensor:
+    """The class whose output neuron fires most."""
+    return rates(network, images).argmax(1)
+
+
+def save(network: nn.Module, images: Tensor, path: str) -> None:
+    """Write the graph."""
+    functional.reset_net(network)
+    spikes = images[:1].expand(STEPS, -1, -1, -1, -1)
+    nir_exchange.export_to_nir(network, spikes, save_path=path, dt=1e-4)
 
 
 if __name__ == "__main__":
-    main()
+    from training import main
+
+    main({"fc": fc, "conv": conv}, loss, predict, save, "net.nir")

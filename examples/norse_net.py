@@ -1,12 +1,8 @@
 """A network of Norse, trained and saved for ``brainleaks audit``."""
 
-import argparse
-
 import norse.torch as norse
 import torch
 from torch import Tensor, nn
-
-from brainleaks.data.own import OwnData, load_own
 
 STEPS, HIDDEN = 25, 500
 
@@ -58,40 +54,27 @@ def conv(shape: tuple[int, int, int], classes: int) -> nn.Module:
     )
 
 
-def main() -> None:
-    """Train on the images of a folder or an ``.npz``, and save the weights."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("data", help="train/CLASS/*.png and test/CLASS/*.png, or an .npz")
-    parser.add_argument("--architecture", choices=["fc", "conv"], default="fc")
-    parser.add_argument("--out", default="net.pt")
-    parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--lr", type=float, default=1e-3)
-    given = parser.parse_args()
+def rates(network: nn.Module, images: Tensor) -> Tensor:
+    """Output voltages, averaged over time; at 1 kHz and steps of 1 ms, white always fires."""
+    return network(norse.PoissonEncoder(STEPS, f_max=1000)(images)).mean(0)
 
-    torch.manual_seed(0)
-    data = load_own(OwnData(given.data))
-    build = {"fc": fc, "conv": conv}[given.architecture]
-    network = build(data.input_shape, len(data.class_names))
-    # 1 kHz and steps of 1 ms: a white pixel fires at every step
-    encoder = norse.PoissonEncoder(STEPS, f_max=1000)
-    optimizer = torch.optim.Adam(network.parameters(), lr=given.lr)
-    for epoch in range(given.epochs):
-        for batch in torch.randperm(len(data.train.labels)).split(given.batch):
-            voltages = network(encoder(data.train.inputs[batch]))
-            loss = nn.functional.cross_entropy(voltages.mean(0), data.train.labels[batch])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-        print(f"epoch {epoch + 1}: loss {loss.item():.3f}")
 
-    network.eval()
-    with torch.no_grad():
-        voltages = network(encoder(data.test.inputs))
-    right = (voltages.mean(0).argmax(1) == data.test.labels).float().mean()
-    print(f"test accuracy {right:.3f}")
-    torch.save(network.state_dict(), given.out)
+def loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy of the mean voltages."""
+    return nn.functional.cross_entropy(rates(network, images), labels)
+
+
+def predict(network: nn.Module, images: Tensor) -> Tensor:
+    """The class of the highest mean voltage."""
+    return rates(network, images).argmax(1)
+
+
+def save(network: nn.Module, images: Tensor, path: str) -> None:
+    """Save the weights."""
+    torch.save(network.state_dict(), path)
 
 
 if __name__ == "__main__":
-    main()
+    from training import main
+
+    main({"fc": fc, "conv": conv}, loss, predict, save, "net.pt")

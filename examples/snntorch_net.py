@@ -1,14 +1,10 @@
 """A network of snnTorch, trained and saved for ``brainleaks audit``."""
 
-import argparse
-
 import snntorch as snn
 import torch
 from safetensors.torch import save_file
 from snntorch import spikegen, surrogate, utils
 from torch import Tensor, nn
-
-from brainleaks.data.own import OwnData, load_own
 
 STEPS, BETA, HIDDEN = 25, 0.9, 500
 
@@ -66,40 +62,25 @@ def answer(network: nn.Module, spikes: Tensor) -> tuple[Tensor, Tensor]:
     return torch.stack([spk for spk, _ in steps]), torch.stack([mem for _, mem in steps])
 
 
-def main() -> None:
-    """Train on the images of a folder or an ``.npz``, and save the weights."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("data", help="train/CLASS/*.png and test/CLASS/*.png, or an .npz")
-    parser.add_argument("--architecture", choices=["fc", "conv"], default="fc")
-    parser.add_argument("--out", default="net.safetensors")
-    parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--lr", type=float, default=1e-3)
-    given = parser.parse_args()
-
-    torch.manual_seed(0)
-    data = load_own(OwnData(given.data))
-    build = {"fc": fc, "conv": conv}[given.architecture]
-    network = build(data.input_shape, len(data.class_names))
-    optimizer = torch.optim.Adam(network.parameters(), lr=given.lr)
+def loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy of the membranes, averaged over time steps."""
+    _, mem_rec = answer(network, spikegen.rate(images, num_steps=STEPS))
     criterion = nn.CrossEntropyLoss()
-    for epoch in range(given.epochs):
-        for batch in torch.randperm(len(data.train.labels)).split(given.batch):
-            spikes = spikegen.rate(data.train.inputs[batch], num_steps=STEPS)
-            _, mem_rec = answer(network, spikes)
-            loss = sum(criterion(mem, data.train.labels[batch]) for mem in mem_rec) / STEPS
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-        print(f"epoch {epoch + 1}: loss {loss.item():.3f}")
+    return sum(criterion(mem, labels) for mem in mem_rec) / STEPS
 
-    network.eval()
-    with torch.no_grad():
-        spk_rec, _ = answer(network, spikegen.rate(data.test.inputs, num_steps=STEPS))
-    right = (spk_rec.sum(0).argmax(1) == data.test.labels).float().mean()
-    print(f"test accuracy {right:.3f}")
-    save_file(network.state_dict(), given.out)
+
+def predict(network: nn.Module, images: Tensor) -> Tensor:
+    """The class whose output neuron fires most."""
+    spk_rec, _ = answer(network, spikegen.rate(images, num_steps=STEPS))
+    return spk_rec.sum(0).argmax(1)
+
+
+def save(network: nn.Module, images: Tensor, path: str) -> None:
+    """Save the weights."""
+    save_file(network.state_dict(), path)
 
 
 if __name__ == "__main__":
-    main()
+    from training import main
+
+    main({"fc": fc, "conv": conv}, loss, predict, save, "net.safetensors")

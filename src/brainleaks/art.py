@@ -52,7 +52,9 @@ class ModelInversion:
             AccessError: if the target does not grant what the attack needs.
         """
         if x is not None and np.any(np.asarray(x)):
-            raise InputError("x: these attacks start from what they define; give None or zeros.")
+            raise InputError(
+                "x: these attacks choose their own starting point; pass None or zeros."
+            )
         labels = self._labels(y)
         asked, place = np.unique(labels, return_inverse=True)
         generator = torch.Generator().manual_seed(self.seed)

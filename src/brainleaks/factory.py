@@ -46,8 +46,8 @@ def make(factory: str, named: str = "the factory", **known: Any) -> Any:
         except ModuleNotFoundError as error:
             require(str(error.name).partition(".")[0])
             raise InputError(
-                f"{named} {factory} cannot be imported: no module named {error.name}, neither in "
-                "the current folder nor installed."
+                f"{named} {factory} cannot be imported: no module named {error.name} is installed "
+                "or in the current folder."
             ) from error
         except (Exception, SystemExit) as error:  # whatever a stranger's module raises
             raise InputError(f"importing {name} fails with {_told(error)}.") from error
@@ -72,8 +72,8 @@ def require(package: str) -> None:
     if package in OPTIONAL and importlib.util.find_spec(package) is None:
         extra = OPTIONAL[package]
         raise InputError(
-            f"{package} is not installed, and it is needed here; "
-            f"pip install 'brainleaks[{extra}]' installs it."
+            f"{package} is required but not installed; install it with pip install "
+            f"'brainleaks[{extra}]'."
         )
 
 

@@ -126,7 +126,7 @@ class Target:
         if RANKS.index(self.access) < RANKS.index(access):
             raise AccessError(
                 f"{attack} needs the target's {access}; this target grants only {self.access}. "
-                "Choose an attack with less access, or grant more."
+                "Choose an attack that needs less access, or grant more."
             )
         if spiking is not None and self.spiking != spiking:
             kinds = {True: "spiking", False: "ordinary (non-spiking)"}
@@ -296,7 +296,7 @@ class Target:
 
     def _grants(self, access: Access) -> None:
         if RANKS.index(self.access) < RANKS.index(access):
-            raise AccessError(f"this target grants {self.access}; {access} were asked for.")
+            raise AccessError(f"this target grants {self.access}, but {access} were requested.")
 
     def _pieces(self, batch: int, samples_each: int) -> list[range]:
         """Cut a batch into ranges that keep within the memory budget, at least one sample each."""

@@ -5,12 +5,15 @@ hundred low frequencies hold most of one.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from brainleaks.data.encoding import bernoulli
+from brainleaks.monitor import Monitor
+from brainleaks.randomness import stream
 from brainleaks.target import Target
 
 #: Spike trains held at a time while many images are asked about.
@@ -69,6 +72,40 @@ def answers(
     size = max(1, _BYTES // (4 * steps * images[0].numel()))
     pieces = images.split(size)
     return torch.cat([ask(presented(piece, target, time_steps, generator)) for piece in pieces])
+
+
+class Round(NamedTuple):
+    """One round of an attack that first asks about random images and then searches.
+
+    Args:
+        number: of the round, from 0.
+        noise: the source of its randomness.
+        probes: how many random images it asks about; 0 in the search.
+        last_probes: whether the search comes next.
+        progress: of the search, from 0 to 1.
+    """
+
+    number: int
+    noise: torch.Generator
+    probes: int
+    last_probes: bool
+    progress: float
+
+
+def rounds(
+    monitor: Monitor, seed: int, device: torch.device, *, probes: int, batch: int, iterations: int
+) -> Iterator[Round]:
+    """The rounds that remain: ``probes`` random images by batches, then the search."""
+    sizes = [len(piece) for piece in torch.arange(probes).split(batch)]
+    for number in monitor.remaining(len(sizes) + iterations):
+        probing = number < len(sizes)
+        yield Round(
+            number,
+            stream(seed, number, device=device),
+            probes=sizes[number] if probing else 0,
+            last_probes=number == len(sizes) - 1,
+            progress=0.0 if probing else (number - len(sizes)) / iterations,
+        )
 
 
 def reconstruction(images: Tensor, target: Target, time_steps: int) -> Tensor:

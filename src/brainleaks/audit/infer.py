@@ -192,7 +192,7 @@ def suitable(access: Access, spiking: bool) -> list[str]:
     }
     if not fitting:
         raise InputError(
-            f"--access {access}: no attack makes do with that on a network that takes "
+            f"--access {access}: no attack works with this access on a network that takes "
             f"{'spikes' if spiking else 'images'}; see brainleaks list."
         )
     most = max(fitting.values(), key=RANKS.index)
@@ -265,9 +265,7 @@ def _described(own: OwnData, dataset: Dataset) -> tuple[str, ...]:
 
 def _parts_said(own: OwnData, names: Sequence[str], train: int, test: int) -> str:
     if len(names) < 2:
-        raise InputError(
-            f"{own.name} has one class; expected two or more, for them to be told apart."
-        )
+        raise InputError(f"{own.name} has one class; expected at least two.")
     order = ", ".join(names[:_MOST_NAMED]) + (", ..." if len(names) > _MOST_NAMED else "")
     text = (
         f"An audit on {own.name}: {train:,} training samples and {test:,} held out, of "
@@ -294,16 +292,15 @@ def _refuse_framing(inputs: Inputs) -> None:
     for option in ("frame_us", "denoise_us", "polarity"):
         if getattr(inputs, option) is not None:
             raise InputError(
-                f"--{option.replace('_', '-')}: the data are no files of events, which alone are "
-                "cut into frames; leave it out."
+                f"--{option.replace('_', '-')}: only event recordings are cut into frames; leave "
+                "this option out."
             )
 
 
 def _refuse_encoding(inputs: Inputs) -> None:
     if inputs.encoding not in (None, "none"):
         raise InputError(
-            f"--encoding {inputs.encoding}: the data are events, which are spikes already; leave "
-            "it out."
+            f"--encoding {inputs.encoding}: event data are spikes already; leave this option out."
         )
 
 
@@ -347,7 +344,7 @@ def _attack(name: str, seen: Seen) -> dict[str, Any]:
         )
     if name not in ATTACKS:
         known = ", ".join(ATTACKS)
-        raise InputError(f"--attack {name}: there is no such attack; there are {known}.")
+        raise InputError(f"--attack {name}: unknown attack; choose one of {known}.")
     known_of_inputs = {"time_steps": seen.steps, "rate": seen.rate}
     fields = {field.name for field in dataclasses.fields(ATTACKS[name])}
     return {"attack": name} | {k: v for k, v in known_of_inputs.items() if k in fields}

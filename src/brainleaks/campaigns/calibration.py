@@ -90,7 +90,7 @@ def _finished(run: Path) -> dict[str, Any]:
     """The verdict of a run that is there already."""
     results = read_results(run)
     if not (results.get("likeness") and results.get("verdict")):
-        raise InputError(f"{run} was not judged by the panel; run its study with it.")
+        raise InputError(f"{run} was not evaluated by the panel; run its study with the panel.")
     return {
         "preset": results["preset"],
         "dataset": results["dataset"]["name"],

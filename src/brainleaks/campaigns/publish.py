@@ -159,7 +159,7 @@ def _cells(whole: Collection, data_dir: Path | None) -> tuple[list[Study], dict[
     missing = {preset: reason for preset, reason in reasons.items() if reason is not None}
     if len(missing) == len(reasons):
         raise InputError(
-            f"no data set of {whole.name} is at hand; 'brainleaks data fetch mnist' gets one."
+            f"{whole.name} is not available; run 'brainleaks data fetch mnist' to download it."
         )
     return [load_study(preset, whole.settings) for preset in reasons], missing
 
@@ -171,7 +171,7 @@ def _prepare(page: Path) -> None:
         raise InputError(f"--out: {docs} is a file; choose a folder for the table.")
     if table.exists() and "cells" not in atomic.read_json(table):
         raise InputError(
-            f"--out: {table} is no table of several seeds, and would be overwritten; choose "
+            f"--out: {table} is not a table of several seeds and would be overwritten; choose "
             "another folder."
         )
     probe = docs / ".brainleaks-probe"

@@ -156,7 +156,10 @@ def audit(
     from brainleaks.runs import folder
 
     if model is None and factory is None:
-        raise InputError("MODEL: missing; name a file, or give --factory, which builds the model.")
+        raise InputError(
+            "MODEL: missing; name a file, or use --factory to name a function that builds the "
+            "model."
+        )
     planned = plan(
         model,
         _own_data(data_path, reading),

@@ -86,7 +86,7 @@ def _root(folder: Path | None) -> Path:
     from brainleaks.pipeline.cache import Cache
 
     if folder is not None and not folder.is_dir():
-        raise InputError(f"--store: the folder {folder} does not exist.")
+        raise InputError(f"--store: no such folder: {folder}.")
     return Cache(folder).root
 
 

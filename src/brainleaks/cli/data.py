@@ -40,7 +40,8 @@ def check(name: str, data_dir: Path | None) -> None:
     source, folder = _source(name), data_folder(data_dir)
     if not source.present(folder):
         raise InputError(
-            f"{name} is not in {folder}; 'brainleaks data fetch {name}' gets it or says where from."
+            f"{name} is not in {folder}; 'brainleaks data fetch {name}' downloads it or says "
+            "where to get it."
         )
     echo(describe(name, folder))
 

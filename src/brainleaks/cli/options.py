@@ -79,5 +79,5 @@ def keep_out_of(place: Path, option: str, given: Path | None) -> None:
     """
     if given is not None and place.resolve() in (given.resolve(), *given.resolve().parents):
         raise InputError(
-            f"{option}: {given} lies in {place}, which this run replaces; choose another --out."
+            f"{option}: {given} is inside {place}, which this run replaces; choose another --out."
         )

@@ -87,7 +87,7 @@ def run(
     how: dict[str, Any] = {"data_dir": data_dir, "device": device, "command": command_line()}
     if seeds is not None or study in COLLECTIONS:
         if target_weights is not None:
-            raise InputError("--target-weights: one target has no seeds; leave --seeds out.")
+            raise InputError("--target-weights: applies to a single target; leave --seeds out.")
         chosen = _seeds(seed, seeds or 1)
         table = publish(
             study, chosen, settings=settings, trust=trust, out=out, keep=keep, say=say, **how
@@ -98,7 +98,7 @@ def run(
             echo(table)
         return
     if keep:
-        raise InputError("--keep: is about a table of several seeds; give --seeds.")
+        raise InputError("--keep: applies to a table of several seeds; add --seeds.")
     resolved = load_study(study, settings, trust=trust)
     place = out or Path("runs") / f"{resolved.name}-seed{seed}"
     keep_out_of(place, "--target-weights", target_weights)
@@ -115,5 +115,5 @@ def run(
 def _seeds(first: int, count: int) -> range:
     last = first + count - 1
     if last >= MOST_SEEDS:
-        raise InputError(f"--seeds: {last} is too large a seed; expected up to {MOST_SEEDS - 1}.")
+        raise InputError(f"--seeds: {last} is too large; expected at most {MOST_SEEDS - 1}.")
     return range(first, last + 1)

@@ -117,8 +117,8 @@ def check_method(archive: object, info: zipfile.ZipInfo) -> None:
     """
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise InputError(
-            f"{archive}: {info.filename} is packed by method {info.compress_type}; expected "
-            "deflate, or none. Pack it again."
+            f"{archive}: {info.filename} uses compression method {info.compress_type}; only "
+            "deflate and no compression are supported. Compress it again."
         )
 
 

@@ -77,7 +77,8 @@ def read_torch_dataset(where: str, dataset: Any) -> tuple[Part, list[str] | None
         raise
     except Exception as error:  # whatever the user's own code raises
         raise InputError(
-            f"{where} is no torch data set of inputs and labels ({type(error).__name__}: {error})."
+            f"{where} is not a torch data set of inputs and labels ({type(error).__name__}: "
+            f"{error})."
         ) from error
     if not inputs:
         raise InputError(f"{where} is empty: it has no samples.")
@@ -85,8 +86,8 @@ def read_torch_dataset(where: str, dataset: Any) -> tuple[Part, list[str] | None
     if len(shapes) > 1:
         first, second, *_ = sorted(shapes)
         raise InputError(
-            f"{where} mixes inputs of shape {first} and {second}; expected one size: resize them "
-            "as for the model, or cut recordings into equally many frames."
+            f"{where} mixes inputs of shape {first} and {second}; all must have the same shape. "
+            "Resize images as for the model, or cut recordings into the same number of frames."
         )
     classes = getattr(dataset, "classes", None)
     names = None if classes is None else [str(name) for name in classes]
@@ -126,13 +127,13 @@ def as_dataset(
     names = tuple(class_names) if class_names is not None else tuple(map(str, range(count)))
     if test is not None:
         if holdout is not None:
-            raise InputError(f"--holdout: {name} has a test part already; leave it out.")
+            raise InputError(f"--holdout: {name} already has a test split; leave this option out.")
         parts["test"] = _samples(f"{name}, test part", test)
     else:
         if holdout is None:
             raise InputError(
-                f"{name} has no test part: give x_test and y_test (or a pair of data sets), or "
-                "let a share of the samples be held out by --holdout 0.2."
+                f"{name} has no test split: give x_test and y_test (or a pair of data sets), or "
+                "hold out a fraction of the samples with --holdout 0.2."
             )
         parts = _divided(name, parts["train"], names, holdout)
     _check_labels(name, parts, names)
@@ -146,8 +147,8 @@ def _samples(where: str, part: Part) -> Samples:
     inputs, labels = part
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise InputError(
-            f"{where}: labels are {labels.dtype} of shape {labels.shape}; expected one whole "
-            "number a sample."
+            f"{where}: labels are {labels.dtype} of shape {labels.shape}; expected one integer "
+            "per sample."
         )
     if len(inputs) != len(labels) or not len(labels):
         raise InputError(f"{where}: found {len(inputs)} inputs and {len(labels)} labels.")
@@ -178,9 +179,9 @@ def _images(where: str, inputs: NDArray[Any]) -> Tensor:
         raise InputError(f"{where}: inputs hold values that are not finite numbers.")
     if values.min() < 0 or values.max() > 1:
         raise InputError(
-            f"{where}: inputs reach from {values.min():g} to {values.max():g}; expected images in "
-            "[0, 1], or bytes. Where the model takes normalised images, let its factory put the "
-            "normalisation in front of it."
+            f"{where}: inputs range from {values.min():g} to {values.max():g}; expected images in "
+            "[0, 1], or bytes. If the model takes normalised images, put the normalisation into "
+            "its factory."
         )
     return torch.from_numpy(values)
 
@@ -223,14 +224,14 @@ def _check_labels(name: str, parts: dict[str, Samples], names: tuple[str, ...]) 
         low, high = int(samples.labels.min()), int(samples.labels.max())
         if low < 0 or (part == "train" and high >= len(names)):
             raise InputError(
-                f"{name}: labels of the {part} part are {low} to {high}; expected 0 to "
+                f"{name}: labels of the {part} split range from {low} to {high}; expected 0 to "
                 f"{len(names) - 1}, one for each of {len(names)} classes."
             )
         unknown = sorted(set(samples.labels.tolist()) - known)
         if unknown:
             raise InputError(
-                f"{name}: class {unknown[0]} is in the test part only; a class that the model was "
-                "not trained on cannot have leaked from it."
+                f"{name}: class {unknown[0]} is only in the test split; the model cannot leak a "
+                "class that it was not trained on."
             )
 
 

@@ -52,8 +52,8 @@ def list_classes(root: Path, holdout: float | None, classes: Sequence[str] | Non
     for name in found.get("test", {}):
         if name not in found["train"]:
             raise InputError(
-                f"{root}: the class {name} is in test only; a class that the model was not "
-                "trained on cannot have leaked from it: move it, or give its training samples."
+                f"{root}: the class {name} is only in test; the model cannot leak a class that it "
+                "was not trained on. Move it, or add its training samples."
             )
     files = [
         File(part, names.index(name), path)
@@ -72,18 +72,16 @@ def _parts(root: Path, holdout: float | None) -> dict[Part, Path]:
     folders: dict[Part, Path] = {p: root / p for p in PARTS if (root / p).is_dir()}
     if len(folders) == len(PARTS):
         if holdout is not None:
-            raise InputError(
-                f"--holdout: {root} has a test folder, which is held out already; leave it out."
-            )
+            raise InputError(f"--holdout: {root} has a test folder already; leave this option out.")
         return folders
     if folders:
         have = next(iter(folders))
         missing = "test" if have == "train" else "train"
-        raise InputError(f"{root} has a {have} folder and no {missing} folder; it needs both.")
+        raise InputError(f"{root} has a {have} folder and no {missing} folder; both are needed.")
     if holdout is None:
         raise InputError(
-            f"{root} has no train and test folders: give both, with a folder for each class in "
-            "either, or let a share of the samples be held out by --holdout 0.2."
+            f"{root} has no train and test folders: provide both, each with one sub-folder per "
+            "class, or hold out a fraction of the samples with --holdout 0.2."
         )
     return {"train": root}
 
@@ -93,7 +91,7 @@ def _classes(folder: Path) -> dict[str, list[Path]]:
     classes = [p for p in sorted(folder.iterdir()) if p.is_dir() and not _hidden(p)]
     if not classes:
         raise InputError(
-            f"{folder} has no sub-folders; expected one for each class, with its samples in it."
+            f"{folder} has no sub-folders; expected one per class, holding its samples."
         )
     found = {path.name: list(_samples(path)) for path in classes}
     if not any(found.values()):
@@ -104,7 +102,7 @@ def _classes(folder: Path) -> dict[str, list[Path]]:
     for name, files in found.items():
         if not files:
             raise InputError(
-                f"{folder / name} is empty: the class {name} has no samples; add some, or remove "
+                f"{folder / name} is empty: the class {name} has no samples; add some or remove "
                 "the folder."
             )
     return found
@@ -115,7 +113,7 @@ def _samples(folder: Path) -> Iterator[Path]:
         if path.is_file() and not any(_hidden(part) for part in _below(path, folder)):
             if path.suffix.lower() not in IMAGE_FILES + EVENT_FILES:
                 raise InputError(
-                    f"{path} is of an unknown kind; expected images "
+                    f"{path} has an unknown file type; expected images "
                     f"({' '.join(IMAGE_FILES)}) or event recordings ({' '.join(EVENT_FILES)})."
                 )
             yield path
@@ -135,8 +133,8 @@ def _named(root: Path, found: list[str], given: Sequence[str] | None) -> tuple[s
     if sorted(given) != sorted(found):
         odd = sorted(set(given) ^ set(found)) or [n for n, k in Counter(given).items() if k > 1]
         raise InputError(
-            f"--classes: names {len(given)} classes and {root} has {len(found)}; {odd[0]} is in "
-            "one of the two lists alone, or twice. Name every class folder once."
+            f"--classes: names {len(given)} classes but {root} has {len(found)}; {odd[0]} is "
+            "missing from one of the lists, or repeated. Name every class folder once."
         )
     return tuple(given)
 
@@ -147,7 +145,7 @@ def _kind(root: Path, paths: list[Path]) -> Literal["images", "events"]:
         recording = next(path for path in paths if path.suffix.lower() in EVENT_FILES)
         raise InputError(
             f"{root} has both images ({images[0].name}) and event recordings ({recording.name}); "
-            "an audit takes one kind."
+            "provide only one kind."
         )
     return "images" if images else "events"
 

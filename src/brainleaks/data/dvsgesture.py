@@ -60,8 +60,8 @@ def fetch(folder: Path) -> None:
     """
     if not present(folder):
         raise InputError(
-            f"DVS128 Gesture is not in {folder}. IBM hands it out at {_PAGE}: put its "
-            f"DvsGesture.tar.gz into {folder / 'dvsgesture'}."
+            f"DVS128 Gesture is not in {folder}. Download DvsGesture.tar.gz from IBM at {_PAGE} "
+            f"and put it into {folder / 'dvsgesture'}."
         )
 
 
@@ -106,7 +106,7 @@ def _of_release(source: Path) -> Iterator[Recording]:
             yield from _samples(source, trial, parts[trial], tables, content)
     if missing:
         raise InputError(
-            f"{source}: {len(missing)} recordings that its lists of trials name are missing, first "
+            f"{source}: {len(missing)} recordings named by its trial lists are missing, first "
             f"{min(missing)}.aedat. Get the whole release from {_PAGE}."
         )
 
@@ -149,7 +149,7 @@ def _labels(where: str, text: str) -> list[tuple[int, int, int]]:
     try:
         rows = list(csv.reader(io.StringIO(text)))
     except csv.Error as error:
-        raise InputError(f"{where} is no table of comma-separated values ({error}).") from error
+        raise InputError(f"{where} is not a table of comma-separated values ({error}).") from error
     if not rows or rows[0] != _LABEL_FIELDS:
         raise InputError(f"{where}: expected a table of {', '.join(_LABEL_FIELDS)}.")
     labels = []
@@ -171,7 +171,7 @@ def _of_tonic(source: Path) -> Iterator[Recording]:
     for name, content in contents(source, ".npy", largest=_LARGEST_RECORDING):
         match = _TONIC_MEMBER.match(name)
         if match is None:
-            raise InputError(f"{source}: {name} is no sample; expected <user>/<label>.npy.")
+            raise InputError(f"{source}: {name} is not a sample; expected <user>/<label>.npy.")
         folder, user, label = match.groups()
         if int(label) < len(CLASS_NAMES):
             events = _read_npy(f"{source.parent / name}", content)

@@ -38,8 +38,8 @@ def fetch(folder: Path) -> None:
     """
     if not present(folder):
         raise InputError(
-            f"the clips of DVS128 Gesture are not in {folder}, and nobody publishes them for "
-            f"download; expected {folder / 'dvsgesture' / _TABLE} and the .bs2 files it names."
+            f"the clips of DVS128 Gesture are not in {folder} and cannot be downloaded; expected "
+            f"{folder / 'dvsgesture' / _TABLE} and the .bs2 files that it names."
         )
 
 

@@ -104,8 +104,8 @@ def _told_apart(where: str, rows: NDArray[Any]) -> dict[str, NDArray[Any]]:
     ]
     if len(polarity) != 1 or len(growing) != 1:
         raise InputError(
-            f"{where}: which of its four columns are time and polarity cannot be told; save an "
-            "array with the fields x, y, t and p instead."
+            f"{where}: cannot tell which of its four columns are time and polarity; save an array "
+            "with the fields x, y, t and p instead."
         )
     x, y = (i for i in range(4) if i not in (*polarity, *growing))
     return {"x": columns[x], "y": columns[y], "t": columns[growing[0]], "p": columns[polarity[0]]}
@@ -130,7 +130,7 @@ def _events(where: str, columns: dict[str, NDArray[Any]], time_unit: TimeUnit) -
     if off.any():
         i = int(off.argmax())
         raise InputError(
-            f"{where}: event {i} lies at x = {x[i]}, y = {y[i]}; expected whole numbers from 0 to "
+            f"{where}: event {i} lies at x = {x[i]}, y = {y[i]}; expected integers from 0 to "
             f"{_ANY[0] - 1}."
         )
     strange = ~np.isin(columns["p"], (-1, 0, 1))
@@ -158,13 +158,12 @@ def _microseconds(where: str, t: NDArray[Any], unit: TimeUnit) -> NDArray[np.int
             if other != unit
         )
         raise InputError(
-            f"{where}: its {len(t):,} events span {span:,.6g} microseconds if its times are in "
-            f"{unit}, which no sensor records, but {others}; set --time-unit."
+            f"{where}: its {len(t):,} events would span {span:,.6g} microseconds if its times "
+            f"were in {unit}, which is implausible, but {others}; set --time-unit."
         )
     if max(abs(first), abs(last)) * _MICROSECONDS[unit] > FURTHEST_US:
         raise InputError(
-            f"{where}: its times reach from {first} to {last} {unit}; expected at most 285 years "
-            "from 0."
+            f"{where}: its times range from {first} to {last} {unit}; expected at most 285 years."
         )
     wide = t.astype(np.float64 if t.dtype.kind == "f" else np.int64)
     return (wide * _MICROSECONDS[unit]).astype(np.int64)

@@ -137,12 +137,12 @@ def read_aedat3(where: str, content: bytes, sensor: tuple[int, int]) -> Events:
     while position < len(content):
         packet = content[position : position + _AEDAT_PACKET.size]
         if len(packet) < _AEDAT_PACKET.size:
-            raise InputError(f"{where} is cut short: its last packet has no whole header.")
+            raise InputError(f"{where} is truncated: the header of its last packet is incomplete.")
         kind, _, size, _, overflows, _, number, _ = _AEDAT_PACKET.unpack(packet)
         position += _AEDAT_PACKET.size
         if size < 1 or number < 0 or position + size * number > len(content):
             raise InputError(
-                f"{where} is cut short or damaged: a packet announces {number} events of {size} "
+                f"{where} is truncated or damaged: a packet declares {number} events of {size} "
                 f"bytes, and {len(content) - position} bytes follow."
             )
         if kind == _AEDAT_POLARITY and size == _AEDAT_EVENT_BYTES:
@@ -205,8 +205,8 @@ def checked(where: str, events: Events, sensor: tuple[int, int]) -> Events:
 def _check_times(where: str, first: int, last: int) -> None:
     if first < -FURTHEST_US or last > FURTHEST_US:
         raise InputError(
-            f"{where}: its times reach from {first} to {last} microseconds; expected at most 285 "
-            "years from 0. The file is damaged, or its times are in another unit."
+            f"{where}: its times range from {first} to {last} microseconds; expected at most 285 "
+            "years. The file is damaged, or its times are in another unit."
         )
     RECORDING_US.check(f"{where}: from its first to its last event it", last - first)
 
@@ -244,7 +244,7 @@ def frames(where: str, events: Events, framing: Framing, sensor: tuple[int, int]
         events = _connected(events, framing.denoise_us)
     if not len(events.t):
         raise InputError(
-            f"{where}: denoising with {framing.denoise_us} microseconds leaves no event."
+            f"{where}: denoising with {framing.denoise_us} microseconds removes every event."
         )
     height, width = sensor
     count = max(1, int(events.t[-1] - events.t[0]) // framing.frame_us)
@@ -295,7 +295,7 @@ def framed(
         where = f"{name}: {part} recording {recording}"
         if recording in found[part]:
             raise InputError(
-                f"{where} is there twice; keep one form of the data set, such as its archives or a "
+                f"{where} exists twice; keep one form of the data set, such as its archives or a "
                 "folder, and remove the others."
             )
         found[part][recording] = (label, frames(where, events, framing, sensor))

@@ -23,8 +23,8 @@ def data_folder(given: Path | None) -> Path:
     if not named.is_dir():
         origin = "--data-dir" if given else "BRAINLEAKS_DATA"
         raise InputError(
-            f"{origin}: the folder {named} does not exist; name the folder that holds the data, "
-            "or leave it out to download."
+            f"{origin}: no such folder: {named}; name the folder that holds the data, or leave "
+            "the option out to download it."
         )
     return named
 
@@ -57,7 +57,7 @@ def download(url: str, destination: Path, checksum: str | None = None) -> None:
         ) from error
     except ValueError as error:  # pooch: the checksum does not match
         raise InputError(
-            f"{url} sent a file with another checksum than the published one; try again later."
+            f"{url} sent a file whose checksum differs from the published one; try again later."
         ) from error
     except OSError as error:
         raise InputError(f"cannot write {destination}: {error.strerror or error}.") from error

@@ -28,8 +28,8 @@ def held_out(
         own = (of_class == label).nonzero().squeeze(1)
         if len(own) < 2:
             raise InputError(
-                f"{where}: the class {name} has {len(own)} sample; holding out needs two, one to "
-                "compare with and one that the target was trained on."
+                f"{where}: the class {name} has {len(own)} sample; holding out requires at least "
+                "two, one for training and one to compare with."
             )
         count = min(len(own) - 1, max(1, round(share * len(own))))
         order = torch.randperm(len(own), generator=stream(0, "held out", label))

@@ -78,7 +78,7 @@ def recordings(
             match = _MEMBER.search(name)
             if match is None:
                 raise InputError(
-                    f"{source}: {name} is no recording of N-MNIST; expected "
+                    f"{source}: {name} is not a recording of N-MNIST; expected "
                     "Train/<digit>/<number>.bin or Test/<digit>/<number>.bin."
                 )
             part, digit, number = _PARTS[match[1]], int(match[2]), match[3]

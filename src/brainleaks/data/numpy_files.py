@@ -77,7 +77,8 @@ def _array(where: str, content: bytes) -> NDArray[Any]:
     rest = memoryview(content)[stream.tell() :]
     if min(shape, default=0) < 0 or len(rest) != prod(shape) * dtype.itemsize:
         raise InputError(
-            f"{where} is not a whole .npy or .npz file: it announces an array of {dtype} of shape "
+            f"{where} is not a complete .npy or .npz file: it declares an array of {dtype} of "
+            "shape "
             f"{shape}, and {len(rest):,} bytes follow."
         )
     try:
@@ -93,11 +94,11 @@ def _check_type(where: str, dtype: np.dtype[Any]) -> None:
 
 
 def _damaged(where: str) -> InputError:
-    return InputError(f"{where} is not a whole .npy or .npz file of numbers.")
+    return InputError(f"{where} is not a complete .npy or .npz file of numbers.")
 
 
 def _pickled(where: str) -> InputError:
     return InputError(
-        f"{where} holds Python objects and would have to be unpickled, which can run anyone's "
-        "code; save plain arrays of numbers."
+        f"{where} contains Python objects. Unpickling can run arbitrary code, so they are "
+        "refused; save plain arrays of numbers."
     )

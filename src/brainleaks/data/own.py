@@ -87,7 +87,9 @@ class EventFolder:
     def SENSOR(self) -> tuple[int, int]:  # noqa: N802 (as the data sets' modules have it)
         """Its ``(height, width)``; the audit has resolved it."""
         if self.own.sensor is None:
-            raise InputError("dataset.sensor: missing; events need the height and the width.")
+            raise InputError(
+                "dataset.sensor: missing; event data require the height and the width."
+            )
         SENSOR_PIXELS.check("dataset.sensor", self.own.sensor[0] * self.own.sensor[1])
         return self.own.sensor
 
@@ -163,8 +165,8 @@ def has_events(own: OwnData) -> bool:
         return own.listing().kind == "events"
     if not (Path(own.path).is_file() or is_factory(own.path)):
         raise InputError(
-            f"--data: there is no {own.path}; expected a folder with one sub-folder a class, an "
-            ".npz, or module:function."
+            f"--data: no such file or folder: {own.path}; expected a folder with one sub-folder "
+            "per class, an .npz file, or module:function."
         )
     return False
 
@@ -182,7 +184,8 @@ def load_own(own: OwnData) -> Dataset:
     path = Path(own.path)
     if path.suffix.lower() != ".npz":
         raise InputError(
-            f"--data: {path} is neither a folder nor an .npz file; give either, or module:function."
+            f"--data: {path} is neither a folder nor an .npz file; provide one of them, or "
+            "module:function."
         )
     train, test, names = read_npz(path)
     return _of_arrays(own, train, test, names)
@@ -195,8 +198,8 @@ def as_own_dataset(own: OwnData, found: Any) -> Dataset:
     pair = found if isinstance(found, tuple | list) else (found,)
     if len(pair) not in (1, 2):
         raise InputError(
-            f"{own.path} gives {len(pair)} things; expected a torch data set, or one to train and "
-            "one to test."
+            f"{own.path} returned {len(pair)} objects; expected one torch data set, or a pair "
+            "(train, test)."
         )
     train, names = read_torch_dataset(own.path, pair[0])
     test = read_torch_dataset(own.path, pair[1])[0] if len(pair) == 2 else None
@@ -228,9 +231,9 @@ def _of_one_size(own: OwnData, files: list[File]) -> Iterator[NDArray[np.float32
         first = first or image.shape[1:]
         if image.shape[1:] != first:
             raise InputError(
-                f"{file.path} is {image.shape[2]} x {image.shape[1]} pixels and {paths[0]} "
-                f"{first[1]} x {first[0]}; expected images of one size: resize them as for the "
-                "model."
+                f"{file.path} has {image.shape[2]} x {image.shape[1]} pixels but {paths[0]} has "
+                f"{first[1]} x {first[0]}; all images must have the same size. Resize them as for "
+                "the model."
             )
         yield image
 

@@ -38,7 +38,7 @@ def metrics(matrix: Tensor) -> Metrics:
         raise ValueError(f"the confidence matrix has shape {tuple(matrix.shape)}; expected (C, C).")
     if not matrix.isfinite().all():
         raise InputError(
-            "the evaluator's confidences are not finite numbers: the reconstruction or the "
+            "the evaluator's confidences are NaN or infinite: the reconstruction or the "
             "evaluator's weights are damaged, or its training diverged."
         )
     own = matrix.diagonal()

@@ -53,7 +53,7 @@ def make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"cannot make the folder {path}: {error.strerror or error}.") from error
+        raise InputError(f"cannot create the folder {path}: {error.strerror or error}.") from error
 
 
 def scratch_path(path: Path) -> Path:
@@ -134,11 +134,11 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raise InputError(f"cannot read {path}: {error.strerror or error}.") from error
     except SafetensorError as error:
         raise InputError(
-            f"{path} is not a whole safetensors file ({error}); make it again."
+            f"{path} is not a complete safetensors file ({error}); make it again."
         ) from error
     except Exception as error:  # a header that names what its reader does not know
         raise InputError(
-            f"{path} is not a safetensors file that can be read ({type(error).__name__}: "
+            f"{path} is not a readable safetensors file ({type(error).__name__}: "
             f"{first_line(error)}); make it again."
         ) from error
 

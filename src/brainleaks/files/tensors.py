@@ -42,8 +42,8 @@ def read_weights(path: Path) -> Weights:
     content = read_torch(path) if is_zip(path) else atomic.read_tensors(path)
     if not isinstance(content, dict):
         raise InputError(
-            f"{path} holds a {type(content).__name__}; expected a state dict: save the network's "
-            "weights alone, as torch.save(network.state_dict(), FILE) does."
+            f"{path} holds a {type(content).__name__}; expected a state dict, as "
+            "torch.save(network.state_dict(), FILE) writes it."
         )
     for name, value in content.items():
         if not isinstance(name, str) or not isinstance(value, Tensor):
@@ -75,11 +75,11 @@ def read_torch(path: Path) -> Any:
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise InputError(
-            f"{path} holds more than tensors and would have to be unpickled, which can run "
+            f"{path} holds more than tensors; unpickling it could run "
             "anyone's code. Save the tensors alone with torch.save, or use safetensors."
         ) from error
     except Exception as error:  # where a damaged file breaks the unpickler is anyone's guess
-        raise InputError(f"{path} is not a whole file written by torch.save.") from error
+        raise InputError(f"{path} is not a complete file written by torch.save.") from error
 
 
 def _check_archive(path: Path) -> None:
@@ -89,7 +89,7 @@ def _check_archive(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
     except Exception as error:  # of a damaged directory zipfile says many things
-        raise InputError(f"{path} is not a whole file written by torch.save.") from error
+        raise InputError(f"{path} is not a complete file written by torch.save.") from error
     ENTRIES.check(path, len(members))
     packed = [info.filename for info in members if info.compress_type != zipfile.ZIP_STORED]
     if packed or sum(info.file_size for info in members) > path.stat().st_size:

@@ -89,8 +89,8 @@ def refuse_the_target(target: nn.Module, judges: Mapping[str, nn.Module]) -> Non
     for name, network in judges.items():
         if _same_weights(target, network):
             raise InputError(
-                f"{name} has the very weights of the target, and the target does not judge "
-                "itself; name another judge, or attack another target."
+                f"{name} has the same weights as the target, and the target must not judge "
+                "itself; choose another judge or another target."
             )
 
 
@@ -130,7 +130,7 @@ def _compare(path: Path, name: str, tensor: Tensor, expected: Tensor) -> None:
     differing = values[~values.isclose(expected.double(), rtol=1e-6, atol=0)]
     if len(differing):
         raise InputError(
-            f"{path} holds the weights of other neurons: {name} is {float(differing[0]):g}, the "
-            f"study's is {float(expected):g}. Attack them by a study of such neurons (their beta "
-            "is target.network.beta), or give other weights."
+            f"{path} holds the weights of other neurons: {name} is {float(differing[0]):g}, but "
+            f"the study's is {float(expected):g}. Set target.network.beta to the value in the "
+            "file, or give other weights."
         )

@@ -105,9 +105,9 @@ def lif(
             time axis or is not floating point.
     """
     if not 0.0 <= beta <= 1.0:
-        raise ValueError(f"beta is {beta}; a leak lies between 0 and 1.")
+        raise ValueError(f"beta is {beta}; expected a value from 0 to 1.")
     if reset not in ("subtract", "zero", "none"):
-        raise ValueError(f"reset is {reset!r}; it is 'subtract', 'zero' or 'none'.")
+        raise ValueError(f"reset is {reset!r}; expected 'subtract', 'zero' or 'none'.")
     if current.ndim == 0 or not current.is_floating_point():
         raise ValueError(
             f"current is a {current.dtype} tensor of shape {tuple(current.shape)}; "

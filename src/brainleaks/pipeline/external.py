@@ -273,7 +273,7 @@ def _check_access(access: Access, built: Built) -> None:
     most = built.facts.get("access", access)
     if RANKS.index(access) > RANKS.index(most):
         raise InputError(
-            f"--access {access}: the model grants {most} at most; choose --access {most}."
+            f"--access {access}: the model grants at most {most}; use --access {most}."
         )
 
 

@@ -61,14 +61,15 @@ def _without(dataset: Dataset, classes: tuple[int, ...]) -> Dataset:
     there = len(dataset.class_names)
     if max(classes) >= there or there - len(set(classes)) < 2:
         raise InputError(
-            f"prior.classes: found {len(set(classes))} of them, up to number {max(classes)}; "
-            f"{dataset.name} has {there}, numbered from 0, and the target needs two at least."
+            f"prior.classes: found {len(set(classes))} classes, up to number {max(classes)}; "
+            f"{dataset.name} has {there}, numbered from 0, and the target needs at least two of "
+            "them."
         )
     rest = set_apart(dataset, classes)
     if not len(rest.test.labels):
         raise InputError(
-            f"prior.classes: every test sample of {dataset.name} is of one of these classes; use "
-            "more samples (subset.test), or set other classes apart."
+            f"prior.classes: every test sample of {dataset.name} belongs to one of these classes; "
+            "use more samples (subset.test) or other classes."
         )
     return rest
 
@@ -76,8 +77,8 @@ def _without(dataset: Dataset, classes: tuple[int, ...]) -> Dataset:
 def _first(part: str, samples: Samples, count: int) -> Samples:
     if count > len(samples.labels):
         raise InputError(
-            f"subset.{part}: found {count}, and there are {len(samples.labels)} {part} samples; "
-            "choose at most as many."
+            f"subset.{part}: found {count}, but there are only {len(samples.labels)} {part} "
+            "samples."
         )
     return samples.first(count)
 
@@ -87,8 +88,8 @@ def _check_classes(dataset: Dataset) -> None:
     for label, name in enumerate(dataset.class_names):
         if not (dataset.train.labels == label).any():
             raise InputError(
-                f"{dataset.name}: none of the {len(dataset.train.labels)} training samples is of "
-                f"class {name}; use more of them (subset.train), or the whole data set."
+                f"{dataset.name}: none of the {len(dataset.train.labels)} training samples "
+                f"belongs to class {name}; use more samples (subset.train) or the whole data set."
             )
 
 

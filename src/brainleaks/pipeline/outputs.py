@@ -42,8 +42,8 @@ def check_answers(network: nn.Module, samples: Tensor, classes: int) -> None:
     if not isinstance(trace, Tensor) or trace.ndim != dims or trace.shape[-2] != batch:
         found = tuple(trace.shape) if isinstance(trace, Tensor) else type(trace).__name__
         raise InputError(
-            f"the model answers {found} to inputs {axes} of {shape}; expected (T, B, classes) or "
-            "(B, classes)."
+            f"the model returned {found} for inputs {axes} of {shape}; expected (T, B, classes) "
+            "or (B, classes)."
         )
     check_finite(trace)
     if trace.shape[-1] != classes:
@@ -61,8 +61,8 @@ def check_finite(answers: Tensor) -> None:
     """
     if not answers.isfinite().all():
         raise InputError(
-            "the model answers NaN or infinity to samples of the data; its weights are damaged, "
-            "or it is not given them as it was trained on."
+            "the model returns NaN or infinity for samples of the data; its weights are damaged, "
+            "or its inputs differ from those it was trained on."
         )
 
 
@@ -84,8 +84,8 @@ def gradient_of(network: nn.Module, inputs: Tensor) -> Tensor:
         (gradient,) = torch.autograd.grad(confidence(response, labels).sum(), asked)
     except RuntimeError as error:
         raise InputError(
-            f"--access gradients: the model's answers cannot be differentiated "
-            f"({first_line(error)}); choose --access scores or labels."
+            "--access gradients: the model's outputs cannot be differentiated "
+            f"({first_line(error)}); use --access scores or labels."
         ) from error
     if not gradient.isfinite().all():
         raise InputError("--access gradients: the model's gradients hold NaN or infinity.")
@@ -112,6 +112,6 @@ def check_order(named: Tensor, labels: Tensor, names: tuple[str, ...]) -> None:
         order = {int(number): names[label] for label, number in zip(own, theirs, strict=True)}
         given = ",".join(order[number] for number in range(classes))
         raise InputError(
-            f"the model recognises {as_is:.2f} of the test samples, and {reordered:.2f} if its "
-            f"classes are numbered in another order than the data's: give --classes {given}"
+            f"the model recognises {as_is:.2f} of the test samples, but {reordered:.2f} if its "
+            f"classes are in another order than the data's: use --classes {given}"
         )

@@ -161,8 +161,8 @@ class Pipeline:
         artefact = self.cache.get_or_make(f"attack:{name}", key, make)
         if not artefact.tensors["reconstruction"].isfinite().all():
             raise InputError(
-                f"{name}: the reconstructions hold NaN or infinity; the attack's settings do not "
-                "suit this target."
+                f"{name}: the reconstructions contain NaN or infinity; the attack's settings do "
+                "not suit this target."
             )
         return artefact, key
 

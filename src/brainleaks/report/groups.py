@@ -78,7 +78,8 @@ def read_groups(folders: Sequence[Path]) -> list[Group]:
     """
     if len(folders) < 2:
         raise InputError(
-            f"a comparison needs two runs; found {len(folders)}. Name two finished run folders."
+            f"a comparison needs at least two runs; found {len(folders)}. Name two or more run "
+            "folders."
         )
     runs = [_judged(read_run(folder)) for folder in folders]
     _check_data(runs)
@@ -109,8 +110,8 @@ def _told_apart(folders: list[Path]) -> list[str]:
 def _judged(run: Run) -> Run:
     if not run.results["likeness"]:
         raise InputError(
-            f"{run.folder} was not judged by the panel (judging: null), so that it cannot be "
-            "compared; run its study with the panel."
+            f"{run.folder} was not evaluated by the panel (judging: null) and cannot be compared; "
+            "run its study with the panel."
         )
     return run
 
@@ -121,13 +122,13 @@ def _check_data(runs: list[Run]) -> None:
         one, other = (r.results["dataset"]["name"] for r in (first, run))
         if one != other:
             raise InputError(
-                f"{first.folder} is of {one} and {run.folder} of {other}: their classes are not "
-                "the same, so that no pairs can be formed; compare runs of one data set."
+                f"{first.folder} is of {one} and {run.folder} of {other}: only runs with the same "
+                "classes can be compared."
             )
         if len({*first.class_names} & {*run.class_names}) < 2:
             raise InputError(
-                f"{first.folder} and {run.folder} share fewer than two classes, so that no pairs "
-                "can be formed."
+                f"{first.folder} and {run.folder} share fewer than two classes and cannot be "
+                "compared."
             )
 
 

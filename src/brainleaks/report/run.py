@@ -115,8 +115,8 @@ def read_run(folder: Path, *, derived: bool = True) -> Run:
     results = read_results(folder, derived=derived)
     if not results.keys() >= _JUDGED:
         raise InputError(
-            f"{folder} has no verdict: an older version wrote it; run the study again, which "
-            "trains nothing anew."
+            f"{folder} has no verdict because an older version wrote it; run the study again, "
+            "which retrains nothing."
         )
     study = atomic.read_text(folder / "study.yaml")
     if not isinstance(load_yaml(folder / "study.yaml", study), dict):

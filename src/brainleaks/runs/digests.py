@@ -64,8 +64,8 @@ def verify(folder: Path, *, derived: bool = True) -> None:
         if found != stated.get(name) or found is None:
             how = "was added or removed" if found is None else "is not what was written"
             raise InputError(
-                f"{folder / name} {how} since the run ended. Run the study again: what is stored "
-                f"is not computed again. If you trust the folder as it is, remove its {NAME}."
+                f"{folder / name} {how} since the run ended. Run the study again; cached stages "
+                f"are not recomputed. If you trust the folder as it is, remove its {NAME}."
             )
 
 

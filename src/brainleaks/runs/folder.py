@@ -59,7 +59,7 @@ def prepare(folder: Path, study: Study | None = None, seed: int = 0) -> None:
     """
     if folder.is_dir() and any(folder.iterdir()) and not (folder / "study.yaml").exists():
         raise InputError(
-            f"--out: {folder} holds files that are not a run of brainleaks; choose another folder."
+            f"--out: {folder} contains files that are not a brainleaks run; choose another folder."
         )
     if folder.exists() and not folder.is_dir():
         raise InputError(f"--out: {folder} is a file; choose a folder.")
@@ -154,7 +154,7 @@ def _exportable(folder: Path) -> dict[Path, str]:
 def _would_be_lost(folder: Path) -> InputError:
     return InputError(
         f"--out: {_release(folder)} holds the export of another run, which would be lost; move it "
-        "or choose another folder. What was computed is stored, and not computed again."
+        "or choose another folder. Results are cached and will not be recomputed."
     )
 
 

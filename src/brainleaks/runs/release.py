@@ -101,8 +101,8 @@ def attack_names(study: Study) -> dict[str, str]:
     for label, released in names.items():
         if list(names.values()).count(released) > 1:
             raise InputError(
-                f"attacks.{label}: another attack's reconstructions are called {released} too; "
-                "give this one another name in the study, and run it again."
+                f"attacks.{label}: two attacks would export to {released}; rename this one in the "
+                "study and run it again."
             )
     return names
 

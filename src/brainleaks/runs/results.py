@@ -86,7 +86,8 @@ def _parse(schema: type[BaseModel], where: Path, text: str) -> dict[str, Any]:
         first = error.errors(include_url=False, include_input=False)[0]
         field = ".".join(map(str, first["loc"])) or "the content"
         raise InputError(
-            f"{where} is not what a run writes: {field}: {first['msg']}; run the study again."
+            f"{where} does not have the format that a run writes: {field}: {first['msg']}; run "
+            "the study again."
         ) from error
 
 

@@ -157,17 +157,20 @@ class Study(Strict):
             if self.dataset in EVENTS and self.frames is None:
                 raise ValueError("frames: missing; events need it, with frame_us at least")
             if self.encoding is not None:
-                raise ValueError("encoding: events are spikes already; leave encoding out")
+                raise ValueError("encoding: event data are spikes already; leave encoding out")
             return self
         if self.frames is not None:
-            raise ValueError("frames: images are no events; leave frames out")
+            raise ValueError("frames: only event data are cut into frames; leave frames out")
         if isinstance(self.target, External):
             return self
         if self.spiking and not isinstance(self.encoding, RateCode):
             missing = "missing" if self.encoding is None else "must be rate"
             raise ValueError(f"encoding: {missing}; a spiking target needs one, such as rate")
         if not self.spiking and self.encoding is not None:
-            raise ValueError("encoding: an ordinary target takes images; leave encoding out")
+            raise ValueError(
+                "encoding: an ordinary (non-spiking) target takes images directly; leave encoding "
+                "out"
+            )
         return self
 
     @model_validator(mode="after")
@@ -175,14 +178,16 @@ class Study(Strict):
         spiking = self.spiking
         family = "spiking" if spiking else "ordinary"
         if "target" in self.evaluators:
-            raise ValueError("evaluators.target: the target does not judge itself; rename it")
+            raise ValueError(
+                "evaluators.target: this name is reserved for the target; rename the evaluator"
+            )
         for label, model in self.evaluators.items():
             if model.network.spiking != spiking:
                 raise ValueError(f"evaluators.{label}: must be {family} like the target")
         for label, attack in self.attacks.items():
             if attack.spiking not in (spiking, None):
                 raise ValueError(
-                    f"attacks.{label}: {attack.attack} does not attack {family} networks"
+                    f"attacks.{label}: {attack.attack} does not support {family} networks"
                 )
             if RANKS.index(attack.access) > RANKS.index(self.access):
                 raise ValueError(
@@ -195,14 +200,17 @@ class Study(Strict):
     def _search(self) -> "Study":
         for label, attack in self.attacks.items():
             if isinstance(attack, WithinPrior) and self.prior is None:
-                raise ValueError(f"attacks.{label}: searches a prior, and the study has none")
+                raise ValueError(f"attacks.{label}: requires a prior, but the study defines none")
         searched = any(isinstance(attack, WithinPrior) for attack in self.attacks.values())
         if self.prior is not None and not searched:
-            raise ValueError("prior: no attack searches it; add one within-prior, or leave it out")
+            raise ValueError("prior: no attack uses it; add a within-prior attack, or leave it out")
         if self.prior is not None and self.recorded:
-            raise ValueError("prior: is of images; leave it out for events")
+            raise ValueError("prior: supports images only; leave it out for event data")
         if self.prior is not None and isinstance(self.target, External):
-            raise ValueError("prior: its classes are not the target's, whose file has all of them")
+            raise ValueError(
+                "prior: an external target was trained on all classes, so none can be set apart; "
+                "leave the prior out"
+            )
         return self
 
     @property
@@ -238,7 +246,8 @@ class Study(Strict):
         """
         if isinstance(self.target, External):
             raise InputError(
-                "target: was built elsewhere; this is for targets that a study builds and trains."
+                "target: an external model; this operation needs a target that the study builds "
+                "and trains."
             )
         return self.target
 
@@ -287,7 +296,7 @@ def _refuse_code(where: str, study: Study, named_by_user: set[str]) -> None:
         if not named_by_user & {field, field.partition(".")[0]}:
             raise InputError(
                 f"{where}: {field} names {function}, code that the study would run. If you trust "
-                f"the study, give --trust, or name the function yourself: --set {field}=..."
+                f"the study, add --trust, or name the function yourself: --set {field}=..."
             )
 
 
@@ -318,9 +327,8 @@ def _read(name_or_file: str) -> tuple[str, str]:
         near = difflib.get_close_matches(name_or_file, [*preset_names(), *COLLECTIONS], 1, 0.4)
         hint = f" Did you mean {near[0]}?" if near else ""
         raise InputError(
-            f"no preset or study file called {name_or_file!r}.{hint} "
-            f"The presets are {', '.join(preset_names())}; {', '.join(COLLECTIONS)} each stand for "
-            "several."
+            f"no preset or study file called {name_or_file!r}.{hint} Presets: "
+            f"{', '.join(preset_names())}. Collections of presets: {', '.join(COLLECTIONS)}."
         )
     return str(path), atomic.read_text(path)
 

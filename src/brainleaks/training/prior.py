@@ -104,6 +104,6 @@ def fit_prior(
             total += float(loss.detach()) * len(batch)
         if not math.isfinite(total):
             raise InputError(
-                f"the prior's training diverged after epoch {epoch + 1}; lower its learning_rate."
+                f"training the prior diverged after epoch {epoch + 1}; lower its learning_rate."
             )
         monitor.advance(epoch, state_of(prior, optimiser), loss=total / len(images))

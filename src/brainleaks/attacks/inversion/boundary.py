@@ -10,15 +10,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from brainleaks.attacks.inputs import (
+    Round,
     answers,
     frequency,
     low_frequencies,
     of_contrast,
     rates,
     reconstruction,
+    rounds,
 )
 from brainleaks.monitor import Monitor, State
-from brainleaks.randomness import draw_seed, stream
+from brainleaks.randomness import draw_seed
 from brainleaks.target import Access, Target
 
 _BATCH = 200
@@ -129,23 +131,20 @@ class BoundaryRepulsion:
         seed = draw_seed(generator)
         labels = labels.to(target.device)
         basis = low_frequencies(target.input_shape, self.frequencies).to(target.device)
-        batches = torch.arange(self.probes).split(_BATCH)
         state = monitor.resume(self._start(target, len(labels), basis))
-        for iteration in monitor.remaining(len(batches) + self.iterations):
-            noise = stream(seed, iteration, device=target.device)
-            if iteration < len(batches):
-                size = len(batches[iteration])
-                state = self._probe(target, size, basis, state, noise)
+        length = {"probes": self.probes, "batch": _BATCH, "iterations": self.iterations}
+        for now in rounds(monitor, seed, target.device, **length):
+            if now.probes:
+                state = self._probe(target, now.probes, basis, state, now.noise)
                 named = state["counts"][labels] > 0
                 success = (state["recent"][labels] / state["recent"].sum()).mean()
-                if iteration == len(batches) - 1:
+                if now.last_probes:
                     state = self._places(labels, basis, state)
             else:
-                progress = (iteration - len(batches)) / self.iterations
-                state, success = self._repel(target, labels, basis, state, noise, progress)
+                state, success = self._repel(target, labels, basis, state, now)
                 named = state["started"] > 0
             monitor.advance(
-                iteration,
+                now.number,
                 state,
                 queries=float(target.queries),
                 success=float(success),
@@ -212,15 +211,14 @@ class BoundaryRepulsion:
         labels: Tensor,
         basis: Tensor,
         state: State,
-        noise: torch.Generator,
-        progress: float,
+        now: Round,
     ) -> tuple[State, Tensor]:
         """One iteration of every class's search, in one batch."""
         here, radius = state["coefficients"], state["radius"]
-        away = self._noise((self.samples, *here.shape), basis, noise)
+        away = self._noise((self.samples, *here.shape), basis, now.noise)
         members = here + radius[:, None, None] * away
         asked = members.expand(self.draws, *members.shape).flatten(0, 2)
-        found = self._ask(target, asked, basis, noise).view(self.draws, self.samples, -1)
+        found = self._ask(target, asked, basis, now.noise).view(self.draws, self.samples, -1)
         stays = ((found == labels).to(here).mean(0) >= 0.5).to(here)
         share = stays.mean(0)
         kept = torch.einsum("sb,sbcn->bcn", stays, away) / stays.sum(0).clamp(min=1)[:, None, None]
@@ -229,7 +227,7 @@ class BoundaryRepulsion:
         directions = self.momentum * state["directions"] + lesson
         uphill = self.caution * directions + directions.mean(0)
         uphill = of_contrast(uphill, self.contrast)
-        moved = of_contrast(here + self.step * (1 - progress) * uphill, self.contrast)
+        moved = of_contrast(here + self.step * (1 - now.progress) * uphill, self.contrast)
         grown = torch.where(share == 1, _GROWTH, torch.where(share == 0, 1 / _GROWTH, 1.0))
         started = torch.maximum(state["started"], (share > 0).to(here))
         moved, started = _adopt(labels, found[0], members, moved, started, self.contrast)

@@ -9,17 +9,20 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from brainleaks.attacks.inputs import (
+    Round,
     answers,
     frequency,
     low_frequencies,
     of_contrast,
     rates,
     reconstruction,
+    rounds,
 )
 from brainleaks.monitor import Monitor, State
-from brainleaks.randomness import draw_seed, stream
+from brainleaks.randomness import draw_seed
 from brainleaks.target import Access, Target
 
+_BATCH = 100
 _LEAST_SCORE = 1e-12
 
 
@@ -118,22 +121,18 @@ class ScoreEvolution:
         seed = draw_seed(generator)
         labels = labels.to(target.device)
         basis = low_frequencies(target.input_shape, self.frequencies).to(target.device)
-        batches = torch.arange(self.probes).split(100)
         state = monitor.resume(self._start(target, len(labels), basis))
-        for iteration in monitor.remaining(len(batches) + self.iterations):
-            noise = stream(seed, iteration, device=target.device)
-            if iteration < len(batches):
-                size = len(batches[iteration])
-                state, scores = self._probe(target, size, basis, state, noise)
+        length = {"probes": self.probes, "batch": _BATCH, "iterations": self.iterations}
+        for now in rounds(monitor, seed, target.device, **length):
+            if now.probes:
+                state, scores = self._probe(target, now.probes, basis, state, now.noise)
                 confidence = scores[:, labels].mean()
-                if iteration == len(batches) - 1:
+                if now.last_probes:
                     state = self._directions(labels, basis, state)
             else:
-                progress = (iteration - len(batches)) / self.iterations
-                state, confidence = self._evolve(target, labels, basis, state, noise, progress)
-            monitor.advance(
-                iteration, state, queries=float(target.queries), confidence=float(confidence)
-            )
+                state, confidence = self._evolve(target, labels, basis, state, now)
+            spent = float(target.queries)
+            monitor.advance(now.number, state, queries=spent, confidence=float(confidence))
         return reconstruction(rates(state["coefficients"], basis), target, self.time_steps)
 
     def _start(self, target: Target, classes: int, basis: Tensor) -> State:
@@ -184,15 +183,14 @@ class ScoreEvolution:
         labels: Tensor,
         basis: Tensor,
         state: State,
-        noise: torch.Generator,
-        progress: float,
+        now: Round,
     ) -> tuple[State, Tensor]:
         """One iteration of every class's search, in one batch."""
         here, gradients, shared = state["coefficients"], state["gradients"], state["shared"]
         shape, size = (self.pairs, *here.shape), shared.numel()
-        away = torch.randn(shape, generator=noise, device=basis.device)
+        away = torch.randn(shape, generator=now.noise, device=basis.device)
         members = torch.stack([here + self.sigma * away, here - self.sigma * away])
-        scores = self._ask(target, members.flatten(0, 2), basis, noise)
+        scores = self._ask(target, members.flatten(0, 2), basis, now.noise)
         own = scores.gather(1, labels.repeat(2 * self.pairs).unsqueeze(1)).view(2, *shape[:2])
         odds = own.log() - (1 - own).clamp(min=_LEAST_SCORE).log()
         slopes = (odds[0] - odds[1]) / (2 * self.sigma)
@@ -201,7 +199,7 @@ class ScoreEvolution:
         shared = shared + lessons.sum((0, 1)) / (size + self.pairs * len(labels))
         gradients = gradients + self.caution * lessons.sum(0) / (size + self.pairs)
         uphill = of_contrast(self._smooth(gradients + shared, basis), self.contrast)
-        moved = of_contrast(here + self.step * (1 - progress) * uphill, self.contrast)
+        moved = of_contrast(here + self.step * (1 - now.progress) * uphill, self.contrast)
         found = {"coefficients": moved, "gradients": gradients, "shared": shared}
         return {**state, **found}, own.mean()
 

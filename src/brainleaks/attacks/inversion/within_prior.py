@@ -88,7 +88,7 @@ class WithinPrior:
         target.require(self.access, self.attack, spiking=self.spiking)
         if prior.input_shape != target.input_shape:
             raise InputError(
-                f"the prior makes images of {prior.input_shape}; the target takes "
+                f"the prior generates images of shape {prior.input_shape}; the target takes "
                 f"{target.input_shape}."
             )
         made: list[nn.Module] = [prior]

@@ -21,7 +21,7 @@ def read(path: Path) -> dict[str, Any]:
     except MemoryError:
         raise
     except BaseException as error:  # the decoder, which is Rust, panics past Exception
-        raise InputError(f"{path} is not a whole AEDAT 4 recording ({error}).") from error
+        raise InputError(f"{path} is not a complete AEDAT 4 recording ({error}).") from error
     if not packets:
         raise InputError(f"{path} is empty: it holds no events.")
     rows = np.concatenate(packets)

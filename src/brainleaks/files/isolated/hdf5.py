@@ -36,7 +36,7 @@ def read_nir(path: Path) -> dict[str, Any]:
     except (InputError, MemoryError):
         raise
     except Exception as error:  # what h5py raises for damage is anyone's guess
-        raise InputError(f"{path} is not a whole NIR file: {first_line(error)}.") from error
+        raise InputError(f"{path} is not a complete NIR file: {first_line(error)}.") from error
 
 
 class _Reader:
@@ -57,7 +57,7 @@ class _Reader:
             ITEMS.check(self._path, self._items)
             if not isinstance(group.get(name, getlink=True), h5py.HardLink):
                 place = f"{group.name.rstrip('/')}/{name}"
-                raise InputError(f"{self._path}: {place} is a link, which is not followed.")
+                raise InputError(f"{self._path}: {place} is a link; links are not followed.")
             found[name] = group[name]
         return found
 
@@ -66,7 +66,7 @@ class _Reader:
         import h5py
 
         if not isinstance(group, h5py.Group):
-            raise InputError(f"{self._path}: {group.name} is no group; expected a NIR graph.")
+            raise InputError(f"{self._path}: {group.name} is not a group; expected a NIR graph.")
         DEPTH.check(f"{self._path}: {group.name}", depth)
         values: dict[str, Any] = {}
         for name, item in self.entries(group).items():
@@ -81,10 +81,13 @@ class _Reader:
         import h5py
 
         if not isinstance(item, h5py.Dataset):
-            raise InputError(f"{self._path}: {item.name} is no data set; expected numbers or text.")
+            raise InputError(
+                f"{self._path}: {item.name} is not a dataset; expected numbers or text."
+            )
         if item.external or item.is_virtual or item.compression not in _FILTERS:
             raise InputError(
-                f"{self._path}: {item.name} lies in another file or is packed by a plug-in."
+                f"{self._path}: {item.name} is stored in another file or compressed by a plug-in, "
+                "which is not supported."
             )
         self._bytes += int(item.nbytes)
         check_unpacked(self._path, self._size, self._bytes)

@@ -56,7 +56,7 @@ def decode(path: Path, content: bytes, formats: tuple[str, ...]) -> Any:
         EOFError,
     ) as error:
         reason = " ".join(str(error).split()).replace("<_io.BytesIO object", "<the file")
-        raise InputError(f"{path} is not a whole, readable image ({reason}).") from error
+        raise InputError(f"{path} is not a readable image ({reason}).") from error
 
 
 def _pixels(path: Path, image: Image.Image) -> Any:

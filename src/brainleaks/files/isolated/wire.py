@@ -63,7 +63,7 @@ def _unpacked(packed: Any, content: memoryview) -> Any:
     if kind == "array":
         dtype, shape = np.dtype(rest[0]), tuple(rest[1])
         if dtype.kind not in _KINDS:
-            raise ValueError(f"an array of {dtype} is no plain data")
+            raise ValueError(f"an array of {dtype} is not plain data")
         flat = np.frombuffer(content, dtype, int(np.prod(shape)), rest[2])
         return flat.reshape(shape) if shape else flat[0]
     if kind == "dict":
