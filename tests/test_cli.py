@@ -205,7 +205,7 @@ BAD_TENSORS = {
     "sparse": (torch.zeros(10, 64).to_sparse(), "expected a dense one"),
     "overflow": (torch.full((10, 1, 64), 1e300, dtype=torch.float64), "not finite"),
     "dictionary": ({"x": torch.zeros(10, 1, 64)}, "holds a dict; expected one plain tensor"),
-    "harmful": (_Harmful(), "would have to be unpickled"),
+    "harmful": (_Harmful(), "unpickling it could run"),
 }
 
 
@@ -224,7 +224,7 @@ def test_evaluate_refuses_other_files(finished, tmp_path):
     torch.save(torch.zeros(10, 1, 64), tmp_path / "old", _use_new_zipfile_serialization=False)
     (tmp_path / "empty").touch()
     for name in ("p", "old", "empty"):
-        assert "not a whole safetensors file" in refused(
+        assert "not a complete safetensors file" in refused(
             "evaluate", tmp_path / name, "--run", finished
         )
     safetensors.torch.save_file({"a": torch.zeros(1), "b": torch.zeros(1)}, tmp_path / "two")
@@ -257,7 +257,7 @@ def test_evaluate_refuses_weights_of_another_architecture(finished, tmp_path):
 
 def test_run_refuses(tmp_path, monkeypatch):
     assert "Did you mean demo" in refused("run", "dmo")
-    assert "does not exist" in refused("run", "faces-snn", "--data-dir", tmp_path / "none")
+    assert "no such folder" in refused("run", "faces-snn", "--data-dir", tmp_path / "none")
     monkeypatch.setenv("BRAINLEAKS_DATA", str(tmp_path / "none"))
     assert "BRAINLEAKS_DATA" in refused("run", "faces-snn")
     assert "unknown field" in refused("run", "demo", "--set", "target.training.speed=3")

@@ -277,7 +277,7 @@ def test_weights_that_do_not_fit(tmp_path):
     with pytest.raises(InputError, match=r"extra is .*, expected absent"):
         load("ordinary", path)
     torch.save(ordinary(), path)
-    with pytest.raises(InputError, match="would have to be unpickled"):
+    with pytest.raises(InputError, match=r"[Uu]npickling"):
         load("ordinary", path)
     with pytest.raises(InputError, match="returns a function, which takes no weights"):
         load("service", path)

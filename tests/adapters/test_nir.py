@@ -399,7 +399,7 @@ def test_refuses_what_is_no_file_of_a_graph(tmp_path):
         load(tmp_path / "empty.nir")
     whole = plain_file(tmp_path / "cut.nir").read_bytes()
     (tmp_path / "cut.nir").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(InputError, match="not a whole NIR file"):
+    with pytest.raises(InputError, match="not a complete NIR file"):
         load(tmp_path / "cut.nir")
 
 
@@ -429,14 +429,14 @@ def test_follows_nothing_out_of_the_file(tmp_path):
     with h5py.File(path, "a") as file:
         del file["node/nodes/0/weight"]
         file["node/nodes/0/weight"] = h5py.ExternalLink("other.nir", "/weight")
-    with pytest.raises(InputError, match="is a link, which is not followed"):
+    with pytest.raises(InputError, match="is a link; links are not followed"):
         load(path)
     path = plain_file(tmp_path / "y.nir")
     with h5py.File(path, "a") as file:
         del file["node/nodes/0/weight"]
         outside = [(str(tmp_path / "raw"), 0, 64 * 10 * 8)]
         file["node/nodes/0"].create_dataset("weight", (10, 64), "f8", external=outside)
-    with pytest.raises(InputError, match="lies in another file"):
+    with pytest.raises(InputError, match="stored in another file"):
         load(path)
 
 
@@ -450,7 +450,7 @@ def test_follows_no_link_anywhere(tmp_path, place, link):
         if place in file:
             del file[place]
         file[place] = link
-    with pytest.raises(InputError, match="is a link, which is not followed") as caught:
+    with pytest.raises(InputError, match="is a link; links are not followed") as caught:
         load(path)
     assert "password" not in str(caught.value)
 
@@ -477,8 +477,15 @@ def test_refuses_graphs_that_it_cannot_run(tmp_path):
     with pytest.raises(InputError, match=r"weight of node 0 \(Affine\) is NaN"):
         load(path)
     pooled = [flatten(), affine(16), neurons("IF", uniform=True)]
-    with pytest.raises(InputError, match=r"node 1 \(Affine\).*leave out layers that NIR has not"):
+    with pytest.raises(
+        InputError, match=r"node 1 \(Affine\).*omit layers that NIR does not support"
+    ):
         load(written(tmp_path / "f.nir", *pooled))
+    path = written(tmp_path / "g.nir", flatten(), affine(64), neurons("IF", uniform=True))
+    with h5py.File(path, "a") as file:
+        file["node/nodes/0/start_dim"][...] = 5
+    with pytest.raises(InputError, match=r"node 0 \(Flatten\) of the NIR graph cannot take"):
+        load(path)
 
 
 @pytest.mark.parametrize(

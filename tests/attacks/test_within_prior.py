@@ -127,7 +127,9 @@ def test_gradients_are_the_chains(spiking, small_snn, prior):
 
 
 def test_a_prior_of_other_images_is_refused(small_snn):
-    with pytest.raises(InputError, match=r"images of \(1, 8, 8\); the target takes \(1, 4, 5\)"):
+    with pytest.raises(
+        InputError, match=r"images of shape \(1, 8, 8\); the target takes \(1, 4, 5\)"
+    ):
         launch(WithinPrior(SEARCHES[0]), on(small_snn), Prior((1, 8, 8), latent=3, hidden=5))
 
 

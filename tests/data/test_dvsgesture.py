@@ -114,7 +114,7 @@ def test_tonics_folders(tmp_path, monkeypatch):
         (np.array([[0, 0, 0, np.nan]]), "not finite numbers"),
         (np.array([["a", "b", "c", "d"]]), "not one array of numbers"),
         (np.array([[1, 0, 0, 3], [1, 0, 0, 2]]), "time runs backwards"),
-        (np.array([{}]), "would have to be unpickled"),
+        (np.array([{}]), "[Uu]npickling"),
     ],
 )
 def test_malformed_npy_is_named(tmp_path, rows, message):

@@ -229,8 +229,11 @@ def test_aedat_agrees_with_tonics_bit_positions(tmp_path):
         (b"#!AER-DAT2.0\r\n", "expected #!AER-DAT3.1"),
         (b"hello", "expected #!AER-DAT3.1"),
         (aedat([]), "it holds no events"),
-        (aedat([(1, 0, [polarity_event(1, 1, 1, 1)])])[:-3], "a packet announces 1 events"),
-        (aedat([(1, 0, [polarity_event(1, 1, 1, 1)])]) + b"half", "no whole header"),
+        (aedat([(1, 0, [polarity_event(1, 1, 1, 1)])])[:-3], "a packet declares 1 events"),
+        (
+            aedat([(1, 0, [polarity_event(1, 1, 1, 1)])]) + b"half",
+            "header of its last packet is incomplete",
+        ),
         (aedat([(1, 0, [polarity_event(200, 1, 1, 1)])]), "off the sensor"),
         (aedat([(1, 0, [(1, 5), (1, 3)])]), "time runs backwards"),
     ],

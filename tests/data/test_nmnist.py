@@ -80,7 +80,7 @@ def test_malformed_and_strange_files_are_named(tmp_path):
     with pytest.raises(InputError, match=r"Train/5/00001.bin is 6 bytes long"):
         list(nmnist.recordings(tmp_path))
     bad.rename(bad.with_name("five.bin"))
-    with pytest.raises(InputError, match=r"Train/5/five.bin is no recording of N-MNIST"):
+    with pytest.raises(InputError, match=r"Train/5/five.bin is not a recording of N-MNIST"):
         list(nmnist.recordings(tmp_path))
 
 
@@ -134,7 +134,7 @@ def test_two_forms_at_once_are_refused(tmp_path):
     as_publishers_zips(tmp_path)
     as_tar(tmp_path)
     framing = Framing(frame_us=5)
-    with pytest.raises(InputError, match=r"recording 0000\d is there twice; keep one form"):
+    with pytest.raises(InputError, match=r"recording 0000\d exists twice; keep one form"):
         framed("nmnist", nmnist.recordings(tmp_path), framing, sensor=(34, 34), class_names=())
 
 

@@ -137,12 +137,12 @@ def changed(path, value):
             {"architecture": "conv"},
             "evaluators.snn-conv: must be spiking",
         ),
-        ("evaluators.target", BASE["evaluators"]["snn-conv"], "the target does not judge itself"),
-        ("attacks.f", {"attack": "fredrikson"}, "fredrikson does not attack spiking networks"),
+        ("evaluators.target", BASE["evaluators"]["snn-conv"], "reserved for the target"),
+        ("attacks.f", {"attack": "fredrikson"}, "fredrikson does not support spiking networks"),
         (
             "attacks.p",
             {"attack": "within-prior", "search": {"attack": "gamin"}},
-            "attacks.p: searches a prior, and the study has none",
+            "attacks.p: requires a prior",
         ),
         (
             "attacks.p",
@@ -150,7 +150,7 @@ def changed(path, value):
             "attacks.p.search: .*'brainleaks-v1'",
         ),
         ("prior", {"classes": []}, "prior.classes: .*at least 1"),
-        ("prior", {"classes": [0], "training": TRAINING}, "prior: no attack searches it"),
+        ("prior", {"classes": [0], "training": TRAINING}, "prior: no attack uses it"),
     ],
 )
 def test_bad_fields_are_named(path, value, message):
@@ -189,7 +189,7 @@ def test_binary_file(tmp_path):
     ("name", "message"),
     [
         ("faces-sn", "Did you mean faces-snn"),
-        ("zzzz", r"The presets are demo, .*faces-ann, .*faces-snn"),
+        ("zzzz", r"Presets: demo, .*faces-ann, .*faces-snn"),
         ("nowhere/s.yaml", "cannot read nowhere/s.yaml: No such file"),
     ],
 )
@@ -218,7 +218,7 @@ def test_a_prior_is_of_images():
     events["prior"] = {"classes": [0], "training": TRAINING}
     search = {"attack": "gamin"}
     events["attacks"] = {"p": {"attack": "within-prior", "search": search}}
-    with pytest.raises(InputError, match="prior: is of images; leave it out for events"):
+    with pytest.raises(InputError, match="prior: supports images only"):
         parse_study("s.yaml", events)
 
 

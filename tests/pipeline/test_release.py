@@ -206,14 +206,17 @@ def saved(tmp_path: Path, changes: dict) -> Path:
 
 
 NEURONS = {
-    "beta": ({"lif1.beta": torch.tensor(0.9)}, r"lif1.beta is 0.9, the study's is 0.7"),
+    "beta": ({"lif1.beta": torch.tensor(0.9)}, r"lif1.beta is 0.9, but the study's is 0.7"),
     "beta-of-one-neuron": (
         {"lif1.beta": torch.full((HIDDEN,), 0.7).index_fill(0, torch.tensor([3]), 0.5)},
-        "lif1.beta is 0.5, the study's is 0.7",
+        "lif1.beta is 0.5, but the study's is 0.7",
     ),
     "threshold": ({"lif2.threshold": torch.tensor(0.5)}, "lif2.threshold is 0.5, .* is 1"),
     "reset": ({"lif2.reset_mechanism_val": torch.tensor(1)}, "reset_mechanism_val is 1, .* is 0"),
-    "graded": ({"lif1.graded_spikes_factor": torch.tensor(2.0)}, "factor is 2, the study's is 1"),
+    "graded": (
+        {"lif1.graded_spikes_factor": torch.tensor(2.0)},
+        "factor is 2, but the study's is 1",
+    ),
     "nan": ({"lif1.beta": torch.tensor(torch.nan)}, "lif1.beta is nan"),
     "empty": ({"lif1.beta": torch.zeros(0)}, "lif1.beta is nan"),
     "recurrent": ({"lif1.V": torch.ones(HIDDEN)}, r"lif1.V is \(60,\), expected absent"),
@@ -317,10 +320,10 @@ class _Harmful:
 def test_harmful_file_is_not_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save({"fc1.weight": torch.zeros(1), "x": _Harmful()}, tmp_path / "w")
-    with pytest.raises(InputError, match="would have to be unpickled"):
+    with pytest.raises(InputError, match=r"[Uu]npickling"):
         read_weights(tmp_path / "w")
     torch.save(fresh(), tmp_path / "w")
-    with pytest.raises(InputError, match="would have to be unpickled"):
+    with pytest.raises(InputError, match=r"[Uu]npickling"):
         read_weights(tmp_path / "w")
     assert not (tmp_path / "harm").exists()
 
@@ -344,7 +347,7 @@ def test_an_evaluator_with_the_targets_very_weights_is_refused(finished, release
     evaluator = load_study("demo", QUICK).evaluators["snn-conv"].network
     settings = (*QUICK, f"target.network={evaluator.model_dump_json()}")
     with pytest.raises(
-        InputError, match=r"evaluators\.snn-conv has the very weights of the target"
+        InputError, match=r"evaluators\.snn-conv has the same weights as the target"
     ):
         run(finished, "self", settings, target_weights=released[1])
     assert not (finished / "self").exists()
@@ -360,7 +363,7 @@ def test_a_target_put_in_an_evaluators_place_is_refused(finished):
     shutil.copy(finished / "alike" / "target.safetensors", evaluator)
     seal(finished / "alike")
     with pytest.raises(
-        InputError, match=r"snn-conv\.safetensors has the very weights of the target"
+        InputError, match=r"snn-conv\.safetensors has the same weights as the target"
     ):
         evaluate_file(made, finished / "alike", device="cpu")
 
@@ -379,7 +382,7 @@ def test_a_judge_of_the_panel_that_is_the_target_is_refused(tmp_path):
     dataset = load_dataset(study, tmp_path, cache)
     judge = Pipeline(study, 0, dataset, "cpu", cache).judge("ann-conv", parts(dataset), 5).judge
     torch.save(judge.network.state_dict(), tmp_path / "weights")
-    with pytest.raises(InputError, match="the panel's ann-conv has the very weights of the target"):
+    with pytest.raises(InputError, match="the panel's ann-conv has the same weights as the target"):
         run_study(study, cache=cache, target_weights=tmp_path / "weights")
 
 
@@ -387,7 +390,7 @@ def test_other_files_are_refused(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         read_weights(tmp_path / "none")
     (tmp_path / "text").write_text("weights")
-    with pytest.raises(InputError, match="not a whole safetensors file"):
+    with pytest.raises(InputError, match="not a complete safetensors file"):
         read_weights(tmp_path / "text")
     torch.save(torch.zeros(10, 1, 64), tmp_path / "tensor")
     with pytest.raises(InputError, match="holds a Tensor; expected a state dict"):
@@ -432,6 +435,6 @@ def test_several_attacks_and_evaluators(tmp_path):
 
 def test_attacks_of_one_name_are_refused():
     settings = ("attacks.BL1={attack: brainleaks-v1, iterations: 2, time_steps: 25}",)
-    with pytest.raises(InputError, match="called Inverted_BL1 too"):
+    with pytest.raises(InputError, match="would export to Inverted_BL1"):
         attack_names(load_study("demo", settings))
     assert attack_names(load_study("mnist-ann")) == {"fredrikson": "Inverted"}

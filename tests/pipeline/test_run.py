@@ -243,7 +243,7 @@ def test_diverged_training_is_named(tmp_path):
 
 def test_refuses_a_folder_of_something_else(tmp_path):
     (tmp_path / "thesis.tex").write_text("precious")
-    with pytest.raises(InputError, match="not a run of brainleaks"):
+    with pytest.raises(InputError, match="not a brainleaks run"):
         run_folder.prepare(tmp_path)
 
 
@@ -309,12 +309,12 @@ def test_a_prior_learns_what_nothing_else_sees(tmp_path, monkeypatch):
 
 def test_a_prior_leaves_something_to_test(tmp_path):
     settings = (*PRIOR, "subset={train: 600, test: 1}", "prior.classes=[0,1,2,3,4,5,6,7]")
-    with pytest.raises(InputError, match="every test sample of digits is of one of these"):
+    with pytest.raises(InputError, match="every test sample of digits belongs to one of these"):
         run(tmp_path / "run", tmp_path / "store", settings)
 
 
 @pytest.mark.parametrize(
-    ("classes", "found"), [("[0, 10]", "2 of them, up to number 10"), ("[0,1,2,3,4,5,6,7,8]", "9")]
+    ("classes", "found"), [("[0, 10]", "2 classes, up to number 10"), ("[0,1,2,3,4,5,6,7,8]", "9")]
 )
 def test_a_prior_leaves_the_target_classes(tmp_path, classes, found):
     settings = (*PRIOR, f"prior.classes={classes}")

@@ -55,18 +55,18 @@ def of_header(header):
 FILES = {
     "packed": (packed_again(saved({"a": torch.zeros(1 << 20)})), "holds compressed entries"),
     "repeated": (saved({"a": torch.zeros(1).expand(1 << 15, 1 << 15)}), "LIMIT_UNPACKED_BYTES"),
-    "disks": (over_disks(saved(STATE)), "not a whole file"),
-    "payload": (saved({"a": Payload()}), "would have to be unpickled"),
+    "disks": (over_disks(saved(STATE)), "not a complete file"),
+    "payload": (saved({"a": Payload()}), "[Uu]npickling"),
     "dtype": (
         of_header({"a": {"dtype": "F8_E8M0", "shape": [8], "data_offsets": [0, 8]}}),
         "F8_E8M0",
     ),
     "unknown": (
         of_header({"a": {"dtype": "Q7", "shape": [8], "data_offsets": [0, 8]}}),
-        "not a whole safetensors file",
+        "not a complete safetensors file",
     ),
-    "huge": (struct.pack("<Q", 1 << 62) + b"{}", "not a whole safetensors file"),
-    "empty": (b"", "not a whole safetensors file"),
+    "huge": (struct.pack("<Q", 1 << 62) + b"{}", "not a complete safetensors file"),
+    "empty": (b"", "not a complete safetensors file"),
 }
 
 

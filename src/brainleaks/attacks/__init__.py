@@ -55,7 +55,6 @@ else:
 
 __all__ = [
     "ATTACKS",
-    "AnyAttack",
     "Attack",
     "BoundaryRepulsion",
     "BrainLeaksV1",

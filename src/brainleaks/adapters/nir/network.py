@@ -84,13 +84,13 @@ class NirNetwork(nn.Module):
             if isinstance(part, Dynamics):
                 return Response(*part(trace))
             return Response(None, part(trace.flatten(0, 1)).unflatten(0, trace.shape[:2]))
-        except RuntimeError as error:
+        except (IndexError, RuntimeError) as error:
             kind = self.graph.nodes[name]["type"]
             raise InputError(
                 f"node {name} ({kind}) of the NIR graph cannot take what it is given, "
-                f"{tuple(trace.shape[2:])}: {first_line(error)}. Exporters leave out layers "
-                "that NIR has not, such as max pooling and batch norm; compare the file with the "
-                "network."
+                f"{tuple(trace.shape[2:])}: {first_line(error)}. Exporters omit layers "
+                "that NIR does not support, such as max pooling and batch norm; compare the file "
+                "with the network."
             ) from error
 
 

@@ -1,6 +1,7 @@
 """Decoding image files by Pillow: the codecs beyond PNG and PGM in the child process alone."""
 
 import io
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,8 @@ def decode(path: Path, content: bytes, formats: tuple[str, ...]) -> Any:
         NotImplementedError,
         EOFError,
     ) as error:
-        reason = " ".join(str(error).split()).replace("<_io.BytesIO object", "<the file")
+        # Pillow names the buffer that it was given, and its address
+        reason = re.sub(r" ?<_io.BytesIO object at \w+>", "", " ".join(str(error).split()))
         raise InputError(f"{path} is not a readable image ({reason}).") from error
 
 
