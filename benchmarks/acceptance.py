@@ -24,7 +24,8 @@ from torch.nn.functional import avg_pool2d
 
 from brainleaks import keep_freed_memory
 from brainleaks.audit import Plan, run, write
-from brainleaks.audit.infer import Inputs, look, study_of
+from brainleaks.audit.infer import Inputs, look
+from brainleaks.audit.plan import study_of
 from brainleaks.data import att_faces, mnist
 from brainleaks.data.dataset import Dataset, Samples
 from brainleaks.data.files import data_folder

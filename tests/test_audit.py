@@ -19,7 +19,8 @@ from torch.utils.data import TensorDataset
 import brainleaks as package
 from brainleaks import InputError
 from brainleaks.audit import audit, plan, run, run_twin, write
-from brainleaks.audit.infer import Inputs, suitable
+from brainleaks.audit.infer import Inputs
+from brainleaks.audit.plan import suitable
 from brainleaks.data import digits
 from brainleaks.data.encoding import RateCode
 from brainleaks.data.own import OwnData

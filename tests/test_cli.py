@@ -20,7 +20,7 @@ from brainleaks.cli import catalogue, main
 from brainleaks.data import DATASETS
 from brainleaks.runs import seal
 from brainleaks.studies import load_study, preset_names
-from brainleaks.studies.config import COLLECTIONS
+from brainleaks.studies.reading import COLLECTIONS
 
 QUICK = [
     "--set", "target.network.hidden=60",

@@ -30,7 +30,7 @@ from brainleaks.networks.weights import load_weights
 from brainleaks.neuron import FastSigmoid
 from brainleaks.runs.rejudge import read_reconstruction
 from brainleaks.studies import load_study
-from brainleaks.studies.config import preset_names
+from brainleaks.studies.reading import preset_names
 from recordings import aedat3, aedat4, five_byte
 
 RNG = np.random.default_rng(0)

@@ -22,7 +22,7 @@ from mutants import ODD_ARRAYS, ODD_VALUES, mutated_bytes, mutated_tree
 from brainleaks import InputError
 from brainleaks.files.tensors import read_weights
 from brainleaks.pipeline.cache import Artefact, Cache
-from brainleaks.studies.config import load_study
+from brainleaks.studies.reading import load_study
 
 # what Hypothesis says of large files when it shows one that failed
 pytestmark = pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisWarning")

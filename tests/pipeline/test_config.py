@@ -8,7 +8,8 @@ from pydantic import ValidationError
 from brainleaks import BrainLeaksV2, InputError
 from brainleaks.campaigns.collection import collection
 from brainleaks.studies import load_study, preset_names
-from brainleaks.studies.config import Printed, parse_study
+from brainleaks.studies.config import Printed
+from brainleaks.studies.reading import parse_study
 from brainleaks.training import Recipe
 
 

@@ -7,7 +7,7 @@ import torch
 from click.testing import CliRunner
 
 from brainleaks import BrainLeaksV1, InputError
-from brainleaks.adapters.lower import compare
+from brainleaks.adapters.parity import compare
 from brainleaks.cli import cli
 from brainleaks.networks import Response
 from brainleaks.pipeline import Cache, run_study

@@ -7,7 +7,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from brainleaks.adapters.lower import CannotLower, compare, lower
+from brainleaks.adapters.layers import CannotLower
+from brainleaks.adapters.lower import lower
+from brainleaks.adapters.parity import compare
 from brainleaks.errors import first_line
 from brainleaks.networks import respond_in_pieces
 

@@ -1,4 +1,4 @@
-"""Networks of known layers on the fused operator, and the proof that they answer as before.
+"""Networks of known layers on the fused operator.
 
 What can be lowered is a chain of layers: affine ones (linear, convolution, with batch norm folded
 into them), pooling, flattening, and neurons. The neurons of each framework are stated as a
@@ -6,7 +6,6 @@ into them), pooling, flattening, and neurons. The neurons of each framework are 
 :class:`CannotLower` says why and the network is audited as it is.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,14 +13,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from brainleaks.adapters.layers import (
+    Affine,
+    BatchNorm,
+    CannotLower,
+    affine,
+    fold,
+    is_affine,
+    plain,
+    scale,
+)
 from brainleaks.networks import Response
 from brainleaks.neuron import LIF, ArcTan
 from brainleaks.neuron.dynamics import Reset, Surrogate
-from brainleaks.neuron.synapse import spike_linear
-
-Affine = nn.Linear | nn.Conv1d | nn.Conv2d
-Pool = nn.AvgPool2d | nn.MaxPool2d
-BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d
 
 #: Stands in for a surrogate that the operator has not; only gradients depend on it.
 STAND_IN = ArcTan(2.0)
@@ -30,13 +34,6 @@ STAND_IN = ArcTan(2.0)
 LEAKS_LAST = (
     "it applies the leak after the subtractive reset, which the fused kernel does not support"
 )
-
-# membranes are sums in another order: so far apart, relative to the largest, they may be
-_TOLERANCE = 1e-4
-
-
-class CannotLower(Exception):  # noqa: N818 - it is no error: the network is audited as it is
-    """Why a network cannot be lowered, in one clause."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +166,7 @@ class Lowered(nn.Module):
         self.input_shape = tuple(input_shape)
         self.steps = steps
         affine = 0
-        while affine < len(layers) and _is_affine(layers[affine]):
+        while affine < len(layers) and is_affine(layers[affine]):
             affine += 1
         self.first = nn.ModuleList(layers[:affine])
         self.rest = nn.ModuleList(layers[affine:])
@@ -186,7 +183,7 @@ class Lowered(nn.Module):
         lead = 2 if self.spiking else 1
         rows = inputs.flatten(0, lead - 1)
         for layer in self.first:
-            rows = _affine(layer, rows, bias)
+            rows = affine(layer, rows, bias)
         return rows.reshape(*inputs.shape[:lead], *rows.shape[1:])
 
     def respond(self, entry: Tensor) -> Response:
@@ -198,7 +195,7 @@ class Lowered(nn.Module):
                 response = layer(trace)
                 trace = response.membrane if response.spikes is None else response.spikes
             else:
-                rows = _affine(layer, trace.flatten(0, 1), bias=True)
+                rows = affine(layer, trace.flatten(0, 1), bias=True)
                 trace = rows.unflatten(0, trace.shape[:2])
                 response = Response(None, trace)
         return response
@@ -247,80 +244,14 @@ def lower(
     for i, part in enumerate(parts):
         if isinstance(part, Neuron):
             if part.gain != 1.0:
-                _scale(_affine_before(layers), part.gain)
+                scale(_affine_before(layers), part.gain)
             layers.append(Neurons(part, shown=i == len(parts) - 1))
         elif isinstance(part, BatchNorm):
-            _fold(layers[-1] if layers else None, part)
+            fold(layers[-1] if layers else None, part)
         else:
-            layers.append(_plain(part))
+            layers.append(plain(part))
     # modules are built wanting gradients; a target's weights never need any
     return Lowered(layers, input_shape, steps).requires_grad_(False).eval()
-
-
-@torch.no_grad()
-def compare(original: Response, lowered: Response) -> dict[str, Any]:
-    """Hold a lowered network's answer against the original's, on the same samples.
-
-    Returns:
-        ``compared`` (which trace), ``identical`` (whether the network may be lowered),
-        ``differing`` and ``firing`` (spikes that differ, and the share of those that could be
-        which are, where spikes are compared) and ``largest_difference`` (of the membrane, or of
-        what the original answers with instead; ``None`` where their shapes differ or a value is
-        not finite).
-    """
-    shape = lowered.membrane.shape
-    if (
-        original.spikes is not None
-        and lowered.spikes is not None
-        and original.spikes.shape == shape
-    ):
-        differing = int((original.spikes != lowered.spikes).sum())
-        firing = round(float(original.spikes.mean()), 6)
-        found: dict[str, Any] = {"differing": differing, "firing": firing}
-        found["compared"] = "output spikes"
-        distance, close = _distance(original.membrane, lowered.membrane)
-        if torch.equal(original.membrane, original.spikes):  # it answers with spikes alone
-            return found | {"identical": differing == 0, "largest_difference": float(differing > 0)}
-        return found | {"identical": differing == 0 and close, "largest_difference": distance}
-    if len(original.membrane) == 1 != len(lowered.membrane):
-        return _compare_pooled(original.membrane[0], lowered)
-    distance, close = _distance(original.membrane, lowered.membrane)
-    return {"compared": "output trace", "identical": close, "largest_difference": distance}
-
-
-def _compare_pooled(answer: Tensor, lowered: Response) -> dict[str, Any]:
-    """An answer without time, ``(B, C)``: a mean or sum over time of a lowered trace."""
-    found = {}
-    for name, trace in (("spikes", lowered.spikes), ("membrane", lowered.membrane)):
-        if trace is not None:
-            found[f"mean over time of the output {name}"] = _distance(answer, trace.mean(0))
-            found[f"sum over time of the output {name}"] = _distance(answer, trace.sum(0))
-    compared, (distance, close) = min(
-        found.items(), key=lambda item: math.inf if item[1][0] is None else item[1][0]
-    )
-    return {"compared": compared, "identical": close, "largest_difference": distance}
-
-
-def _distance(a: Tensor, b: Tensor) -> tuple[float | None, bool]:
-    distance = float((a - b).abs().max()) if a.shape == b.shape else math.inf
-    if not math.isfinite(distance):
-        return None, False
-    return distance, distance <= _TOLERANCE * max(1.0, float(a.abs().max()))
-
-
-def _is_affine(layer: nn.Module) -> bool:
-    return isinstance(layer, Affine | nn.AvgPool2d | nn.Flatten | nn.Unflatten)
-
-
-def _affine(layer: nn.Module, rows: Tensor, bias: bool) -> Tensor:
-    """A layer that keeps no state; without its bias if so asked."""
-    if isinstance(layer, nn.Linear):
-        zero = torch.zeros_like(layer.bias)
-        return spike_linear(rows, layer.weight, layer.bias if bias else zero)
-    if isinstance(layer, nn.Conv1d | nn.Conv2d):
-        offset = layer.bias if bias else None
-        return torch.as_tensor(layer._conv_forward(rows, layer.weight, offset))
-    return torch.as_tensor(layer(rows))
 
 
 def _affine_before(layers: Sequence[nn.Module]) -> Affine:
@@ -330,72 +261,3 @@ def _affine_before(layers: Sequence[nn.Module]) -> Affine:
         if isinstance(layer, Neurons):
             break
     raise CannotLower("neurons that scale their input come straight after other neurons")
-
-
-@torch.no_grad()
-def _scale(layer: Affine, gain: float) -> None:
-    if not gain > 0:
-        raise CannotLower(f"neurons multiply their input by {gain:g}")
-    layer.weight.mul_(gain)
-    if layer.bias is not None:
-        layer.bias.mul_(gain)
-
-
-@torch.no_grad()
-def _fold(layer: nn.Module | None, norm: BatchNorm) -> None:
-    if not isinstance(layer, Affine):
-        raise CannotLower("batch norm does not directly follow a linear or convolutional layer")
-    if norm.running_mean is None or norm.running_var is None:
-        raise CannotLower("batch norm keeps no running statistics, so it normalises by each batch")
-    factor = (norm.running_var + norm.eps).rsqrt()
-    shift = -norm.running_mean * factor
-    if norm.affine:
-        factor, shift = factor * norm.weight, shift * norm.weight + norm.bias
-    layer.weight.mul_(factor.view(-1, *[1] * (layer.weight.ndim - 1)))
-    if layer.bias is not None:  # lowered layers have one
-        layer.bias.mul_(factor).add_(shift)
-
-
-def _plain(layer: nn.Module) -> Any:
-    """The layer as torch has it, whatever a framework made of it; with a bias."""
-    if isinstance(layer, nn.Linear):
-        shape = (layer.in_features, layer.out_features)
-        return _weighted(nn.Linear(*shape, device="meta"), layer)
-    if isinstance(layer, nn.Conv1d | nn.Conv2d):
-        kind: Any = nn.Conv1d if isinstance(layer, nn.Conv1d) else nn.Conv2d
-        plain = kind(
-            layer.in_channels,
-            layer.out_channels,
-            layer.kernel_size,
-            layer.stride,
-            layer.padding,
-            layer.dilation,
-            layer.groups,
-            padding_mode=layer.padding_mode,
-            device="meta",
-        )
-        return _weighted(plain, layer)
-    if isinstance(layer, nn.MaxPool2d):
-        settings = (layer.kernel_size, layer.stride, layer.padding, layer.dilation)
-        return nn.MaxPool2d(*settings, ceil_mode=layer.ceil_mode)
-    if isinstance(layer, nn.AvgPool2d):
-        return nn.AvgPool2d(
-            layer.kernel_size,
-            layer.stride,
-            layer.padding,
-            layer.ceil_mode,
-            layer.count_include_pad,
-            layer.divisor_override,
-        )
-    if isinstance(layer, nn.Flatten):
-        return nn.Flatten(layer.start_dim, layer.end_dim)
-    if isinstance(layer, nn.Unflatten):
-        return nn.Unflatten(layer.dim, layer.unflattened_size)
-    raise CannotLower(f"{type(layer).__name__} is not supported by the fused network")
-
-
-def _weighted(plain: Any, layer: Affine) -> Any:
-    weight = layer.weight.detach().clone()
-    bias = weight.new_zeros(len(weight)) if layer.bias is None else layer.bias.detach().clone()
-    plain.weight, plain.bias = nn.Parameter(weight), nn.Parameter(bias)
-    return plain

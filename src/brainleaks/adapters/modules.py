@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from brainleaks.adapters import pytorch
 from brainleaks.adapters.adapted import Adapted, settled
 from brainleaks.adapters.callable import Service
-from brainleaks.adapters.lower import CannotLower, Neuron
+from brainleaks.adapters.layers import CannotLower
+from brainleaks.adapters.lower import Neuron
 from brainleaks.adapters.trace import Watched, chain, watch
 from brainleaks.adapters.validate import FRAMEWORKS, check_framework, check_samples, few
 from brainleaks.adapters.wrap import Original, find_call

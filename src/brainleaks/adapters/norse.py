@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from brainleaks.adapters.layers import CannotLower
 from brainleaks.adapters.lower import (
     LEAKS_LAST,
     STAND_IN,
-    CannotLower,
     Neuron,
     above_rest,
     one_rest,

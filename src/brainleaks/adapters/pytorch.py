@@ -3,7 +3,8 @@
 import torch
 from torch import nn
 
-from brainleaks.adapters.lower import CannotLower, Neuron
+from brainleaks.adapters.layers import CannotLower
+from brainleaks.adapters.lower import Neuron
 
 NAME = "torch"
 

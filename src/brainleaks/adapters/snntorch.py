@@ -11,7 +11,8 @@ from typing import Any
 
 from torch import nn
 
-from brainleaks.adapters.lower import STAND_IN, CannotLower, Neuron, uniform
+from brainleaks.adapters.layers import CannotLower
+from brainleaks.adapters.lower import STAND_IN, Neuron, uniform
 from brainleaks.errors import InputError
 from brainleaks.neuron import ArcTan, FastSigmoid
 from brainleaks.neuron.dynamics import Reset, Surrogate

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from brainleaks.adapters.lower import LEAKS_LAST, STAND_IN, CannotLower, Neuron, above_rest
+from brainleaks.adapters.layers import CannotLower
+from brainleaks.adapters.lower import LEAKS_LAST, STAND_IN, Neuron, above_rest
 from brainleaks.neuron import ArcTan, FastSigmoid
 from brainleaks.neuron.dynamics import Surrogate
 

@@ -16,7 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from brainleaks.adapters.lower import Affine, BatchNorm, CannotLower, Neuron, Pool
+from brainleaks.adapters.layers import Affine, BatchNorm, CannotLower, Pool
+from brainleaks.adapters.lower import Neuron
 
 # by name, for frameworks have their own; what they do, nothing in eval mode or flattening, shows in
 # what the next layer takes

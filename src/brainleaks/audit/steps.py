@@ -9,7 +9,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from brainleaks.audit.infer import EncodingName, Inputs, Seen, look, study_of
+from brainleaks.audit.infer import EncodingName, Inputs, Seen, look
+from brainleaks.audit.plan import study_of
 from brainleaks.data import Dataset
 from brainleaks.data.own import OwnData
 from brainleaks.errors import InputError

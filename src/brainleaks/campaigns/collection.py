@@ -12,7 +12,7 @@ from brainleaks.data.files import data_folder
 from brainleaks.errors import InputError
 from brainleaks.pipeline.cache import Cache
 from brainleaks.pipeline.loading import load_dataset
-from brainleaks.studies.config import load_study
+from brainleaks.studies.reading import load_study
 
 
 class Cell(NamedTuple):

@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from brainleaks.campaigns.collection import Collection, collection, left_out
 from brainleaks.errors import InputError
@@ -15,7 +16,7 @@ from brainleaks.report import write_report
 from brainleaks.report.summary import Record, record, records, write_figure, write_summary
 from brainleaks.runs import folder
 from brainleaks.studies import Study, load_study
-from brainleaks.studies.config import COLLECTIONS
+from brainleaks.studies.reading import COLLECTIONS
 
 
 def publish(
@@ -45,13 +46,11 @@ def publish(
         data_dir: folder to find data in.
         out: where the table, its JSON and ``images/`` go; by default ``docs`` for a collection,
             else ``runs/NAME-seeds``.
-        runs: where the run folders go, each as ``NAME-seedN``; a collection's, which are judged
-            otherwise, as ``COLLECTION/NAME-seedN``.
+        runs: where the run folders go: ``NAME-seedN``, or ``COLLECTION/NAME-seedN``.
         device: ``"cpu"`` or ``"cuda"``.
-        keep: whether a run that the table there has already, of the same study and seed, is not run
-            again: so that a table may grow from day to day, and from machine to machine.
+        keep: whether runs that the table has already are kept instead of run again.
         command: what was typed, for the table.
-        say: is told which cells were left out and why, and which run is finished or kept.
+        say: called with each line of progress.
 
     Returns:
         The path of the table: ``results.md``, or as the collection names it.
@@ -60,50 +59,36 @@ def publish(
         InputError: as :func:`brainleaks.pipeline.run_study`, if no cell's data is at hand, or if
             the table would overwrite something else.
     """
-    whole = collection(name) if name in COLLECTIONS else None
-    missing: dict[str, str] = {}
+    whole, missing = collection(name) if name in COLLECTIONS else None, dict[str, str]()
+    if whole is not None and settings:
+        raise InputError(f"--set: {name} has no fields of its own; set a preset's.")
     if whole is None:
         studies = [load_study(name, settings, trust=trust)]
         docs, places = out or runs / f"{studies[0].name}-seeds", runs
     else:
-        if settings:
-            raise InputError(f"--set: {name} has no fields of its own; set a preset's.")
-        settings, docs, places = whole.settings, out or Path("docs"), runs / name
         studies, missing = _cells(whole, data_dir)
+        settings, docs, places = whole.settings, out or Path("docs"), runs / name
     page = docs / f"{whole.page if whole else 'results'}.md"
     _prepare(page)
-    there = {_mark(found): found for found in records(page.with_suffix(".json"))} if keep else {}
     table = _Table(whole, page, command, {study.name: {} for study in studies}, {}, missing)
-    for study, seed in itertools.product(studies, seeds):
-        if found := there.get((digest(study.model_dump(mode="json")), seed)):
-            table.runs[study.name][seed] = found
-            place = places / f"{study.name}-seed{seed}"
-            if seed == min(table.runs[study.name]) and _still_there(place, found):
-                table.pictured[study.name] = place
-            say(f"kept: {study.name}, seed {seed}")
-    for preset, reason in missing.items():
-        if not table.runs[preset]:
-            say(f"left out: {preset}: {reason}")
+    if keep:
+        table.keep(studies, seeds, places, say)
+    table.say_what_is_missing(say)
     for seed, study in itertools.product(seeds, studies):
         if study.name in missing or seed in table.runs[study.name]:
             continue
         place = places / f"{study.name}-seed{seed}"
-        folder.prepare(place, study, seed)
-        outcome = run_study(
-            study,
-            seed=seed,
-            data_dir=data_dir,
-            device=device,
-            command=_again(study.name if whole else name, settings, seed),
-        )
-        folder.write(outcome, place, write_report)
-        table.runs[study.name][seed] = record(place)
-        if seed == min(table.runs[study.name]):
-            table.pictured[study.name] = place
+        again = _again(study.name if whole else name, settings, seed)
+        _run(study, seed, place, data_dir=data_dir, device=device, command=again)
+        table.add(study.name, seed, place)
         say(f"finished: {place}")
-        table.write()
     table.write()
     return page
+
+
+def _run(study: Study, seed: int, place: Path, **options: Any) -> None:
+    folder.prepare(place, study, seed)
+    folder.write(run_study(study, seed=seed, **options), place, write_report)
 
 
 @dataclass
@@ -116,6 +101,32 @@ class _Table:
     runs: dict[str, dict[int, Record]]
     pictured: dict[str, Path]
     missing: dict[str, str]
+
+    def keep(
+        self, studies: list[Study], seeds: range, places: Path, say: Callable[[str], object]
+    ) -> None:
+        """Take over the runs that the table on disk has of these studies and seeds."""
+        there = {_mark(found): found for found in records(self.page.with_suffix(".json"))}
+        for study, seed in itertools.product(studies, seeds):
+            if found := there.get((digest(study.model_dump(mode="json")), seed)):
+                self.runs[study.name][seed] = found
+                place = places / f"{study.name}-seed{seed}"
+                if seed == min(self.runs[study.name]) and _still_there(place, found):
+                    self.pictured[study.name] = place
+                say(f"kept: {study.name}, seed {seed}")
+
+    def say_what_is_missing(self, say: Callable[[str], object]) -> None:
+        """Say which studies were left out, and why."""
+        for preset, reason in self.missing.items():
+            if not self.runs[preset]:
+                say(f"left out: {preset}: {reason}")
+
+    def add(self, name: str, seed: int, place: Path) -> None:
+        """Add a finished run, and write the table."""
+        self.runs[name][seed] = record(place)
+        if seed == min(self.runs[name]):
+            self.pictured[name] = place
+        self.write()
 
     def write(self) -> None:
         runs = {name: [by[seed] for seed in sorted(by)] for name, by in self.runs.items() if by}

@@ -82,7 +82,7 @@ def run(
     from brainleaks.report import write_report
     from brainleaks.runs import folder
     from brainleaks.studies import load_study
-    from brainleaks.studies.config import COLLECTIONS
+    from brainleaks.studies.reading import COLLECTIONS
 
     how: dict[str, Any] = {"data_dir": data_dir, "device": device, "command": command_line()}
     if seeds is not None or study in COLLECTIONS:

@@ -137,21 +137,11 @@ def run_study(
     """
     weights = read_weights(target_weights) if target_weights else None
     cache = cache or Cache()
-    if dataset is None:
-        place = Path() if isinstance(study.dataset, OwnData) else data_folder(data_dir)
-        dataset = load_dataset(study, place, cache)
-    else:
-        dataset = as_taken(study, dataset)
+    dataset = _data(study, data_dir, cache) if dataset is None else as_taken(study, dataset)
     _check_networks(study, dataset)
     pipeline = Pipeline(study, seed, dataset, device, cache)
     target, targets = _target(pipeline, weights, build)
-    failures = pipeline.failures
-    evaluators = [
-        trained
-        for name, model in study.evaluators.items()
-        if (trained := failures.attempt("evaluator", name, partial(pipeline.train, name, model)))
-    ]
-    refuse_the_target(target.network, {f"evaluators.{e.name}": e.network for e in evaluators})
+    evaluators = _evaluators(pipeline, target)
     evidence = _gather(pipeline, target, targets, evaluators)
     return Outcome(
         study=study,
@@ -160,7 +150,7 @@ def run_study(
         target=target,
         evaluators=evaluators,
         evidence=evidence,
-        failures=failures.entries,
+        failures=pipeline.failures.entries,
         provenance=provenance(
             study=digest(study.model_dump(mode="json")),
             seed=seed,
@@ -170,6 +160,27 @@ def run_study(
         )
         | ({"target_weights": weights.origin} if weights else {}),
     )
+
+
+def _data(study: Study, data_dir: Path | None, cache: Cache) -> Dataset:
+    place = Path() if isinstance(study.dataset, OwnData) else data_folder(data_dir)
+    return load_dataset(study, place, cache)
+
+
+def _evaluators(pipeline: Pipeline, target: Trained) -> list[Trained]:
+    """The study's evaluators, trained; none may be the target.
+
+    Raises:
+        InputError: if one has the weights of the target.
+    """
+    attempt = pipeline.failures.attempt
+    evaluators = [
+        trained
+        for name, model in pipeline.study.evaluators.items()
+        if (trained := attempt("evaluator", name, partial(pipeline.train, name, model)))
+    ]
+    refuse_the_target(target.network, {f"evaluators.{e.name}": e.network for e in evaluators})
+    return evaluators
 
 
 def _gather(

@@ -40,7 +40,8 @@ from brainleaks.pipeline.loading import one_a_class
 from brainleaks.pipeline.pipeline import Trained
 from brainleaks.pipeline.run import Outcome
 from brainleaks.runs import in_order, read_provenance, read_results, seal
-from brainleaks.studies.config import Model, Study, parse_study
+from brainleaks.studies.config import Model, Study
+from brainleaks.studies.reading import parse_study
 
 #: How often a run folder is put in its place while other processes do the same.
 _ATTEMPTS = 20

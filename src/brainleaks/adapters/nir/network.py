@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from brainleaks.adapters.lower import CannotLower, Neuron
+from brainleaks.adapters.layers import CannotLower
+from brainleaks.adapters.lower import Neuron
 from brainleaks.adapters.nir.graph import Graph
 from brainleaks.adapters.nir.layers import build
 from brainleaks.adapters.nir.neurons import Dynamics, NirReset

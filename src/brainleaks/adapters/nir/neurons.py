@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from brainleaks.adapters.layers import CannotLower
 from brainleaks.adapters.lower import (
     LEAKS_LAST,
     STAND_IN,
-    CannotLower,
     Neuron,
     above_rest,
     one_rest,

@@ -1,0 +1,148 @@
+"""From what was seen of the user's data and model to a study."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from brainleaks.attacks import ATTACKS, WithinPrior
+from brainleaks.audit.infer import Seen
+from brainleaks.errors import InputError
+from brainleaks.studies.config import Judging, Study
+from brainleaks.studies.reading import apply_setting, parse_study
+from brainleaks.target import RANKS, Access
+
+_DRAWS = 100
+#: The protocol's learning rate for its evaluators of few samples; it suits most networks.
+_LEARNING_RATE = 1e-3
+_STEP_BYTES = 2 << 30
+#: From this side on, images get the protocol's 5 x 5 kernels.
+_LARGE_SIDE = 16
+
+
+def study_of(
+    seen: Seen,
+    target: dict[str, Any],
+    *,
+    name: str,
+    spiking: bool,
+    access: Access = "gradients",
+    attacks: Sequence[str] = (),
+    settings: Sequence[str] = (),
+) -> Study:
+    """The study of an audit.
+
+    The protocol's evaluator and the controls' targets are trained for as many steps as the judges.
+
+    Args:
+        seen: the data.
+        target: the study's field, whose ``training`` is filled in where it is absent; behind an
+            encoding only if it was built elsewhere.
+        name: of the study.
+        spiking: whether the target is asked about spike trains.
+        access: what the attacker may see.
+        attacks: names; by default all of the most access granted that suit the kind of network.
+        settings: changes, ``"path.to.field=value"``.
+
+    Raises:
+        InputError: if no attack suits, or a field is not valid.
+    """
+    changes: dict[str, Any] = {}
+    for setting in settings:
+        apply_setting(changes, setting)
+    judging = changes.get("judging")
+    given = judging.get("judge_steps") if isinstance(judging, dict) else None
+    training = _recipe(seen, given if isinstance(given, int) else Judging().judge_steps, spiking)
+    evaluator, network = _evaluator(seen, spiking)
+    names = attacks or suitable(access, spiking)
+    content = {
+        "name": name,
+        "description": " ".join(seen.said),
+        "dataset": dataclasses.asdict(seen.own),
+        "encoding": _encoding(seen) if "model" in target else None,
+        "frames": seen.frames,
+        "target": {"training": training, **target},
+        "access": access,
+        "evaluators": {evaluator: {"network": network, "training": training}},
+        "attacks": {attack: _attack(attack, seen) for attack in names},
+        "draws": _DRAWS,
+        "judging": {},
+    }
+    return parse_study("audit", _merged(content, changes))
+
+
+def suitable(access: Access, spiking: bool) -> list[str]:
+    """The attacks of the most access granted, of those that suit the kind of network.
+
+    Raises:
+        InputError: if there is none.
+    """
+    granted = RANKS[: RANKS.index(access) + 1]
+    needed: dict[str, Any] = {name: attack.access for name, attack in ATTACKS.items()}
+    fitting = {
+        name: needed[name]
+        for name, attack in ATTACKS.items()
+        if attack.spiking in (None, spiking) and needed[name] in granted
+    }
+    if not fitting:
+        raise InputError(
+            f"--access {access}: no attack works with this access on a network that takes "
+            f"{'spikes' if spiking else 'images'}; see brainleaks list."
+        )
+    most = max(fitting.values(), key=RANKS.index)
+    return [name for name, access in fitting.items() if access == most]
+
+
+def _encoding(seen: Seen) -> dict[str, Any] | None:
+    if seen.recorded or seen.encoding == "none":
+        return None
+    return {"encoding": seen.encoding, "steps": seen.steps}
+
+
+def _evaluator(seen: Seen, spiking: bool) -> tuple[str, dict[str, Any]]:
+    """The protocol's evaluator for such data, with kernels that fit it."""
+    small = min(seen.shape[1:]) < _LARGE_SIDE
+    kernels = {"kernel": 3, "padding": 1} if small else {"kernel": 5, "padding": 0}
+    if not spiking:
+        return "ann-conv", {"architecture": "conv", **kernels}
+    neuron: dict[str, Any] = {"beta": 0.7, "surrogate": {"surrogate": "fast-sigmoid", "slope": 40}}
+    if seen.recorded:
+        neuron = {"beta": 0.8, "surrogate": {"surrogate": "arctan", "alpha": 1.5}}
+    return "snn-conv", {"architecture": "spiking-conv", **kernels, **neuron}
+
+
+def _recipe(seen: Seen, steps: int, spiking: bool) -> dict[str, Any]:
+    """As many steps as asked, on batches that grow with the data and that memory bears."""
+    batch = max(8, min(50, seen.training_samples // 50))
+    if spiking:
+        bytes_each = 4 * seen.steps * 72 * math.prod(seen.shape[1:])
+        batch = max(2, min(batch, _STEP_BYTES // bytes_each))
+    return {
+        "learning_rate": _LEARNING_RATE,
+        "batch_size": batch,
+        "epochs": math.ceil(steps / math.ceil(seen.training_samples / batch)),
+        "gradient_clip": 1.0,
+    }
+
+
+def _attack(name: str, seen: Seen) -> dict[str, Any]:
+    if name == WithinPrior.attack:
+        raise InputError(
+            f"--attack {name}: searches a prior of classes that the model does not know, which a "
+            "study for 'brainleaks run' declares; an audit has none."
+        )
+    if name not in ATTACKS:
+        known = ", ".join(ATTACKS)
+        raise InputError(f"--attack {name}: unknown attack; choose one of {known}.")
+    known_of_inputs = {"time_steps": seen.steps, "rate": seen.rate}
+    fields = {field.name for field in dataclasses.fields(ATTACKS[name])}
+    return {"attack": name} | {k: v for k, v in known_of_inputs.items() if k in fields}
+
+
+def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Nested mappings, the second's values before the first's."""
+    merged = dict(base)
+    for key, value in changes.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merged(merged[key], value) if both else value
+    return merged
