@@ -23,7 +23,7 @@ fuzz: .venv/dev
 	BRAINLEAKS_FUZZ=$(MUTANTS) $(BIN)/pytest tests/fuzz tests/report/test_altered_runs.py -n auto
 
 kills: .venv/dev
-	BRAINLEAKS_KILLS=34 $(BIN)/pytest tests/study/test_kills.py
+	BRAINLEAKS_KILLS=34 $(BIN)/pytest tests/pipeline/test_kills.py
 
 bench: .venv/dev
 	$(BIN)/python benchmarks/bench.py

@@ -33,19 +33,17 @@ def publish(
     command: str,
     say: Callable[[str], object],
 ) -> Path:
-    """Run a study, or every cell of a collection whose data is at hand, with several seeds.
+    """Run a study, or every study of a collection whose data is available, with several seeds.
 
-    All studies are run with one seed before the next. The table is written anew after each run, so
-    that what was finished when the work was cut off is there to read.
+    The table is written after each run, so that an interrupted campaign leaves its finished part.
 
     Args:
         name: a preset, a study file, or one of ``COLLECTIONS``, such as ``"paper"``.
         seeds: with which seeds.
         settings: changes of the study, as ``path.to.field=value``; a collection takes none.
         trust: whether functions that a study file names may be imported.
-        data_dir: folder to find data in.
-        out: where the table, its JSON and ``images/`` go; by default ``docs`` for a collection,
-            else ``runs/NAME-seeds``.
+        data_dir: folder of the data.
+        out: folder of the table; by default ``docs`` for a collection, else ``runs/NAME-seeds``.
         runs: where the run folders go: ``NAME-seedN``, or ``COLLECTION/NAME-seedN``.
         device: ``"cpu"`` or ``"cuda"``.
         keep: whether runs that the table has already are kept instead of run again.
@@ -53,14 +51,14 @@ def publish(
         say: called with each line of progress.
 
     Returns:
-        The path of the table: ``results.md``, or as the collection names it.
+        The path of the table.
 
     Raises:
-        InputError: as :func:`brainleaks.pipeline.run_study`, if no cell's data is at hand, or if
-            the table would overwrite something else.
+        InputError: as :func:`brainleaks.pipeline.run_study`, if no study's data is available, or if
+            the table would overwrite another file.
     """
     whole, missing = collection(name) if name in COLLECTIONS else None, dict[str, str]()
-    if whole is not None and settings:
+    if whole and settings:
         raise InputError(f"--set: {name} has no fields of its own; set a preset's.")
     if whole is None:
         studies = [load_study(name, settings, trust=trust)]
@@ -68,18 +66,15 @@ def publish(
     else:
         studies, missing = _cells(whole, data_dir)
         settings, docs, places = whole.settings, out or Path("docs"), runs / name
-    page = docs / f"{whole.page if whole else 'results'}.md"
-    _prepare(page)
+    page = _prepared(docs / f"{whole.page if whole else 'results'}.md")
     table = _Table(whole, page, command, {study.name: {} for study in studies}, {}, missing)
     if keep:
         table.keep(studies, seeds, places, say)
     table.say_what_is_missing(say)
-    for seed, study in itertools.product(seeds, studies):
-        if study.name in missing or seed in table.runs[study.name]:
-            continue
+    for seed, study in table.left(studies, seeds):
         place = places / f"{study.name}-seed{seed}"
-        again = _again(study.name if whole else name, settings, seed)
-        _run(study, seed, place, data_dir=data_dir, device=device, command=again)
+        command = _again(study.name if whole else name, settings, seed)
+        _run(study, seed, place, data_dir=data_dir, device=device, command=command)
         table.add(study.name, seed, place)
         say(f"finished: {place}")
     table.write()
@@ -114,6 +109,14 @@ class _Table:
                 if seed == min(self.runs[study.name]) and _still_there(place, found):
                     self.pictured[study.name] = place
                 say(f"kept: {study.name}, seed {seed}")
+
+    def left(self, studies: list[Study], seeds: range) -> list[tuple[int, Study]]:
+        """What remains to be run: every study with one seed before the next."""
+        return [
+            (seed, study)
+            for seed, study in itertools.product(seeds, studies)
+            if study.name not in self.missing and seed not in self.runs[study.name]
+        ]
 
     def say_what_is_missing(self, say: Callable[[str], object]) -> None:
         """Say which studies were left out, and why."""
@@ -175,8 +178,8 @@ def _cells(whole: Collection, data_dir: Path | None) -> tuple[list[Study], dict[
     return [load_study(preset, whole.settings) for preset in reasons], missing
 
 
-def _prepare(page: Path) -> None:
-    """Make sure, before hours of work, that the table's place is ours to write."""
+def _prepared(page: Path) -> Path:
+    """The table's page, after a check, before hours of work, that it can be written."""
     docs, table = page.parent, page.with_suffix(".json")
     if docs.exists() and not docs.is_dir():
         raise InputError(f"--out: {docs} is a file; choose a folder for the table.")
@@ -188,6 +191,7 @@ def _prepare(page: Path) -> None:
     probe = docs / ".brainleaks-probe"
     atomic.write_bytes(probe, b"")
     probe.unlink()
+    return page
 
 
 def _again(name: str, settings: tuple[str, ...], seed: int) -> str:
