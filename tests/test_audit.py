@@ -205,7 +205,7 @@ def test_what_cannot_be_trained_anew_is_inconclusive(network, data, cache):
     first, second = outcome.verdict["reasons"]
     assert "are missing: untrained, shuffled-labels, without-class" in first
     assert second == (
-        "The target's architecture cannot be trained anew: it has no weights that can be seen."
+        "The target's architecture cannot be retrained: it has no weights that can be seen."
     )
     assert {c["control"] for c in outcome.facts["controls"]} == {"noise", "class-mean"}
 
@@ -216,7 +216,7 @@ def test_a_recipe_that_does_not_train_the_architecture(network, data, cache):
         settings=[*QUICK, "target.training.learning_rate=1e-9"], cache=cache,
     )  # fmt: skip
     assert outcome.verdict["verdict"] == "inconclusive"
-    assert "trained anew on half of the classes, recognises" in outcome.verdict["reasons"][1]
+    assert "retrained on half of the classes, recognises" in outcome.verdict["reasons"][1]
 
 
 @pytest.mark.parametrize("encoding", ["latency", "direct"])

@@ -9,7 +9,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 def keep_freed_memory() -> None:
     """Let glibc reuse large freed blocks instead of handing them back to the kernel.
 
-    By default every tensor over 32 MB is mapped anew, and touching its pages for the first time
+    By default every tensor over 32 MB is mapped again, and touching its pages for the first time
     costs more than the arithmetic on it. Where the C library is another one, nothing happens.
     """
     if sys.platform != "linux":

@@ -194,7 +194,7 @@ class Target:
 
         Gradients are asked for at the entry, so that an attack that changes few inputs can
         :meth:`update` it instead of multiplying all of them again. A network whose first layer
-        cannot be told apart is entered by its inputs.
+        cannot be separated is entered at its inputs.
         """
         self._grants("gradients")
         with torch.no_grad():

@@ -27,7 +27,7 @@ from brainleaks.networks import Response
 from brainleaks.neuron import LIF, ArcTan
 from brainleaks.neuron.dynamics import Reset, Surrogate
 
-#: Stands in for a surrogate that the operator has not; only gradients depend on it.
+#: Replaces a surrogate that the operator does not support; only gradients depend on it.
 STAND_IN = ArcTan(2.0)
 
 #: Why a leaking neuron with a subtractive reset cannot be lowered, in every framework but snnTorch.

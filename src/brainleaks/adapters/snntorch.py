@@ -55,7 +55,7 @@ def describe(neuron: Any) -> Neuron:
         )
     for name in ("inhibition", "state_quant"):
         if getattr(neuron, name):
-            raise CannotLower(f"{name} is on, which the operator has not")
+            raise CannotLower(f"{name} is on, which the fused kernel does not support")
     if uniform("graded_spikes_factor", neuron.graded_spikes_factor) != 1.0:
         raise CannotLower("its spikes are graded")
     reset = _RESETS[neuron.state_function.__name__]

@@ -50,7 +50,7 @@ ATTACKS: dict[str, type[Attack]] = {
 if TYPE_CHECKING:
     AnyAttack = Attack
 else:
-    #: Any attack, told apart by its ``attack`` field: how a study file names one.
+    #: Any attack, distinguished by its ``attack`` field, as a study file names it.
     AnyAttack = Annotated[reduce(or_, _ALL), Field(discriminator="attack")]
 
 __all__ = [

@@ -61,7 +61,7 @@ def audit(
     device: str = "cpu",
     cache: Cache | None = None,
 ) -> Outcome:
-    """Attack a trained model, and judge what comes back beside controls.
+    """Attack a trained model and evaluate the reconstructions, with controls.
 
     Args:
         model: a file (weights, whose network ``factory`` builds, or a ``.nir`` graph), the network
@@ -69,7 +69,7 @@ def audit(
         data: a path as in :class:`~brainleaks.data.own.OwnData`, one of those, or a pair of torch
             data sets, to train and to test.
         framework: that the model is of, one of ``brainleaks.adapters.FRAMEWORKS``; by default it
-            is told by the model.
+            is detected from the model.
         factory: ``module:function`` that builds the network whose weights are in the file; it may
             take the data's ``shape``, ``(C, H, W)``, and number of ``classes``.
         service_id: name and version of a service, where the model is a function that shows no
@@ -133,7 +133,7 @@ def plan(
         access: likewise.
         attacks: likewise.
         settings: likewise.
-        twin: whether an ordinary network is audited beside it.
+        twin: whether to audit an ordinary network as well.
 
     Raises:
         InputError: as there, as far as it is not about the model.

@@ -42,7 +42,7 @@ def calibrate(
 ) -> Path:
     """Audit small targets, most of which cannot leak, and count the verdicts.
 
-    The table is written anew after each study and seed; what is in the cache is not made again.
+    The table is written after each study and seed; cached stages are not recomputed.
 
     Args:
         runs: folders of finished runs, of targets that were trained, whose verdicts are counted
@@ -51,7 +51,7 @@ def calibrate(
         out: where ``calibration.md`` and ``calibration.json`` go.
         device: ``"cpu"`` or ``"cuda"``.
         command: what was typed, for the table.
-        say: is told what was left out and what is finished.
+        say: called with each line of progress.
 
     Returns:
         The path of ``calibration.md``.

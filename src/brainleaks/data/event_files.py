@@ -44,7 +44,7 @@ def read_events(
 
     Raises:
         InputError: if the file is damaged, empty or of another kind, is an array that would have
-            to be unpickled or whose columns cannot be told apart, or holds events off the sensor.
+            to be unpickled or whose columns are ambiguous, or holds events off the sensor.
     """
     try:
         SAMPLE_BYTES.check(path, path.stat().st_size)

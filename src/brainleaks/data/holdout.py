@@ -20,7 +20,7 @@ def held_out(
         share: of each class, at least one sample.
 
     Raises:
-        InputError: if a class has not two samples, one for either part.
+        InputError: if a class has fewer than two samples, one for each part.
     """
     chosen: set[int] = set()
     of_class = torch.tensor(labels)

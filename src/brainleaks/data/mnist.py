@@ -2,7 +2,7 @@
 
 LeCun, Cortes and Burges, "The MNIST database of handwritten digits", 1998 (CC BY-SA 3.0). The
 four IDX files are read gzipped or not, from ``mnist/``, ``MNIST/raw/`` or the data folder itself.
-Mirrors pack the archives anew, so what is verified is their decoded content.
+Mirrors repack the archives, so the checksum is that of the decoded content.
 """
 
 import gzip

@@ -57,7 +57,7 @@ def select(samples: Samples, which: Tensor) -> Samples:
 
 
 def of_classes(dataset: Dataset, classes: Sequence[int]) -> Dataset:
-    """The samples of some classes alone, which are numbered anew in the order given."""
+    """The samples of some classes only, renumbered in the order given."""
     number = torch.full((len(dataset.class_names),), -1)
     number[list(classes)] = torch.arange(len(classes))
 

@@ -238,7 +238,7 @@ def _records(samples: Samples) -> bool:
 
 
 def _seen(samples: Samples, *, spiking: bool) -> Samples:
-    """Samples as a spiking judge sees them, recordings where they are some, or as the others do."""
+    """Samples as a judge sees them: recordings for a spiking judge, images for the others."""
     return samples if spiking else Samples(images(samples), samples.labels)
 
 

@@ -2,7 +2,7 @@
 
 The unit is a class, its reconstructions averaged: they share all that is particular to the class,
 so that counting them one by one would claim more evidence than there is. Several runs, which differ
-in their seeds, make a table of runs and classes. Both are drawn anew, each by itself: the classes
+in their seeds, make a table of runs and classes. Both are resampled, independently: the classes
 of a run share its target, and the runs share the classes (Owen 2007, "The pigeonhole bootstrap").
 """
 
@@ -127,8 +127,8 @@ def agreement(named: NDArray[np.int64]) -> Agreement:
 
 
 def _bootstrap(table: NDArray[np.float64]) -> tuple[float, float]:
-    """The interval of a table's mean, its runs and its classes drawn anew."""
-    if np.ptp(table) == 0:  # nothing varies: nothing to draw anew
+    """The interval of a table's mean, with runs and classes resampled."""
+    if np.ptp(table) == 0:  # nothing varies, so there is nothing to resample
         return float(table.flat[0]), float(table.flat[0])
     runs, classes = map(np.arange, table.shape)
     several = len(runs) > 1

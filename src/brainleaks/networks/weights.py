@@ -13,7 +13,7 @@ from brainleaks.files.tensors import is_dense
 from brainleaks.neuron import LIF
 
 _RESETS = {"subtract": 0, "zero": 1, "none": 2}  # snntorch.SpikingNeuron.reset_dict
-_STATE = ("mem", "spk")  # what a neuron of snnTorch was last in; every run starts it anew
+_STATE = ("mem", "spk")  # the last state of a snnTorch neuron; every run resets it
 
 
 def load_weights(network: nn.Module, path: Path, tensors: dict[str, Tensor]) -> None:

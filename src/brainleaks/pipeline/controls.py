@@ -10,24 +10,24 @@ from brainleaks.randomness import stream
 
 
 class Targets(Protocol):
-    """What attacks of the controls are run on."""
+    """Networks that the controls attack."""
 
     @property
     def missing(self) -> Mapping[Control, str]:
-        """Controls that cannot be made, and why, in a sentence."""
+        """Controls that are not possible, each with a sentence that says why."""
 
     @property
     def remarks(self) -> Sequence[str]:
-        """What a reader of the verdict should know of the target, in sentences."""
+        """Sentences about the target that a reader of the verdict should know."""
 
     def untrained(self) -> Trained:
-        """It was never trained."""
+        """A network of the target's architecture that was never trained."""
 
     def shuffled(self) -> Trained:
-        """It was trained on the data under shuffled labels."""
+        """The same, trained on the data with shuffled labels."""
 
     def half(self, fold: int, known: list[int]) -> Trained:
-        """It was trained on some classes alone, which it numbers anew in the order given."""
+        """It was trained on some classes only, renumbered in the order given."""
 
 
 class OwnTargets:

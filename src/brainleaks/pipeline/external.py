@@ -1,4 +1,4 @@
-"""A target that was built elsewhere: checked, measured, known by its answers, and trained anew."""
+"""An external target: validated, measured, identified by its outputs, and retrained."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -71,7 +71,7 @@ def shown_samples(pipeline: Pipeline) -> Tensor:
 
 
 class ExternalTargets:
-    """The target of an audit, and its architecture trained anew for the controls.
+    """The target of an audit, and its architecture retrained for the controls.
 
     Args:
         pipeline: the stages of the audit.
@@ -121,11 +121,11 @@ class ExternalTargets:
     def missing(self) -> Mapping[Control, str]:
         """Controls that cannot be made, and why.
 
-        A control for which the architecture is trained anew counts only where the recipe can
+        A control for which the architecture is retrained counts only where the recipe can
         train it: where targets of half the classes recognise theirs, or as many as the target.
         """
         if reason := self._not_trainable:
-            why = f"the target's architecture cannot be trained anew: {reason}"
+            why = f"the target's architecture cannot be retrained: {reason}"
             return dict.fromkeys(("untrained", "shuffled-labels", "without-class"), why)
         found: list[float] = []
         for fold in range(2):
@@ -137,7 +137,7 @@ class ExternalTargets:
         if min(found) >= least:
             return {}
         why = (
-            "the target's architecture, trained anew on half of the classes, recognises "
+            "the target's architecture, retrained on half of the classes, recognises "
             f"{min(found):.2f} of their test samples, and {least:.2f} are needed to stand for it: "
             "train it longer or otherwise (--set target.training.epochs=...)"
         )
@@ -309,7 +309,7 @@ def _state(network: nn.Module) -> dict[str, Tensor]:
 
 
 def _restore(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Put trained values back, but for what a layer remembers of its last input's shape."""
+    """Restore trained values, except what a layer remembers of its last input's shape."""
     with torch.no_grad():
         for name, own in _state(network).items():
             if name in tensors and tensors[name].shape == own.shape:

@@ -53,7 +53,7 @@ class Recorder(Monitor):
         try:
             saved = safetensors.torch.load(sealed.read(self._checkpoint))
         except sealed.DamagedError as error:
-            sealed.set_aside(self._checkpoint, f"{error}; {self._label} begins anew")
+            sealed.set_aside(self._checkpoint, f"{error}; {self._label} starts again")
             return start
         record = json.loads(saved.pop("record").numpy().tobytes())
         self.curve, self._spent_before = record["curve"], record["seconds"]

@@ -14,7 +14,7 @@ def reinitialise(network: nn.Module, generator: torch.Generator) -> nn.Module:
 
     That keeps their distribution, and so how much the neurons fire, whatever the layers are and
     however the framework scales them; nothing that was learned is left in it. Single numbers, such
-    as a layer's leak, stay; averages of batch norm begin anew.
+    as a layer's leak, stay; running averages of batch norm are reset.
 
     Args:
         network: is left as it is.
@@ -32,7 +32,7 @@ def reinitialise(network: nn.Module, generator: torch.Generator) -> nn.Module:
 
 
 def why_not_trainable(network: nn.Module, loss: Callable[[nn.Module], Tensor]) -> str | None:
-    """Why the architecture cannot be trained anew, or ``None`` if it can.
+    """Why the architecture cannot be retrained, or ``None`` if it can.
 
     Args:
         network: the architecture.

@@ -28,7 +28,7 @@ def animate(rows: dict[str, NDArray[np.float32]], names: list[str]) -> bytes:
         names: of the ``B`` classes.
 
     Raises:
-        ValueError: if a row has not as many classes as there are names.
+        ValueError: if a row does not have one class per name.
     """
     if any(row.shape[1] != len(names) for row in rows.values()):
         raise ValueError(f"there are {len(names)} names; expected one for each class of each row.")

@@ -25,7 +25,7 @@ def write_calibration(
     Args:
         audits: each with ``preset``, ``dataset``, ``small``, ``seed``, ``target`` (``"untrained"``,
             ``"shuffled-labels"`` or ``"trained"``) and ``verdict``.
-        left_out: presets whose data was not at hand, and why.
+        left_out: presets whose data was not available, and why.
         docs: the folder to write to.
         command: what was typed.
         machine: what it ran on.

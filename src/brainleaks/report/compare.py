@@ -28,7 +28,7 @@ from brainleaks.report.run import Run, Values
 from brainleaks.report.tables import Row, attack_rows, shown_measures
 from brainleaks.report.template import render
 
-#: Characters of a page but for what its pictures are wrapped in.
+#: Characters of a page without its pictures.
 _MOST = 4_600_000
 _SAID = tuple(
     dict.fromkeys(

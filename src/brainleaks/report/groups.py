@@ -145,7 +145,7 @@ def _check_seeds(runs: list[Run]) -> None:
 
 
 def _study(run: Run) -> str:
-    """What determines a run but for its seed."""
+    """What determines a run, except its seed."""
     weights = run.results["target"].get("weights", {}).get("sha256", "")
     return f"{run.provenance['study']} {weights}"
 

@@ -250,7 +250,7 @@ class Results(_Part):
             if missing := self._expected - metrics.keys():
                 raise ValueError(f"{name} has no {min(missing)}")
             if any(len(found.by_class) != classes for found in metrics.values()):
-                raise ValueError(f"a measure of {name} has not {classes} values by class")
+                raise ValueError(f"a measure of {name} does not have {classes} values by class")
         named = self.verdict.attack if self.verdict else None
         if named is not None and named not in names and not self.evidence:
             raise ValueError("the verdict names an attack that is not there")

@@ -33,7 +33,7 @@ class External(Strict):
 
     ``model`` is its file, or what it is called where it was handed over in Python; without, its
     ``factory`` makes all of it. ``framework``, ``factory``, ``dt`` and ``reset`` say how the file
-    is read. ``training`` is how its architecture is trained anew, for the controls. ``service_id``
+    is read. ``training`` is how its architecture is retrained for the controls. ``service_id``
     names what answers where the model is a function that shows no weights; what is computed of it
     is kept under that name, and without one it is not kept.
     """
@@ -89,7 +89,7 @@ class Subset(Strict):
 class LearnedPrior(Strict):
     """A generative prior of images, and the classes that it learns from.
 
-    The target, its judges and the comparison never see those, and number the others anew.
+    The target, its judges and the comparison never see these classes; the others are renumbered.
     """
 
     classes: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]

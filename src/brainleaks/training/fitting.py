@@ -51,7 +51,7 @@ def fit(
     """Train ``network`` in place.
 
     Each epoch reports its loss and the accuracy of what ``readout`` reads, as the network stood at
-    each batch. Order and encoding are drawn anew each epoch, from streams of the generator's next
+    each batch. Order and encoding are drawn again each epoch, from streams of the generator's next
     seed: an interrupted training goes on with the numbers that it would have had.
 
     Raises:

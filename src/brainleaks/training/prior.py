@@ -80,7 +80,7 @@ def fit_prior(
 ) -> None:
     """Train a prior in place on images ``(N, C, H, W)`` in [0, 1], with Adam.
 
-    Order and noise are drawn anew each epoch, from streams of the generator's next seed: an
+    Order and noise are drawn again each epoch, from streams of the generator's next seed: an
     interrupted training goes on with the numbers that it would have had.
 
     Raises:

@@ -152,5 +152,5 @@ class PatternInversion:
 
 
 def _field(ground: Tensor, theta: Tensor) -> Tensor:
-    """Probabilities ``(1, classes, C, H, W)``, never quite 0, so that no pixel is given up."""
+    """Probabilities ``(1, classes, C, H, W)``, above 0, so that every pixel can still fire."""
     return (ground * (1 + theta)).clamp(_LEAST, 1).unsqueeze(0)
