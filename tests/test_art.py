@@ -32,7 +32,7 @@ def test_what_is_no_label_is_named(small_snn):
     for y in (None, [], [6], [-1], [0.5], np.zeros((1, 1, 1))):
         with pytest.raises(InputError, match="y: expected one or more labels, 0 to 5"):
             inversion.infer(None, y)
-    with pytest.raises(InputError, match="give None or zeros"):
+    with pytest.raises(InputError, match="pass None or zeros"):
         inversion.infer(np.ones((1, 1, 4, 5)), [0])
 
 

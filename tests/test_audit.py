@@ -370,7 +370,7 @@ def test_what_is_refused_on_the_command_line(base, model, data, adapters, tmp_pa
         (["--frame-us", "10"], "--frame-us: only event recordings are cut into frames"),
         (["--holdout", "0.2"], "has a test folder"),
         (["--set", "nonsense=1"], "nonsense: unknown field"),
-        (["--out", base], "lies in"),
+        (["--out", base], "is inside"),
     ):
         assert said in refused(*ask, *more), more
     assert "no such file" in refused("audit", tmp_path / "absent", "--data", data)

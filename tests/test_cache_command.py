@@ -61,7 +61,7 @@ def test_prune(cache):
 
 def test_refuses(tmp_path):
     for arguments, message in (
-        (("ls", "--store", str(tmp_path / "none")), "does not exist"),
+        (("ls", "--store", str(tmp_path / "none")), "no such folder"),
         (("prune", "--max-size", "much"), "expected a size such as"),
     ):
         done = CliRunner().invoke(cli, ["cache", *arguments], standalone_mode=False)

@@ -92,5 +92,5 @@ def test_it_goes_on_where_it_was_cut_off(apart):
 
 
 def test_divergence_is_said(apart):
-    with pytest.raises(InputError, match=r"prior's training diverged .* lower its learning_rate"):
+    with pytest.raises(InputError, match=r"training the prior diverged .* lower its learning_rate"):
         fit(new_prior(), apart.others * torch.nan)

@@ -213,7 +213,7 @@ def test_other_files_are_not_overwritten(runs, tmp_path):
     one = tmp_path / "run"
     one.mkdir()
     (one / "results.json").write_text('{"preset": "demo"}')
-    with pytest.raises(InputError, match=r"results.json is no table of several seeds"):
+    with pytest.raises(InputError, match=r"results.json is not a table of several seeds"):
         publish("demo", range(1), settings=QUICK, out=one, **runs)
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match=r"file is a file; choose a folder for the table"):
@@ -224,5 +224,5 @@ def test_other_files_are_not_overwritten(runs, tmp_path):
 def test_what_the_paper_refuses(runs, tmp_path):
     with pytest.raises(InputError, match="--set: paper has no fields"):
         publish("paper", range(1), settings=("draws=3",), **runs)
-    with pytest.raises(InputError, match="no data set of paper is at hand"):
+    with pytest.raises(InputError, match="none of the data sets of paper is available"):
         publish("paper", range(1), data_dir=tmp_path, **runs)

@@ -129,13 +129,13 @@ def test_a_black_box_shows_neither_gradients_nor_weights(small_snn):
     spikes, labels = torch.zeros(9, 6, 1, 4, 5), torch.arange(6)
     for access in ("scores", "labels"):
         target = target_of(small_snn, access=access)
-        with pytest.raises(AccessError, match="gradients were asked for"):
+        with pytest.raises(AccessError, match="gradients were requested"):
             target.entry(spikes)
-        with pytest.raises(AccessError, match="gradients were asked for"):
+        with pytest.raises(AccessError, match="gradients were requested"):
             target.gradient(spikes, labels, confidence)
-        with pytest.raises(AccessError, match="gradients were asked for"):
+        with pytest.raises(AccessError, match="gradients were requested"):
             target.first_weights()
-        with pytest.raises(AccessError, match="gradients were asked for"):
+        with pytest.raises(AccessError, match="gradients were requested"):
             _ = target.network
         with pytest.raises(AccessError), target.differentiated_by(ArcTan(1.0)):
             pass

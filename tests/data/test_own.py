@@ -166,7 +166,7 @@ def wrong_folders(root):
     yield place, None, "the class c is only in test"
     place = folder(root / "one", parts=(".",))
     picture(place / "c" / "0.png")
-    yield place, 0.2, "the class c has 1 sample; holding out needs two"
+    yield place, 0.2, "the class c has 1 sample; holding out requires at least two"
     place = folder(root / "both kinds")
     recording(place / "train" / "a" / "r.npz")
     yield place, None, "has both images .* and event recordings"

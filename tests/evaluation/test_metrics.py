@@ -32,7 +32,7 @@ def test_two_classes_are_always_in_the_top_three():
 
 
 def test_refuses_what_is_not_a_number():
-    with pytest.raises(InputError, match="not finite"):
+    with pytest.raises(InputError, match="NaN or infinite"):
         metrics(torch.full((4, 4), torch.nan))
 
 

@@ -115,9 +115,9 @@ def test_the_whole_road_on_events(folder, tmp_path, preset):
 @pytest.mark.parametrize(
     ("subset", "message"),
     [
-        ("{train: 5, test: 3}", "none of the 5 training samples is of class 5; use more of them"),
-        ("{train: 21, test: 3}", r"subset.train: found 21, and there are 20 train samples"),
-        ("{train: 20, test: 99}", r"subset.test: found 99, and there are 10 test samples"),
+        ("{train: 5, test: 3}", "none of the 5 training samples belongs to class 5"),
+        ("{train: 21, test: 3}", r"subset.train: found 21, but there are only 20 train samples"),
+        ("{train: 20, test: 99}", r"subset.test: found 99, but there are only 10 test samples"),
     ],
 )
 def test_subsets_that_do_not_do(folder, tmp_path, subset, message):
@@ -130,10 +130,10 @@ def test_subsets_that_do_not_do(folder, tmp_path, subset, message):
     ("preset", "setting", "message"),
     [
         ("nmnist-snn", "frames=null", "frames: missing; events need it"),
-        ("nmnist-snn", "encoding={encoding: rate}", "encoding: events are spikes already"),
-        ("mnist-snn", FRAMES, "frames: images are no events"),
+        ("nmnist-snn", "encoding={encoding: rate}", "encoding: event data are spikes already"),
+        ("mnist-snn", FRAMES, "frames: only event data are cut into frames"),
         ("mnist-snn", "encoding=null", "encoding: missing; a spiking target needs one"),
-        ("mnist-ann", "encoding={encoding: rate}", "encoding: an ordinary target takes images"),
+        ("mnist-ann", "encoding={encoding: rate}", "an ordinary .non-spiking. target takes images"),
         ("nmnist-snn", "frames.frame_us=0", "frames.frame_us: found 0, .* greater than or equal"),
         ("nmnist-snn", "frames.polarity=on", "frames.polarity: "),
         ("nmnist-snn", "subset={train: 5}", "subset.test: missing"),

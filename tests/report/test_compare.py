@@ -153,7 +153,7 @@ def test_one_study_on_other_weights_is_another(altered, tmp_path):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"name": "att-faces"}, "compare runs of one data set"),
+        ({"name": "att-faces"}, "only runs with the same classes"),
         ({"class_names": list("0123456789")}, "share fewer than two classes"),
     ],
 )
@@ -163,7 +163,7 @@ def test_refuses_other_data(altered, tmp_path, change, sentence):
 
 
 def test_refuses_what_cannot_be_compared(run, protocol_run, tmp_path):
-    with pytest.raises(InputError, match="needs two runs; found 1"):
+    with pytest.raises(InputError, match="needs at least two runs; found 1"):
         write_comparison([run], tmp_path / "page.html")
     with pytest.raises(InputError, match="are the same run"):
         write_comparison([run, run], tmp_path / "page.html")

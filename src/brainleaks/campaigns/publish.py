@@ -173,7 +173,8 @@ def _cells(whole: Collection, data_dir: Path | None) -> tuple[list[Study], dict[
     missing = {preset: reason for preset, reason in reasons.items() if reason is not None}
     if len(missing) == len(reasons):
         raise InputError(
-            f"{whole.name} is not available; run 'brainleaks data fetch mnist' to download it."
+            f"none of the data sets of {whole.name} is available; 'brainleaks data fetch mnist' "
+            "downloads one."
         )
     return [load_study(preset, whole.settings) for preset in reasons], missing
 
