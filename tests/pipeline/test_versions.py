@@ -130,10 +130,10 @@ SMALL = {
     "brainleaks-v2": BrainLeaksV2(iterations=2, time_steps=5),
     "smooth-inversion": SmoothInversion(iterations=3, time_steps=5),
     "pattern-inversion": PatternInversion(looks=2, time_steps=5),
-    "score-evolution": ScoreEvolution(probes=20, iterations=3, time_steps=5),
-    "boundary-repulsion": BoundaryRepulsion(probes=20, iterations=3, time_steps=5),
+    "score-evolution": ScoreEvolution(probes=250, iterations=3, time_steps=5),
+    "boundary-repulsion": BoundaryRepulsion(probes=250, iterations=3, time_steps=5),
     "gamin": Gamin(iterations=3, time_steps=5),
-    "within-prior": WithinPrior(ScoreEvolution(probes=20, iterations=3, time_steps=5)),
+    "within-prior": WithinPrior(ScoreEvolution(probes=250, iterations=3, time_steps=5)),
 }
 
 
