@@ -1,4 +1,4 @@
-"""scikit-learn's digits before a simulated event camera: events without a download.
+"""scikit-learn's digits recorded by a simulated event camera: events without a download.
 
 The images are those of :mod:`brainleaks.data.digits`, with the same split, the recordings
 :func:`brainleaks.data.simulate.simulate`'s: 34 x 34 pixels, about 308 ms, as N-MNIST's.

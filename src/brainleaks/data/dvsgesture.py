@@ -1,4 +1,4 @@
-"""DVS128 Gesture: ten hand and arm gestures before an event camera, 128 x 128.
+"""DVS128 Gesture: ten hand and arm gestures recorded by an event camera, 128 x 128.
 
 Amir et al., "A low power, fully event-based gesture recognition system", CVPR 2017 (CC BY 4.0).
 Read from IBM's release (``DvsGesture.tar.gz``, packed or not: AEDAT 3.1 recordings, cut into

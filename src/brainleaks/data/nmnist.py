@@ -1,4 +1,4 @@
-"""N-MNIST: MNIST before a moving event camera, 34 x 34; 60,000 recordings train, 10,000 test.
+"""N-MNIST: MNIST recorded by a moving event camera, 34 x 34; 60,000 train and 10,000 test.
 
 Orchard, Jayawant, Cohen and Thakor, "Converting static image datasets to spiking neuromorphic
 datasets using saccades", Frontiers in Neuroscience 9, 2015 (CC BY-SA 4.0). Recordings are

@@ -1,4 +1,4 @@
-"""N-MNIST's first 1,000 training and first 100 test recordings: a subset to work with.
+"""N-MNIST's first 1,000 training and first 100 test recordings.
 
 Read from ``nmnist_1k.tar.gz`` or from the whole of N-MNIST; see :mod:`brainleaks.data.nmnist`.
 """

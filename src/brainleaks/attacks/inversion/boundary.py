@@ -32,7 +32,7 @@ _LARGEST_RADIUS = 4.0
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
 class BoundaryRepulsion:
-    """Reconstruct images by asking which class the target decides for, and for nothing else.
+    """Reconstruct images from predicted labels only.
 
     An image is ``x = sigmoid(z . basis)``, of ``frequencies * frequencies`` coefficients ``z`` a
     channel in a basis of low spatial frequencies, and is shown to a spiking target as fresh

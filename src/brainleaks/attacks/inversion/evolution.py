@@ -28,7 +28,7 @@ _LEAST_SCORE = 1e-12
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
 class ScoreEvolution:
-    """Reconstruct images by asking for scores, and for nothing else.
+    """Reconstruct images from scores only.
 
     An image is ``x = sigmoid(z . basis)``, of ``frequencies * frequencies`` coefficients ``z`` a
     channel in a basis of low spatial frequencies, and is shown to a spiking target as fresh

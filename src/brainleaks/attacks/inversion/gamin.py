@@ -25,7 +25,7 @@ _SEEN = 32
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
 class Gamin:
-    """Reconstruct images by a generator that is trained through a stand-in for the target.
+    """Reconstruct images with a generator that is trained through a surrogate of the target.
 
     The target ``f`` gives scores, and no gradient. A surrogate ``S`` learns its scores on what the
     generator ``G(z, c)`` makes and on uniform noise ``N``, and ``G`` learns through ``S`` to be

@@ -23,7 +23,7 @@ _LEAST = 1e-6
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
 class PatternInversion:
-    """Reconstruct sparse input, as digits or events are, from what it left in the network.
+    """Reconstruct sparse inputs, such as digits or events, from their traces in the weights.
 
     Where input is mostly silent, three traces of the training data lie open. The first layer's
     weights grow where input comes and stay as they were drawn where none ever does: their median

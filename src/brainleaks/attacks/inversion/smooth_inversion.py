@@ -28,7 +28,7 @@ _EACH = (0, 2, 3, 4)
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
 class SmoothInversion:
-    """Reconstruct the image behind the spikes, or a field of spike probabilities behind events.
+    """Reconstruct images, or spike probabilities over time, under a smoothness prior.
 
     The unknown is a picture ``x_c`` in (0, 1) for each of a few moments, the knots; between them
     probabilities are interpolated, and one knot is an image under a rate code. It is made of what

@@ -26,7 +26,7 @@ Searching = Annotated[
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
 class WithinPrior:
-    """Reconstruct an image as the place in a generative prior that another attack finds.
+    """Reconstruct images by running another attack in the latent space of a generative prior.
 
     To the attack, the generator and the target behind it are one ordinary network, whose images are
     the prior's places, ``latent`` channels of one pixel. Between the two, a spiking target has a
