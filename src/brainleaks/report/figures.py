@@ -25,11 +25,11 @@ _TITLE_WIDTH = 14  # letters that fit over a picture of a grid
 
 
 def pictures(values: NDArray[np.float32], input_shape: tuple[int, int, int]) -> list[Picture]:
-    """One picture a class: spikes as firing rates, each stretched to its own range.
+    """One picture per class of a planar signal: spikes as firing rates, each scaled to its own range.
 
     Args:
         values: as in a run folder, ``(classes, T, 1, D)`` or ``(classes, 1, D)``.
-        input_shape: ``(C, H, W)``.
+        input_shape: ``(C, H, W)``; a channel stream has no picture plane, and no picture.
     """
     rates = values.mean(axis=tuple(range(1, values.ndim - 1)))
     return [picture(rate.reshape(input_shape)) for rate in rates]
