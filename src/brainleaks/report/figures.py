@@ -25,7 +25,7 @@ _TITLE_WIDTH = 14  # letters that fit over a picture of a grid
 
 
 def pictures(values: NDArray[np.float32], input_shape: tuple[int, int, int]) -> list[Picture]:
-    """One picture per class of a planar signal: spikes as firing rates, each scaled to its own range.
+    """One picture per class of a planar signal: spikes as firing rates, scaled to its own range.
 
     Args:
         values: as in a run folder, ``(classes, T, 1, D)`` or ``(classes, 1, D)``.
