@@ -1,4 +1,4 @@
-"""Networks built elsewhere, made what a target takes.
+"""Adapters: networks of other frameworks as targets.
 
 A network comes as a module of snnTorch, SpikingJelly, Norse or plain torch, as a NIR file, or as a
 function that answers with scores or labels. It is asked on samples of the user's own: how it takes

@@ -1,4 +1,4 @@
-"""A network from elsewhere, on the fused operator if that is proved to answer as it does."""
+"""An adapted network: lowered to the fused operator if its outputs are verified to be the same."""
 
 import json
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from brainleaks.networks import respond_in_pieces
 
 @dataclass(frozen=True)
 class Adapted:
-    """A network from elsewhere, as :class:`brainleaks.target.Target` takes it.
+    """An external network in the form that :class:`brainleaks.target.Target` takes.
 
     Args:
         network: the lowered network, or the original.
@@ -43,7 +43,7 @@ def settled(
     samples: Tensor,
     parts: Callable[[], Any],
 ) -> Adapted:
-    """The network lowered, if that can be done and is proved right; else as it is."""
+    """The lowered network if lowering is possible and verified, otherwise the original."""
     try:
         layers, steps = parts()
         network = lower(layers, tuple(samples.shape[-3:]), steps)
@@ -76,5 +76,5 @@ def _difference(parity: dict[str, Any]) -> str:
 
 
 def _finished(adapted: Adapted) -> Adapted:
-    """With facts that are JSON to the last."""
+    """The network, with facts that can be written as JSON."""
     return replace(adapted, facts=json.loads(json.dumps(adapted.facts)))

@@ -1,4 +1,4 @@
-"""A function that answers with scores or labels and shows nothing else, such as a service."""
+"""A function that returns only scores or labels, such as a client of a service."""
 
 import time
 from collections.abc import Callable
@@ -74,7 +74,7 @@ class Service(nn.Module):
         return Response(None, logits.unsqueeze(0))
 
     def _answer(self, inputs: Tensor) -> Tensor:
-        """A checked answer: scores ``(B, classes)`` or labels ``(B,)``."""
+        """A validated output: scores ``(B, classes)`` or labels ``(B,)``."""
         answer, batch = self._tensor(inputs), inputs.shape[-4]
         labels = self.gives == "labels"
         shape = (batch,) if labels else (batch, self.classes)
@@ -103,7 +103,7 @@ class Service(nn.Module):
             ) from error
 
     def _asked(self, inputs: Tensor) -> Any:
-        """What the function returns; one that fails is asked again after a pause."""
+        """The output of the function; a failing call is repeated after a pause."""
         for pause in (*_PAUSES, None):
             try:
                 return self.ask(inputs)
@@ -121,7 +121,7 @@ class Service(nn.Module):
 
 
 def _is_answer(answer: Tensor, shape: tuple[int, ...], labels_of: int | None = None) -> bool:
-    """Whether an answer is labels of so many classes, or else finite scores."""
+    """Whether an output is labels of so many classes, or finite scores."""
     if tuple(answer.shape) != shape or answer.is_complex() or answer.dtype == torch.bool:
         return False
     if labels_of is None:

@@ -1,4 +1,4 @@
-"""Networks in files: a NIR graph, or the weights of what a factory builds."""
+"""Networks in files: NIR graphs, or weights for a network that a factory builds."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Layers without a state, as torch has them, for lowered networks."""
+"""Stateless layers of torch, for lowered networks."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ def is_affine(layer: nn.Module) -> bool:
 
 
 def affine(layer: nn.Module, rows: Tensor, bias: bool) -> Tensor:
-    """A layer that keeps no state; without its bias if so asked."""
+    """Apply a stateless layer, with or without its bias."""
     if isinstance(layer, nn.Linear):
         zero = torch.zeros_like(layer.bias)
         return spike_linear(rows, layer.weight, layer.bias if bias else zero)
@@ -59,7 +59,7 @@ def fold(layer: nn.Module | None, norm: BatchNorm) -> None:
 
 
 def plain(layer: nn.Module) -> Any:
-    """The layer as torch has it, whatever a framework made of it; with a bias."""
+    """Torch's own version of the layer, with a bias."""
     if isinstance(layer, nn.Linear):
         shape = (layer.in_features, layer.out_features)
         return _weighted(nn.Linear(*shape, device="meta"), layer)

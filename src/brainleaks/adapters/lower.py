@@ -1,4 +1,4 @@
-"""Networks of known layers on the fused operator.
+"""Lowering: networks of supported layers on the fused operator.
 
 What can be lowered is a chain of layers: affine ones (linear, convolution, with batch norm folded
 into them), pooling, flattening, and neurons. The neurons of each framework are stated as a
@@ -77,7 +77,7 @@ class Neuron:
 
 
 def above_rest(threshold: float) -> float:
-    """A threshold measured from where the membrane rests.
+    """The threshold relative to the resting potential.
 
     Raises:
         CannotLower: if it is not above: the operator's neuron would be at rest in a state of reset.
@@ -88,7 +88,7 @@ def above_rest(threshold: float) -> float:
 
 
 def uniform(name: str, value: Tensor) -> float:
-    """The one value of a parameter of a layer's neurons.
+    """The value of a parameter that all neurons of a layer share.
 
     Raises:
         CannotLower: if it has several: the operator's neurons of a layer are alike.
@@ -99,7 +99,7 @@ def uniform(name: str, value: Tensor) -> float:
 
 
 def one_rest(leak: float, reset: float) -> None:
-    """See that a membrane is reset to where it leaks to.
+    """Check that the membrane is reset to its resting potential.
 
     Raises:
         CannotLower: if it is not: the operator's membrane has one rest.
@@ -176,7 +176,7 @@ class Lowered(nn.Module):
         return self.respond(self.drive(inputs))
 
     def drive(self, inputs: Tensor, *, bias: bool = True) -> Tensor:
-        """What the first neurons or pooling see; linear without the bias.
+        """The input of the first neurons or pooling; linear without the bias.
 
         ``(T, B, *input_shape)`` or ``(B, *input_shape)`` in, time and batch first out.
         """
@@ -187,7 +187,7 @@ class Lowered(nn.Module):
         return rows.reshape(*inputs.shape[:lead], *rows.shape[1:])
 
     def respond(self, entry: Tensor) -> Response:
-        """Output layer's answer to what :meth:`drive` gave."""
+        """The output layer's response to the result of :meth:`drive`."""
         trace = entry if self.steps is None else entry.expand(self.steps, *entry.shape)
         response = Response(None, trace)
         for layer in self.rest:
@@ -211,7 +211,7 @@ class Lowered(nn.Module):
         return torch.as_tensor(pulled)
 
     def _count(self) -> int:
-        """Values kept for one input and time step during a backward pass, about."""
+        """Approximate number of values kept per input and time step for a backward pass."""
         weight = next(self.parameters(), torch.empty(0))
         rows = weight.new_zeros(1, *self.input_shape)
         total = rows.numel()

@@ -1,4 +1,4 @@
-"""Networks in memory: a module of any framework, or a function that answers."""
+"""Networks in memory: a module of any framework, or a function."""
 
 import copy
 import importlib
@@ -27,7 +27,7 @@ def adapt(
     samples: Tensor,
     classes: int,
 ) -> Adapted:
-    """Adapt a network in memory; it is left as it was.
+    """Adapt a network in memory, without changing it.
 
     Args:
         module: a torch module, or a function that answers with scores or labels alone.
@@ -95,7 +95,7 @@ def _service_facts(service: Service) -> dict[str, Any]:
 
 
 def _found(seen: Watched, adapter: ModuleType) -> dict[str, Any]:
-    """A layer of neurons for the report: its framework's conventions, the operator's numbers."""
+    """Describe a layer of neurons: the framework's conventions and the parameters."""
     try:
         neuron: Neuron = adapter.describe(seen.layer)
     except CannotLower as reason:
@@ -119,13 +119,13 @@ def _check_steady(original: Original, few: Tensor) -> None:
 
 @torch.no_grad()
 def _has_no_memory(original: Original, few: Tensor) -> bool:
-    """Whether the order of the time steps makes no difference to the answer to each."""
+    """Whether each output is independent of the order of the time steps."""
     trace = original(few).membrane
     return len(trace) == len(few) and torch.allclose(original(few.flip(0)).membrane.flip(0), trace)
 
 
 def _adapter(module: nn.Module, framework: str | None) -> ModuleType:
-    """The framework whose neurons a module has, or that was named."""
+    """The framework of the module's neurons, or the named one."""
     roots = {type(part).__module__.partition(".")[0] for part in module.modules()}
     found = next((name for name in FRAMEWORKS[:3] if name in roots), "torch")
     name = framework or found
@@ -140,7 +140,7 @@ def _adapter(module: nn.Module, framework: str | None) -> ModuleType:
 
 
 def _copy(module: nn.Module, adapter: ModuleType) -> nn.Module:
-    """The module at rest, in eval mode, wanting no gradients of its weights."""
+    """A copy of the module, reset, in evaluation mode, without weight gradients."""
     try:
         adapter.forget(module)
         copied = copy.deepcopy(module)
@@ -164,7 +164,7 @@ def _notes(module: nn.Module) -> list[str]:
 
 
 def _activations(watched: Any, few: Tensor) -> int:
-    """Values kept for one input and time step during a backward pass, about."""
+    """Approximate number of values kept per input and time step for a backward pass."""
     lead = few.shape[0] * (few.shape[1] if few.ndim == 5 else 1)
     given = sum(trace.numel() for seen in watched for trace in seen.given)
     return int(few.numel() // lead + 4 * given // lead)

@@ -1,4 +1,4 @@
-"""Norse: cells that take their state and give it back, and layers of them with the loop inside.
+"""Norse: cells that take and return their state, and layers that loop over time.
 
 With ``a = dt * tau_mem_inv``, a box cell does ``v += a * (v_leak - v + x)``, fires strictly above
 ``v_th`` and resets in the step of the spike, to ``v_reset`` or by subtraction. Measured from
@@ -43,7 +43,7 @@ def makes_one_step(module: nn.Module) -> bool:
 
 
 def forget(network: nn.Module) -> None:
-    """Nothing to do: Norse's neurons keep no state between calls."""
+    """Do nothing: Norse's neurons keep no state between calls."""
 
 
 def check(network: nn.Module) -> None:
@@ -51,7 +51,7 @@ def check(network: nn.Module) -> None:
 
 
 def describe(neuron: Any) -> Neuron:
-    """A layer of Norse's neurons in the operator's terms.
+    """A layer of Norse's neurons in terms of the operator.
 
     Raises:
         CannotLower: if the operator has no such neuron.
@@ -104,7 +104,7 @@ def describe(neuron: Any) -> Neuron:
 
 
 def version() -> str:
-    """Of the installed Norse."""
+    """The version of the installed Norse."""
     from importlib import metadata
 
     return metadata.version("norse")

@@ -1,4 +1,4 @@
-"""The proof that a lowered network answers as the original does, on the same samples."""
+"""Parity: a lowered network's outputs compared with the original's, on the same samples."""
 
 import math
 from typing import Any
@@ -14,7 +14,7 @@ _TOLERANCE = 1e-4
 
 @torch.no_grad()
 def compare(original: Response, lowered: Response) -> dict[str, Any]:
-    """Hold a lowered network's answer against the original's, on the same samples.
+    """Compare the outputs of a lowered network with the original's, on the same samples.
 
     Returns:
         ``compared`` (which trace), ``identical`` (whether the network may be lowered),
@@ -44,7 +44,7 @@ def compare(original: Response, lowered: Response) -> dict[str, Any]:
 
 
 def _compare_pooled(answer: Tensor, lowered: Response) -> dict[str, Any]:
-    """An answer without time, ``(B, C)``: a mean or sum over time of a lowered trace."""
+    """Compare an output without time, ``(B, C)``, with the mean and sum of the lowered traces."""
     found = {}
     for name, trace in (("spikes", lowered.spikes), ("membrane", lowered.membrane)):
         if trace is not None:

@@ -1,4 +1,4 @@
-"""Plain torch: a module of no spiking framework, taken as it is."""
+"""Plain torch: modules without a spiking framework."""
 
 import torch
 from torch import nn
@@ -20,7 +20,7 @@ def makes_one_step(module: nn.Module) -> bool:
 
 
 def forget(network: nn.Module) -> None:
-    """Nothing to do: no state is known of."""
+    """Do nothing: there is no known state."""
 
 
 def check(network: nn.Module) -> None:
@@ -28,7 +28,7 @@ def check(network: nn.Module) -> None:
 
 
 def describe(neuron: nn.Module) -> Neuron:
-    """Never called, for there are no neurons.
+    """Never called, because there are no neurons.
 
     Raises:
         CannotLower: always.
@@ -37,5 +37,5 @@ def describe(neuron: nn.Module) -> Neuron:
 
 
 def version() -> str:
-    """Of torch."""
+    """The version of torch."""
     return str(torch.__version__)

@@ -1,4 +1,4 @@
-"""snnTorch: single-step neurons that keep their state, or are handed it.
+"""snnTorch: single-step neurons that keep their state or receive it.
 
 ``snntorch.Leaky`` 1.0.0 fires strictly above its threshold, takes its input undecayed, and resets
 by subtraction, to zero or not at all, one step after the spike or (``reset_delay=False``) in it.
@@ -34,7 +34,7 @@ def makes_one_step(module: nn.Module) -> bool:
 
 
 def forget(network: nn.Module) -> None:
-    """Put all neurons into their state of rest."""
+    """Reset the state of all neurons."""
     neuron: Any
     for neuron in network.modules():
         if is_neuron(neuron) and hasattr(neuron, "reset_mem"):
@@ -42,7 +42,7 @@ def forget(network: nn.Module) -> None:
 
 
 def describe(neuron: Any) -> Neuron:
-    """A layer of snnTorch's neurons in the operator's terms.
+    """A layer of snnTorch's neurons in terms of the operator.
 
     Raises:
         CannotLower: if the operator has no such neuron.
@@ -82,7 +82,7 @@ def describe(neuron: Any) -> Neuron:
 
 
 def check(network: nn.Module) -> None:
-    """Refuse neurons whose weights contradict them.
+    """Refuse neurons whose weights contradict their settings.
 
     Raises:
         InputError: if a state dict gave a neuron another reset than it was built with: snnTorch
@@ -102,7 +102,7 @@ def check(network: nn.Module) -> None:
 
 
 def _surrogate(function: Any) -> tuple[Surrogate, str]:
-    """The surrogate of a closure that ``snntorch.surrogate`` made, or what stands in for it."""
+    """The surrogate of a closure made by ``snntorch.surrogate``, or the stand-in."""
     made_by = getattr(function, "__qualname__", repr(function)).split(".")[0]
     ours = getattr(function, "__module__", None) == "snntorch.surrogate"
     settings = inspect.getclosurevars(function).nonlocals if ours else {}
@@ -114,7 +114,7 @@ def _surrogate(function: Any) -> tuple[Surrogate, str]:
 
 
 def version() -> str:
-    """Of the installed snnTorch."""
+    """The version of the installed snnTorch."""
     import snntorch
 
     return str(snntorch.__version__)

@@ -1,4 +1,4 @@
-"""SpikingJelly: neurons of single or multiple steps, that keep their state until told.
+"""SpikingJelly: single-step and multi-step neurons that keep their state until reset.
 
 ``LIFNode`` charges to ``h = v + (x - (v - v_reset)) / tau`` or, with ``decay_input=False``,
 ``h = v - (v - v_reset) / tau + x``; ``IFNode`` to ``h = v + x``. It fires at the threshold and
@@ -39,7 +39,7 @@ def makes_one_step(module: nn.Module) -> bool:
 
 
 def forget(network: nn.Module) -> None:
-    """Put all parts with memory into their state of rest."""
+    """Reset the state of all stateful modules."""
     from spikingjelly.activation_based import base
 
     for module in network.modules():
@@ -52,7 +52,7 @@ def check(network: nn.Module) -> None:
 
 
 def describe(node: Any) -> Neuron:
-    """A layer of SpikingJelly's neurons in the operator's terms.
+    """A layer of SpikingJelly's neurons in terms of the operator.
 
     Raises:
         CannotLower: if the operator has no such neuron.
@@ -93,14 +93,14 @@ def describe(node: Any) -> Neuron:
 
 
 def version() -> str:
-    """Of the installed SpikingJelly."""
+    """The version of the installed SpikingJelly."""
     from importlib import metadata
 
     return metadata.version("spikingjelly")
 
 
 def _leak(node: Any) -> float:
-    """Share of the membrane lost in a step, ``1 / tau``."""
+    """Fraction of the membrane lost per step, ``1 / tau``."""
     from spikingjelly.activation_based import neuron
 
     if isinstance(node, neuron.ParametricLIFNode):

@@ -1,4 +1,4 @@
-"""The chain of layers that a network is, found by watching it run.
+"""Tracing: the chain of layers of a network, recorded while it runs.
 
 A network's forward pass is anyone's code: it loops over time or not, flattens, pools by functions.
 So what each layer takes and gives is recorded while a few samples go through, and the layers are
@@ -27,7 +27,7 @@ _LARGEST_POOL = 8
 
 @dataclass
 class Watched:
-    """A layer, and what it took and gave each time it was called; ``turns`` numbers the calls."""
+    """A layer with its recorded inputs and outputs; ``turns`` numbers the calls."""
 
     name: str
     layer: nn.Module
@@ -102,7 +102,7 @@ def chain(watched: list[Watched], framework: ModuleType, samples: Tensor) -> Any
 def _layers(
     module: nn.Module, is_neuron: Callable[[nn.Module], bool], prefix: str = ""
 ) -> Iterator[tuple[str, nn.Module]]:
-    """Parts that are layers: neurons, whatever they are made of, and what has no parts."""
+    """The modules that are layers: neurons, and modules without children."""
     if is_neuron(module) or not any(True for _ in module.children()):
         yield prefix or type(module).__name__, module
         return
@@ -111,7 +111,7 @@ def _layers(
 
 
 def _uses(seen: Watched, framework: ModuleType, steps: int, batch: int) -> list[Watched]:
-    """A layer that is used at several places of the chain, such as one pooling, place by place."""
+    """The uses of a layer that the chain contains several times, such as one pooling."""
     calls = len(seen.taken)
     if not calls:
         raise CannotLower(f"{seen.name} does not map one tensor to another")
@@ -145,7 +145,7 @@ def _part(seen: Watched, framework: ModuleType) -> nn.Module | Neuron:
 
 
 def _steps(watched: list[Watched], framework: ModuleType) -> int:
-    """For how many steps a network that takes images lets its neurons run."""
+    """The number of time steps of a network that takes images."""
     for seen in watched:
         if framework.is_neuron(seen.layer) and seen.taken:
             whole = len(seen.taken) == 1 and not framework.makes_one_step(seen.layer)
@@ -154,7 +154,7 @@ def _steps(watched: list[Watched], framework: ModuleType) -> int:
 
 
 def _over_time(name: str, calls: list[Tensor], steps: int, batch: int) -> Tensor:
-    """What a layer took or gave as ``(T, B, ...)``, however often it was called."""
+    """The recorded inputs or outputs of a layer as ``(T, B, ...)``."""
     first = calls[0]
     if len(calls) == steps and len(first) == batch:
         return torch.stack(calls)

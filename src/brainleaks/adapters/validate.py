@@ -1,4 +1,4 @@
-"""What is asked of samples and answers, whichever framework a network is from."""
+"""Validation of samples and outputs, for every framework."""
 
 import torch
 from torch import Tensor

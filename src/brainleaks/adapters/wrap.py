@@ -1,4 +1,4 @@
-"""A module of whatever framework, asked as it is: the loop over time, its state, its answer."""
+"""Wrapping: a module of any framework, with its loop over time, its state and its outputs."""
 
 import inspect
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from brainleaks.networks import Response
 
 @dataclass(frozen=True)
 class Call:
-    """How a module is to be called, found by trying (:func:`find_call`).
+    """How to call a module, found by trying (:func:`find_call`).
 
     Args:
         loops: whether the adapter runs the loop over time, because the module makes one step.
@@ -37,7 +37,7 @@ class Call:
 
 
 class Original(nn.Module):
-    """A network as its framework runs it, offering what a target needs.
+    """A network that its own framework runs, with the interface of a target.
 
     Args:
         module: the network, in eval mode.
@@ -75,7 +75,7 @@ class Original(nn.Module):
 def run(
     module: nn.Module, forget: Callable[[nn.Module], None], call: Call, inputs: Tensor
 ) -> list[Tensor]:
-    """Ask a module from a state of rest, and leave it so; its answers, time first."""
+    """Call a module from a reset state, and reset it again; returns its outputs, time first."""
     lead = inputs.ndim - 3
     inputs = inputs.flatten(lead) if call.flat else inputs
     forget(module)
@@ -94,7 +94,7 @@ def run(
 
 
 def find_call(module: nn.Module, framework: ModuleType, samples: Tensor, classes: int) -> Call:
-    """Find how a module takes these samples, and which of its answers are the output.
+    """Find how a module takes these samples, and which of its outputs to use.
 
     Args:
         module: the network, in eval mode.
@@ -128,7 +128,7 @@ def find_call(module: nn.Module, framework: ModuleType, samples: Tensor, classes
 
 @contextmanager
 def counted(module: nn.Module, which: Callable[[nn.Module], bool]) -> Any:
-    """Within, how often each of some parts is called: ``{name: times}``."""
+    """Count how often each of some modules is called: ``{name: times}``."""
     counts = {name: 0 for name, part in module.named_modules() if which(part)}
 
     def counting(name: str) -> Any:
@@ -159,7 +159,7 @@ def _ways(module: nn.Module, framework: ModuleType, samples: Tensor) -> list[Cal
 
 
 def _wanted(module: nn.Module) -> int:
-    """How many arguments a module wants besides its input."""
+    """The number of arguments that a module takes besides its input."""
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     parameters = inspect.signature(module.forward).parameters.values()
     required = [p for p in parameters if p.kind in kinds and p.default is p.empty]
@@ -177,7 +177,7 @@ def _hint(framework: ModuleType, samples: Tensor) -> str:
 
 
 def _read(call: Call, answers: Sequence[Tensor], samples: Tensor, classes: int, hint: str) -> Call:
-    """Which answers are the output spikes and the membrane."""
+    """Decide which outputs are the spikes and the membrane."""
     batch = samples.shape[-4]
     spiking = samples.ndim == 5
     leads = [(len(samples), batch), (batch,)] if spiking else [(batch,)]

@@ -1,4 +1,4 @@
-"""From a user's own data and model to a study: what was left open is inferred, and said."""
+"""Inspect a user's data and infer the settings that the user left open."""
 
 import dataclasses
 import math
@@ -25,7 +25,7 @@ _MOST_NAMED = 12
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the model takes, as far as the data does not say it.
+    """The model's inputs, as far as the data does not determine them.
 
     Args:
         encoding: how images become spikes; by default the rate code, and none for a model of
@@ -46,7 +46,7 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Seen:
-    """A user's data and what the model takes of it, all settled.
+    """A user's data, and how the model takes it.
 
     ``said`` are sentences on what it is and what of it was inferred; ``dataset`` is there unless
     it is events in files; ``steps`` is how long recordings and spike trains are that attacks make.
@@ -76,7 +76,7 @@ class Seen:
 
 
 def look(own: OwnData, inputs: Inputs, framework: str | None, handed_over: Any = None) -> Seen:
-    """Read a user's data, and settle what the model takes of it.
+    """Read a user's data, and infer how the model takes it.
 
     Args:
         own: where the data lies and how it is read.

@@ -1,4 +1,4 @@
-"""From what was seen of the user's data and model to a study."""
+"""Make a study of a user's data and model."""
 
 import dataclasses
 import math

@@ -1,4 +1,4 @@
-"""A finished run as the report reads it: numbers, words and pictures, and no model."""
+"""A finished run as the report reads it: numbers, text and pictures, without the model."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -102,7 +102,7 @@ class Run:
 
 
 def read_run(folder: Path, *, derived: bool = True) -> Run:
-    """A run folder for reading.
+    """Read a run folder.
 
     Args:
         folder: the run folder.

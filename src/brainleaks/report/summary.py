@@ -55,7 +55,7 @@ class Interval(TypedDict):
 
 
 def interval(values: list[float], printed: float | None = None) -> Interval:
-    """Student's t interval of a mean over seeds, cut to the shares that there are, [0, 1]."""
+    """Student's t interval of a mean over seeds, clipped to [0, 1]."""
     mean = sum(values) / len(values)
     low = high = None
     if len(values) > 1:
@@ -89,7 +89,7 @@ def record(run: Path) -> Record:
 
 
 def records(table: Path) -> list[Record]:
-    """The runs that a table's JSON was made of; none if it is not there."""
+    """The runs in a table's JSON; none if it does not exist."""
     content = atomic.read_json(table) if table.exists() else {}
     return [found for cell in content.get("cells", []) for found in cell.get("runs", [])]
 

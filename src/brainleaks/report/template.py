@@ -48,7 +48,7 @@ def _environment() -> jinja2.Environment:
 
 
 def _shown(value: Any) -> Any:
-    """Text without characters that would hide or turn around what is said."""
+    """Text without control characters that could hide or reverse it."""
     if isinstance(value, str) and not isinstance(value, Markup):
         return printable(value, len(value))
     return value

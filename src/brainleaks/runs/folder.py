@@ -1,4 +1,4 @@
-"""The run folder: what a run leaves behind, and reading it back.
+"""The run folder: writing and reading it.
 
 ======================================  ==========================================================
 ``study.yaml``                          the study as resolved; runs again as it is
@@ -48,7 +48,7 @@ _ATTEMPTS = 20
 
 
 def prepare(folder: Path, study: Study | None = None, seed: int = 0) -> None:
-    """Make sure, before hours of work, that the run folder can be written and is ours to write.
+    """Check, before hours of work, that the run folder can be written.
 
     Args:
         folder: the run folder.
@@ -77,7 +77,7 @@ def prepare(folder: Path, study: Study | None = None, seed: int = 0) -> None:
 def write(
     outcome: Outcome, folder: Path, report: Callable[[Path], object] | None = None
 ) -> dict[str, Any]:
-    """Write the run folder beside its place and move it there, instead of what was there.
+    """Write the run folder to a temporary place, and move it into position atomically.
 
     An export of the run in ``release/`` stays if the run is the same again.
 

@@ -1,4 +1,4 @@
-"""Judging reconstructions from a file by the evaluators of a run."""
+"""Evaluate reconstructions from a file with the evaluators of a run."""
 
 import time
 from pathlib import Path
@@ -25,7 +25,7 @@ _READABLE = {
 
 
 def evaluate_file(path: Path, run_dir: Path, *, device: str) -> dict[str, Any]:
-    """Judge the reconstructions in a file as ``brainleaks run`` judges its own.
+    """Evaluate the reconstructions in a file as ``brainleaks run`` does.
 
     Args:
         path: safetensors with one tensor, or a plain tensor written by ``torch.save``.

@@ -29,7 +29,7 @@ class Model(Strict):
 
 
 class External(Strict):
-    """A target that was built and trained elsewhere (:mod:`brainleaks.adapters`).
+    """An external target, built and trained elsewhere (:mod:`brainleaks.adapters`).
 
     ``model`` is its file, or what it is called where it was handed over in Python; without, its
     ``factory`` makes all of it. ``framework``, ``factory``, ``dt`` and ``reset`` say how the file
@@ -204,7 +204,7 @@ class Study(Strict):
 
     @property
     def spiking(self) -> bool:
-        """Whether the target is asked about spike trains, rather than images."""
+        """Whether the target takes spike trains rather than images."""
         if isinstance(self.target, External):
             return self.recorded or isinstance(self.encoding, RateCode)
         return self.target.network.spiking
@@ -218,12 +218,12 @@ class Study(Strict):
 
     @property
     def family(self) -> Literal["snn", "ann"]:
-        """Of the target; what an encoding leads to is spiking, whatever it is asked about."""
+        """The target's family; behind an encoding it is spiking."""
         return "snn" if self.spiking or self.encoding is not None else "ann"
 
     @property
     def data_name(self) -> str:
-        """What results call the data set."""
+        """The name of the data set in the results."""
         return self.dataset.name if isinstance(self.dataset, OwnData) else self.dataset
 
     @property

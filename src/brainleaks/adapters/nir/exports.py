@@ -1,4 +1,4 @@
-"""What frameworks get wrong when they export to NIR, seen in the file."""
+"""Known errors of frameworks' NIR exports that are visible in the file."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from brainleaks.adapters.nir.graph import Graph
 
 
 def notes(graph: Graph) -> list[str]:
-    """What is known to go wrong when frameworks export such neurons."""
+    """Notes on known export errors for these neurons."""
     found = []
     for node in graph.nodes.values():
         if node["type"] == "LIF" and _all_equal(node["r"] * 1e-4, node["tau"]):

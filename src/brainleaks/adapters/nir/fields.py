@@ -1,4 +1,4 @@
-"""What the fields of a NIR node may hold: numbers of a kind, a sign and a size that make sense."""
+"""Validation of the fields of NIR nodes: type, sign and range."""
 
 from math import prod
 from pathlib import Path
@@ -25,7 +25,7 @@ _LARGEST = 1e12
 
 
 def check_fields(path: Path, name: str, node: dict[str, Any]) -> None:
-    """See that a node's fields hold what they must.
+    """Check the fields of a node.
 
     Raises:
         InputError: naming the file, the node and the field, what it holds and what is expected.

@@ -1,4 +1,4 @@
-"""A NIR graph: its nodes, how they are connected, and which of them are known here."""
+"""A NIR graph: its nodes, its edges, and the supported types."""
 
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
@@ -39,15 +39,15 @@ class Graph:
     version: str | None
 
     def inputs_of(self, name: str) -> list[str]:
-        """The nodes whose answers a node takes, summed."""
+        """The nodes whose summed outputs are the input of a node."""
         return [source for source, sink in self.edges if sink == name]
 
     def only(self, kind: str) -> str:
-        """The one node of a kind that there is one of."""
+        """The only node of a type."""
         return next(name for name, node in self.nodes.items() if node["type"] == kind)
 
     def order(self) -> list[str]:
-        """The nodes, each after those whose answers it takes.
+        """The nodes in topological order.
 
         Raises:
             CycleError: if they are connected in a circle, which is its second argument.
@@ -57,7 +57,7 @@ class Graph:
 
 
 def check(path: Path, graph: Graph) -> None:
-    """See that a graph can be run: known nodes with all of their fields, and no circle.
+    """Check that the graph can be run: supported nodes with all fields, and no cycle.
 
     Raises:
         InputError: naming the file, and the node or connection that is in the way.

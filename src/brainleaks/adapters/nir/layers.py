@@ -1,4 +1,4 @@
-"""A NIR node as a torch module, its weights in it."""
+"""NIR nodes as torch modules."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from brainleaks.errors import InputError
 
 
 def build(name: str, node: dict[str, Any], dt: float, reset: NirReset) -> nn.Module:
-    """The module of a node: neurons in steps of ``dt``, or a layer without a state.
+    """Build the module of a node: neurons with time step ``dt``, or a stateless layer.
 
     Raises:
         InputError: if ``dt`` is too long for a time constant, or its fields make no sense.

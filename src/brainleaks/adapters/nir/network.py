@@ -59,7 +59,7 @@ class NirNetwork(nn.Module):
 
     @property
     def activations(self) -> int:
-        """Values kept for one input and time step during a backward pass, about."""
+        """Approximate number of values kept per input and time step for a backward pass."""
         # a neuron keeps a handful of values a step; the layers before it, what they give it
         neurons = [part.size for part in self.parts.values() if isinstance(part, Dynamics)]
         return prod(self.input_shape) + 8 * sum(neurons)
@@ -71,7 +71,7 @@ class NirNetwork(nn.Module):
         return [{"layer": n, **d.conventions()} for n, d in found if isinstance(d, Dynamics)]
 
     def _shaped(self, spikes: Tensor) -> Tensor:
-        """Inputs in the file's shape, where that is the same pixels otherwise arranged."""
+        """Reshape inputs to the shape in the file, if the number of values is the same."""
         if prod(spikes.shape[2:]) != prod(self.input_shape):
             raise InputError(
                 f"the NIR graph takes inputs of shape {self.input_shape}; the data has "
@@ -121,7 +121,7 @@ def parts(network: NirNetwork, input_shape: tuple[int, ...]) -> list[nn.Module |
 
 
 def _input_shape(graph: Graph) -> tuple[int, ...]:
-    """Of one input; flat where linear layers take it, whatever batch an exporter left in it."""
+    """The shape of one input; flat before linear layers, without an exported batch dimension."""
     name = graph.only("Input")
     takers = {graph.nodes[sink]["type"] for source, sink in graph.edges if source == name}
     shape = [int(side) for side in np.atleast_1d(graph.nodes[name]["shape"])]

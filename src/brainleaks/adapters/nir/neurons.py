@@ -1,4 +1,4 @@
-"""NIR's neurons by forward Euler steps, and what they are in the fused operator's terms."""
+"""NIR's neurons by forward Euler steps, and in terms of the fused operator."""
 
 from typing import Any, Literal
 
@@ -74,7 +74,7 @@ class Dynamics(nn.Module):
         return torch.stack(spikes) if spikes else None, torch.stack(membranes)
 
     def describe(self) -> Neuron:
-        """These neurons in the operator's terms.
+        """These neurons in terms of the operator.
 
         Raises:
             CannotLower: if the operator has no such neuron.
@@ -122,7 +122,7 @@ class Dynamics(nn.Module):
 
 
 class _Spike(torch.autograd.Function):
-    """1 above 0; differentiated by the surrogate that stands in for one."""
+    """Heaviside step, with the gradient of the stand-in surrogate."""
 
     @staticmethod
     def forward(ctx: Any, distance: Tensor) -> Any:
