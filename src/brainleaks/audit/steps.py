@@ -1,4 +1,4 @@
-"""The whole pipeline as one function: what does this model leak of this data?"""
+"""Audits in Python: what does a model leak about its training data?"""
 
 import dataclasses
 import re
@@ -32,7 +32,7 @@ Model = str | Path | nn.Module | Callable[[Tensor], Tensor] | None
 
 @dataclass(frozen=True)
 class Plan:
-    """An audit, settled and not yet run.
+    """An audit that is planned but not yet run.
 
     ``said`` are sentences on the data and on what was inferred of it; ``twin`` is the same audit of
     an ordinary network.
@@ -119,7 +119,7 @@ def plan(
     settings: Sequence[str] = (),
     twin: bool = False,
 ) -> Plan:
-    """Read the data, and settle what is left open; arguments as of :func:`audit`.
+    """Read the data and infer open settings; takes the arguments of :func:`audit`.
 
     Args:
         model: see there, as the others that are not named here.
@@ -187,7 +187,7 @@ def run(
 
 
 def run_twin(planned: Plan, **how: Any) -> Outcome:
-    """Run the twin of a plan, by the arguments of :func:`run`.
+    """Run the twin of a plan; takes the arguments of :func:`run`.
 
     Raises:
         ValueError: if the plan has none.
@@ -223,7 +223,7 @@ def write(outcome: Outcome, out: str | Path, twin: Outcome | None = None) -> dic
 
 
 def _own(data: Any) -> tuple[OwnData, Any]:
-    """Where the data lies, and the data itself where it is in no file."""
+    """The location of the data, and the data itself if it was passed in memory."""
     if isinstance(data, OwnData):
         return data, None
     if isinstance(data, str | Path):
@@ -232,7 +232,7 @@ def _own(data: Any) -> tuple[OwnData, Any]:
 
 
 def _handed_over(model: Any, framework: str | None) -> Build:
-    """The network itself; one that answers as this package's do is taken as it is."""
+    """The network itself; one with this package's interface needs no adapter."""
 
     def build(target: External, samples: Tensor, classes: int) -> Built:
         if hasattr(model, "spiking") and hasattr(model, "activations"):
@@ -258,6 +258,6 @@ def _twin(seen: Seen, name: str, access: Access, settings: Sequence[str]) -> Stu
 
 
 def _label(name: str) -> str:
-    """A name as studies have them."""
+    """A name that is valid in a study."""
     label = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[:40].strip("-")
     return label or "data"

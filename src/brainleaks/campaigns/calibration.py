@@ -1,4 +1,4 @@
-"""How far the verdict can be trusted: audits whose true answer is known."""
+"""Calibration of the verdict: audits whose correct verdict is known."""
 
 from collections.abc import Callable, Iterator
 from importlib import resources
@@ -80,14 +80,14 @@ def calibrate(
 
 
 def _plan() -> tuple[int, list[_Cell]]:
-    """How many targets of each kind that hold nothing, and of which studies."""
+    """The number of empty targets of each kind, and the studies."""
     source = resources.files("brainleaks.campaigns") / "calibration.yaml"
     content = yaml.safe_load(source.read_text(encoding="utf-8"))
     return content["nulls"], [_Cell(**cell) for cell in content["studies"]]
 
 
 def _finished(run: Path) -> dict[str, Any]:
-    """The verdict of a run that is there already."""
+    """The verdict of a finished run."""
     results = read_results(run)
     if not (results.get("likeness") and results.get("verdict")):
         raise InputError(f"{run} was not evaluated by the panel; run its study with the panel.")

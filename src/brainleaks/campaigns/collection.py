@@ -46,7 +46,7 @@ class Collection(NamedTuple):
 
 
 def collection(name: str) -> Collection:
-    """A collection, as its file has it: the paper whole, or what goes beyond it."""
+    """Read a collection from its file."""
     source = resources.files("brainleaks.campaigns") / "collections" / f"{name}.yaml"
     content = yaml.safe_load(source.read_text(encoding="utf-8"))
     cells = [Cell(**cell) for cell in content.pop("cells")]

@@ -88,7 +88,7 @@ def _run(study: Study, seed: int, place: Path, **options: Any) -> None:
 
 @dataclass
 class _Table:
-    """What is written after each run: the runs of each study by seed, and those pictured."""
+    """The table that is written after each run."""
 
     whole: Collection | None
     page: Path
@@ -157,12 +157,12 @@ class _Table:
 
 
 def _still_there(place: Path, found: Record) -> bool:
-    """Whether a run that was kept has its folder yet, so that pictures can be made of it."""
+    """Whether the folder of a kept run still exists, so that it can be pictured."""
     return (place / "report.html").is_file() and _mark(record(place)) == _mark(found)
 
 
 def _mark(found: Record) -> tuple[str, int]:
-    """What tells a run from others: its study and its seed."""
+    """What identifies a run: its study and its seed."""
     return found["provenance"]["study"], found["provenance"]["seed"]
 
 
@@ -196,6 +196,6 @@ def _prepared(page: Path) -> Path:
 
 
 def _again(name: str, settings: tuple[str, ...], seed: int) -> str:
-    """What to type to run one of the studies again."""
+    """The command that runs one of the studies again."""
     options = [option for setting in settings for option in ("--set", setting)]
     return shlex.join(["brainleaks", "run", name, *options, "--seed", str(seed)])

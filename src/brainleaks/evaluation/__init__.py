@@ -1,4 +1,4 @@
-"""How reconstructions are judged."""
+"""Evaluation of evidence: judges, similarity, controls, statistics, verdict."""
 
 from brainleaks.evaluation.judge import (
     Draws,

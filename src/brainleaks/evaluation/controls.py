@@ -1,4 +1,4 @@
-"""Controls: what a judgement says where nothing can have leaked, or where all has.
+"""Controls: the same measures where nothing can have leaked, or where everything has.
 
 A reconstruction is evidence only if it convinces more than these do, judged alike:
 

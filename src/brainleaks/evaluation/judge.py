@@ -23,7 +23,7 @@ class Draws(TypedDict):
 
 
 class Judgement(NamedTuple):
-    """What one evaluator says of one reconstruction a class.
+    """One evaluator's predictions for one reconstruction per class.
 
     ``matrix`` is ``(C, C)``, the confidences that ``metrics`` is read from; ``draws`` is there
     for spike probabilities only.
@@ -42,7 +42,7 @@ def judge(
     generator: torch.Generator,
     monitor: Monitor | None = None,
 ) -> Judgement:
-    """Judge one reconstruction a class by a spiking or an ordinary evaluator."""
+    """Evaluate one reconstruction per class with a spiking or an ordinary evaluator."""
     if not evaluator.spiking:
         return judge_images(evaluator, reconstruction)
     return judge_spikes(
@@ -51,7 +51,7 @@ def judge(
 
 
 def judge_images(evaluator: nn.Module, images: Tensor) -> Judgement:
-    """Judge images ``(C, channels, H, W)``, each min-max scaled to [0, 1] first."""
+    """Evaluate images ``(C, channels, H, W)``, each min-max scaled to [0, 1] first."""
     matrix = confidences(evaluator, scale_each(images))
     return Judgement(metrics(matrix), matrix, None)
 
@@ -64,7 +64,7 @@ def judge_spikes(
     generator: torch.Generator,
     monitor: Monitor | None = None,
 ) -> Judgement:
-    """Judge spike trains or spike probabilities, ``(T, C, channels, H, W)`` in [0, 1].
+    """Evaluate spike trains or spike probabilities, ``(T, C, channels, H, W)`` in [0, 1].
 
     Probabilities are judged on one Bernoulli draw, and on ``draws`` draws for a mean and a
     standard deviation.

@@ -1,4 +1,4 @@
-"""How much a reconstruction resembles real samples, whatever any classifier says.
+"""Similarity of reconstructions to real samples, without any classifier.
 
 Reconstructions are compared as images (spikes as firing rates), min-max scaled one by one, with the
 samples that the target was trained on and with samples of the same classes that it never saw.
@@ -36,7 +36,7 @@ def likeness(
     held_out: Reference,
     classes: int,
 ) -> dict[str, Tensor]:
-    """Likeness of each reconstruction with real samples of its class, ``(B,)`` each.
+    """Similarity of each reconstruction to real samples of its class, ``(B,)`` each.
 
     A class without held-out samples has NaN where they are asked for; so has SSIM where inputs have
     no picture plane.
@@ -109,7 +109,7 @@ def ssim(image: Tensor, other: Tensor) -> float:
 
 
 def expected_maximum(values: NDArray[np.float64], drawn: int) -> float:
-    """The expected largest of ``drawn`` of the values, drawn without putting back.
+    """The expected maximum of ``drawn`` values, drawn without replacement.
 
     The ``i``-th smallest of ``n`` is the largest of them with probability
     ``C(i - 1, drawn - 1) / C(n, drawn)``.
@@ -123,7 +123,7 @@ def expected_maximum(values: NDArray[np.float64], drawn: int) -> float:
 def _with_side(
     side: str, image: Tensor, features: Tensor, reference: Reference, chosen: Tensor, values: Tensor
 ) -> dict[str, float]:
-    """One reconstruction beside the samples of its class on one side."""
+    """Compare one reconstruction with the samples of its class on one side."""
     if not len(chosen):
         keys = ("correlation", "mean_correlation", "ssim", "feature_distance", "feature_distance_5")
         return {f"{key}_{side}": np.nan for key in keys}
@@ -143,7 +143,7 @@ def _with_side(
 
 
 def _memorisation(members: Tensor, held_out: Tensor) -> float:
-    """How much nearer the nearest member is, if both sides had equally many samples."""
+    """How much closer the nearest member is, if both sides had equally many samples."""
     drawn = min(len(members), len(held_out))
     if not drawn:
         return float("nan")

@@ -8,7 +8,7 @@ from brainleaks.errors import InputError
 
 
 class Metrics(TypedDict):
-    """Shares from 0 to 1."""
+    """Fractions from 0 to 1."""
 
     attack_accuracy: float
     top3_accuracy: float
@@ -17,7 +17,7 @@ class Metrics(TypedDict):
 
 
 def metrics(matrix: Tensor) -> Metrics:
-    """Judge reconstructions by an evaluator's confidences.
+    """Compute the metrics from an evaluator's confidences.
 
     Args:
         matrix: ``Q``, ``(C, C)``; ``Q[i, c]`` is the confidence in class ``c`` for the

@@ -1,4 +1,4 @@
-"""A panel of judges of different kinds: one classifier's opinion is not evidence.
+"""The panel: judges of different kinds, because one classifier is not evidence.
 
 A pattern that convinces one classifier and resembles nothing seldom convinces classifiers that work
 differently (Ho et al. 2025, "Uncovering the limitations of model inversion evaluation").
@@ -70,7 +70,7 @@ class Judge:
         return self.network is not None and bool(self.network.spiking)
 
     def confidences(self, values: Tensor, generator: torch.Generator) -> Tensor:
-        """How much each input is of each class, ``(B, C)``.
+        """The confidence in each class, ``(B, C)``.
 
         Shares for networks; for ``nearest`` the largest correlation with a sample of the class.
 
@@ -102,7 +102,7 @@ def new_judge(
 
 
 def train(judge: Judge, *, steps: int, seed: int, monitor: Monitor | None = None) -> None:
-    """Train its network in place, for whole passes of about so many steps of Adam."""
+    """Train the judge's network in place, for whole epochs of about this many steps of Adam."""
     if judge.network is None:
         return
     count, batch = len(judge.reference.labels), batch_size(judge)
@@ -123,7 +123,7 @@ def train(judge: Judge, *, steps: int, seed: int, monitor: Monitor | None = None
 
 
 def batch_size(judge: Judge) -> int:
-    """Samples a step: 8 to 50, the more samples the more, and fewer if memory asks for it."""
+    """The batch size: 8 to 50, larger for more samples, and smaller if memory requires it."""
     batch = max(8, min(50, len(judge.reference.labels) // 50))
     if not judge.spiking:
         return batch
@@ -133,7 +133,7 @@ def batch_size(judge: Judge) -> int:
 
 
 def recognition(judge: Judge, samples: Samples, *, seed: int) -> float:
-    """Share of samples that the judge recognises."""
+    """Accuracy of the judge on samples."""
     seen = _seen(samples, spiking=judge.spiking)
     if judge.network is None:
         named = judge.confidences(torch.as_tensor(seen.inputs), stream(seed)).argmax(1)
@@ -164,7 +164,7 @@ def references(judges: list[Judge], members: Samples, held_out: Samples) -> Refe
 
 
 def features(judges: list[Judge], seen: Tensor) -> Tensor:
-    """What the last layer of the convolutional judge of images is given of each, ``(B, F)``."""
+    """The input of the last layer of the convolutional judge of images, ``(B, F)``."""
     (network,) = (j.network for j in judges if isinstance(j.network, ConvNet))
     caught: list[Tensor] = []
     hook = network.fc1.register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0]))
@@ -181,7 +181,7 @@ def features(judges: list[Judge], seen: Tensor) -> Tensor:
 def scores(
     judges: list[Judge], values: Tensor, labels: Tensor, references: References, *, seed: int
 ) -> dict[str, Tensor]:
-    """What each judge says of each reconstruction, and how much it resembles real samples.
+    """Each judge's prediction for each reconstruction, and its similarity to real samples.
 
     Args:
         judges: the panel.

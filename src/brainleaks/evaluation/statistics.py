@@ -90,7 +90,7 @@ def paired(first: ArrayLike, second: ArrayLike) -> Difference | None:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """P-values corrected for how many they are, after Holm (1979)."""
+    """P-values with Holm's correction for multiple tests (Holm 1979)."""
     from statsmodels.stats.multitest import multipletests  # slow to import
 
     if not p_values:
@@ -99,7 +99,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 class Agreement(TypedDict):
-    """How far judges name the same classes.
+    """How often judges predict the same class.
 
     ``pairs`` is the share of pairs of judges that agree, mean over reconstructions; ``kappa`` is
     Fleiss' kappa, which is 0 for the agreement of chance and 1 for all; ``None`` where it is not

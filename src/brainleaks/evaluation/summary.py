@@ -1,4 +1,4 @@
-"""What a trial's scores amount to, as JSON: means, intervals, tests."""
+"""Summary of an evaluation's scores, as JSON: means, intervals, tests."""
 
 import itertools
 import math
@@ -25,7 +25,7 @@ Clusters = dict[str, list[float]]
 
 @dataclass(frozen=True)
 class Finding:
-    """What one attack made, and what its controls made, in the eyes of all judges."""
+    """The scores of one attack and of its controls."""
 
     attack: str
     scores: Scores
@@ -34,7 +34,7 @@ class Finding:
 
     @property
     def strongest(self) -> Control | None:
-        """The negative control that does best by what the verdict is read from."""
+        """The negative control with the highest decisive scores."""
         negative = [c for c in self.controls if c in NEGATIVE]
 
         def reached(control: Control) -> float:
@@ -68,7 +68,7 @@ def clusters(scores: Scores, sound: list[str], classes: int) -> Clusters:
 
 
 def likeness(finding: Finding) -> dict[str, Any]:
-    """One attack's measures, and how far the judges agree on what they see."""
+    """One attack's measures, and the agreement of the judges."""
     named = [value for key, value in finding.scores.items() if key.startswith("named:")]
     return {
         "reconstructions": len(finding.scores["labels"]),

@@ -1,4 +1,4 @@
-"""One line at the end: does this model leak what it was trained on?"""
+"""The verdict: does this model leak its training data?"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypedDict
@@ -31,7 +31,7 @@ LEVELS = {
 
 
 class Claim(TypedDict):
-    """What one kind of evidence says of one of the :data:`LEVELS`.
+    """What one kind of evidence shows about one of the :data:`LEVELS`.
 
     ``shown`` is ``None`` if it could not be decided. ``value`` is the excess over the strongest
     negative control, and ``low`` to ``high`` its interval; ``None`` where none was measured.
@@ -48,7 +48,7 @@ class Claim(TypedDict):
 
 
 class Verdict(TypedDict):
-    """The verdict, for which attack, what leaks, and why, as sentences.
+    """The verdict, the attack that it is based on, what leaks, and the reasons.
 
     ``content`` says what a leak is of: ``"members"`` if reconstructions are nearer to the training
     samples themselves than to others of their classes, else ``"class-typical"``; ``None`` where
@@ -75,7 +75,7 @@ def verdict(
     sound_judges: int,
     classes: int,
 ) -> Verdict:
-    """Decide by the paired differences to the negative controls.
+    """Decide from the paired differences to the negative controls.
 
     ``leak``: some attack's panel accuracy and identification exceed those of every negative
     control, the lower end of each difference's interval being above 0. ``no leak shown``: for every
@@ -161,7 +161,7 @@ def _strongest(excess: _Excess, metric: str) -> tuple[str, Difference]:
 
 
 def _content(scores: Scores, controls: Controls) -> Literal["members", "class-typical"]:
-    """Whether the reconstructions are of the samples themselves, beyond what the parts differ in.
+    """Whether the reconstructions show members, beyond the difference between the splits.
 
     A target that was trained without the class cannot have memorised its members: what it shows
     is how the two parts of the data differ.

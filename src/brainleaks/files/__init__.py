@@ -1,1 +1,1 @@
-"""Reading and writing files: whole or not at all, and strangers' files within limits."""
+"""Reading and writing files: atomically, and untrusted files within limits."""

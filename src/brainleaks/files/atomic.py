@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and tensors without pickle."""
+"""Atomic files, and tensors without pickle."""
 
 import contextlib
 import hashlib
@@ -21,7 +21,7 @@ from brainleaks.limits import FILE_BYTES, RESULTS_BYTES, TEXT_BYTES, Limit
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file beside its place and move it there.
+    """Write a file atomically, by way of a temporary file.
 
     Raises:
         InputError: if the folder cannot be written or the disk is full; nothing is left behind.
@@ -57,7 +57,7 @@ def make_folder(path: Path) -> None:
 
 
 def scratch_path(path: Path) -> Path:
-    """A hidden place beside ``path`` to put it together in, which tells whose it is."""
+    """A hidden temporary path beside ``path`` that names the process."""
     mark = f"{_host()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     return path.with_name(f".{path.name}.{mark}.unfinished")
 

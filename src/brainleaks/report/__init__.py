@@ -1,4 +1,4 @@
-"""The report: a page and figures, made from a run folder and nothing else."""
+"""The report: a page and figures, made from a run folder only."""
 
 from brainleaks.report.compare import write_comparison
 from brainleaks.report.page import picture_rows, write_report

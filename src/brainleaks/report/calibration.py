@@ -1,4 +1,4 @@
-"""The calibration's table: how often each verdict is given where the answer is known."""
+"""The calibration's table: how often each verdict is given if the correct one is known."""
 
 from importlib import resources
 from pathlib import Path

@@ -29,7 +29,7 @@ _KINDS: dict[str, svg.Kind] = {
 
 
 def word(run: Run) -> str:
-    """What sets a run's charts apart from another's on the same page.
+    """A word that distinguishes a run's charts from another's on the same page.
 
     Targets from files may differ where study and seed do not.
     """
@@ -135,7 +135,7 @@ def _said(entry: dict[str, Any]) -> str:
 
 
 def curves(run: Run) -> dict[str, Markup]:
-    """How the trainings and the attacks fared, by title."""
+    """The curves of trainings and attacks, by title."""
     results = run.results
     trained = {"target": results["target"]}
     trained |= {f"evaluator {entry['name']}": entry for entry in results["evaluators"]}

@@ -1,4 +1,4 @@
-"""Several runs on one page: what one leaks more than another, and what a run's own page shows."""
+"""The comparison page: several runs, and which of them leaks more."""
 
 from collections.abc import Sequence
 from pathlib import Path

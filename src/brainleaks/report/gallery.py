@@ -1,4 +1,4 @@
-"""What attacks made, class by class, beside what it resembles and what their controls made."""
+"""The gallery: reconstructions by class, with similar samples and controls."""
 
 from collections.abc import Hashable
 from typing import Any, TypeVar

@@ -97,7 +97,7 @@ def read_groups(folders: Sequence[Path]) -> list[Group]:
 
 
 def _told_apart(folders: list[Path]) -> list[str]:
-    """As few of the last parts of each path as tell all of them apart."""
+    """The shortest ends of the paths that distinguish all of them."""
     parts = [folder.resolve().parts for folder in folders]
     ends: list[str] = []
     for count in range(1, max(map(len, parts)) + 1):

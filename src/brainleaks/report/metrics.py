@@ -1,4 +1,4 @@
-"""What the report measures are called, and what they mean, in a sentence each."""
+"""The measures of the report: their names, and what each means in a sentence."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple

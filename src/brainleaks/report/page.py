@@ -1,4 +1,4 @@
-"""The page of one run: the verdict, the pictures that prove it, and every number."""
+"""The page of one run: the verdict, the pictures behind it, and every number."""
 
 from pathlib import Path
 from typing import Any

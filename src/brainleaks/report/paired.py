@@ -1,4 +1,4 @@
-"""What one group of runs leaks more than another, by paired statistics."""
+"""Paired statistics of two groups of runs: which leaks more."""
 
 import itertools
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The judgement of one study's runs with several seeds, as one table of runs and classes."""
+"""Pooling: the evaluation of one study's seeds, as one table of runs and classes."""
 
 import math
 from typing import Any

@@ -1,4 +1,4 @@
-"""Class reconstruction: the pictures that prove it, and its numbers beside the controls."""
+"""Class reconstruction: the pictures, and the numbers beside the controls."""
 
 from typing import Any
 
