@@ -375,14 +375,16 @@ def test_what_is_refused_on_the_command_line(base, model, data, adapters, tmp_pa
         assert said in refused(*ask, *more), more
     assert "no such file" in refused("audit", tmp_path / "absent", "--data", data)
     assert "MODEL: missing" in refused("audit", "--data", data)
-    assert "there is no" in refused("audit", model, "--data", tmp_path / "absent")
+    assert "no such file or folder" in refused("audit", model, "--data", tmp_path / "absent")
     events = tmp_path / "events"
     for part in ("train", "test"):
         (events / part / "a").mkdir(parents=True)
         np.savez(events / part / "a" / "0.npz", x=[1, 2], y=[1, 1], t=[0, 50], p=[0, 1])
-    assert "events has one class; expected two or more" in refused("audit", model, "--data", events)
+    assert "events has one class; expected at least two" in refused(
+        "audit", model, "--data", events
+    )
     said = refused("audit", model, "--data", events, "--encoding", "rate")
-    assert "--encoding rate: the data are events" in said
+    assert "--encoding rate: event data are spikes" in said
 
 
 MODELS = """

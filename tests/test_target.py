@@ -139,7 +139,7 @@ def test_a_black_box_shows_neither_gradients_nor_weights(small_snn):
             _ = target.network
         with pytest.raises(AccessError), target.differentiated_by(ArcTan(1.0)):
             pass
-    with pytest.raises(AccessError, match="grants labels; scores were asked for"):
+    with pytest.raises(AccessError, match="grants labels, but scores were requested"):
         target.scores(spikes)
 
 

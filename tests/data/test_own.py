@@ -172,7 +172,7 @@ def wrong_folders(root):
     yield place, None, "has both images .* and event recordings"
     place = folder(root / "sizes")
     picture(place / "test" / "b" / "9.png", size=(6, 4))
-    yield place, None, "9.png is 6 x 4 pixels and .* 5 x 4; expected images of one size"
+    yield place, None, "9.png has 6 x 4 pixels but .* 5 x 4; all images must have the same size"
     for name, content in (("cut.png", _png()[:60]), ("text.jpg", b"hello"), ("none.png", b"")):
         place = folder(root / name)
         (place / "train" / "a" / name).write_bytes(content)

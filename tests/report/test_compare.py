@@ -167,7 +167,7 @@ def test_refuses_what_cannot_be_compared(run, protocol_run, tmp_path):
         write_comparison([run], tmp_path / "page.html")
     with pytest.raises(InputError, match="are the same run"):
         write_comparison([run, run], tmp_path / "page.html")
-    with pytest.raises(InputError, match="not judged by the panel"):
+    with pytest.raises(InputError, match="not evaluated by the panel"):
         write_comparison([run, protocol_run], tmp_path / "page.html")
     assert not (tmp_path / "page.html").exists()
 
