@@ -32,14 +32,14 @@ from brainleaks.cli.printing import echo, print_json, print_results, say
 @click.option(
     "--keep",
     is_flag=True,
-    help="With --seeds: keep the table's existing runs of the same study and seed.",
+    help="With --seeds: reuse runs of the same study and seed that the table already holds.",
 )
 @DATA_DIR
 @click.option(
     "--out",
     type=PATH,
-    help="Run folder (default: runs/NAME-seedN). With --seeds, the folder of the table (default: "
-    "runs/NAME-seeds, or docs for a collection).",
+    help="Run folder (default: runs/NAME-seedN). With --seeds, the folder for the table (default: "
+    "runs/NAME-seeds; for a collection, ./docs).",
 )
 @click.option(
     "--set",
@@ -53,7 +53,8 @@ from brainleaks.cli.printing import echo, print_json, print_results, say
     type=PATH,
     metavar="FILE",
     help="Attack a target with the weights in FILE (a state dict, as safetensors or by torch.save) "
-    "instead of training one. snnTorch's neuron entries may be present and must match the study.",
+    "instead of training one. If FILE holds snnTorch's neuron parameters, they must match the "
+    "study.",
 )
 @TRUST
 @DEVICE
