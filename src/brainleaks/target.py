@@ -16,7 +16,7 @@ from brainleaks.networks.views import Coded
 from brainleaks.neuron import LIF
 from brainleaks.neuron.dynamics import Surrogate
 
-Access = Literal["labels", "scores", "gradients"]
+Access = Literal["labels", "scores", "gradients", "initial-weights"]
 #: From the least that an attacker may see to the most.
 RANKS: tuple[Access, ...] = get_args(Access)
 
@@ -48,9 +48,10 @@ class Target:
         input_shape: ``(C, H, W)`` of one input.
         classes: how many classes the network tells apart.
         access: what the attacker may see: labels, scores, or gradients (which implies scores, and
-            the weights).
+            the weights), or initial weights (which implies gradients).
         readout: which output trace, summed over time, the network decides by.
         memory: bytes that the activations of one piece may take.
+        initial: the same network before its training, where it is known.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Target:
         access: Access = "gradients",
         readout: Readout = "membrane",
         memory: int = 192 * 2**20,
+        initial: nn.Module | None = None,
     ) -> None:
         self._network: Any = _frozen(network).eval()
         self.input_shape = tuple(input_shape)
@@ -70,6 +72,7 @@ class Target:
         self.readout = readout
         self.memory = memory
         self._count = _Count()
+        self._initial = initial
 
     @property
     def network(self) -> Any:
@@ -160,12 +163,26 @@ class Target:
         Raises:
             AccessError: if the target does not grant gradients, and so not its weights.
         """
-        if isinstance(self.network, Coded):
+        return self._first_weights_of(self.network)
+
+    def learned_weights(self) -> Tensor | None:
+        """The first layer's weights less their values before training, as :meth:`first_weights`.
+
+        Raises:
+            AccessError: if the target does not grant its initial weights, or nobody knows them.
+        """
+        self._grants("initial-weights")
+        if self._initial is None:
+            raise AccessError("the target's initial weights are not known.")
+        now, before = map(self._first_weights_of, (self._network, self._initial))
+        return None if now is None or before is None else now - before.to(now.device)
+
+    def _first_weights_of(self, network: nn.Module) -> Tensor | None:
+        if isinstance(network, Coded):
             return None
-        size = prod(self.input_shape)
-        layers = (m for m in self.network.modules() if isinstance(m, nn.Conv2d | nn.Linear))
+        layers = (m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear))
         first = next(layers, None)
-        if not isinstance(first, nn.Linear) or first.in_features != size:
+        if not isinstance(first, nn.Linear) or first.in_features != prod(self.input_shape):
             return None
         weights: Tensor = first.weight.detach().unflatten(1, self.input_shape)
         return weights

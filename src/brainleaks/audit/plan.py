@@ -82,7 +82,9 @@ def suitable(access: Access, spiking: bool) -> list[str]:
     fitting = {
         name: needed[name]
         for name, attack in ATTACKS.items()
-        if attack.spiking in (None, spiking) and needed[name] in granted
+        if attack.kind == "class-reconstruction"
+        and attack.spiking in (None, spiking)
+        and needed[name] in granted
     }
     if not fitting:
         raise InputError(

@@ -53,6 +53,15 @@ class SpikeTrains:
         frames = self.frames[: recordings[-1] + 1]
         return SpikeTrains(self.pixels[: frames[-1]], frames, recordings, self.shape)
 
+    def followed_by(self, others: "SpikeTrains") -> "SpikeTrains":
+        """These recordings, and after them the others."""
+        return SpikeTrains(
+            np.concatenate([self.pixels, others.pixels]),
+            np.concatenate([self.frames, self.frames[-1] + others.frames[1:]]),
+            np.concatenate([self.recordings, self.recordings[-1] + others.recordings[1:]]),
+            self.shape,
+        )
+
     def averages(self) -> Tensor:
         """Share of its frames in which each pixel fires, over each recording's largest share.
 

@@ -56,6 +56,16 @@ def select(samples: Samples, which: Tensor) -> Samples:
     return Samples(chosen, samples.labels[indices])
 
 
+def joined(first: Samples, second: Samples) -> Samples:
+    """The samples of two parts, in order."""
+    labels = torch.cat([first.labels, second.labels])
+    if isinstance(first.inputs, SpikeTrains) and isinstance(second.inputs, SpikeTrains):
+        return Samples(first.inputs.followed_by(second.inputs), labels)
+    if isinstance(first.inputs, SpikeTrains) or isinstance(second.inputs, SpikeTrains):
+        raise TypeError("one part has recordings, the other images.")
+    return Samples(torch.cat([first.inputs, second.inputs]), labels)
+
+
 def of_classes(dataset: Dataset, classes: Sequence[int]) -> Dataset:
     """The samples of some classes only, renumbered in the order given."""
     number = torch.full((len(dataset.class_names),), -1)

@@ -27,7 +27,7 @@ from brainleaks.pipeline.progress import Recorder
 from brainleaks.pipeline.versions import VERSIONS, of_attack
 from brainleaks.randomness import stream
 from brainleaks.studies.config import Model, Study
-from brainleaks.target import Target
+from brainleaks.target import Access, Target
 from brainleaks.training.prior import Prior
 
 #: What scores are computed with, besides what determines every stage.
@@ -43,6 +43,8 @@ class Trained:
     facts: dict[str, Any]
     key: dict[str, Any]
     readout: Readout = "membrane"
+    #: makes the network as it was before its training, where that is known
+    initial: Callable[[], nn.Module] | None = None
 
 
 @dataclass
@@ -94,7 +96,8 @@ class Pipeline:
         key = self._network_key(name, dataset, model=model.model_dump(mode="json"))
         artefact = self.cache.get_or_make(f"train:{name}", key, make)
         network.load_state_dict(artefact.tensors)
-        return Trained(name, network.eval(), artefact.facts, key, config.readout)
+        initial = partial(self._new, name, model, dataset)
+        return Trained(name, network.eval(), artefact.facts, key, config.readout, initial)
 
     def untrained(self, name: str, model: Model) -> Trained:
         """A network that was never trained; its first weights are a function of seed and name."""
@@ -171,7 +174,7 @@ class Pipeline:
         name: str,
         attack: Attack,
         target: Trained,
-        arguments: Sequence[Tensor],
+        arguments: Sequence[Any],
         made_of: dict[str, Any],
     ) -> tuple[Artefact, dict[str, Any]]:
         """What an attack of any kind answers, as ``answer``, and what determines it.
@@ -202,12 +205,18 @@ class Pipeline:
 
     def _view(self, attack: Attack, target: Trained, classes: int | None = None) -> Target:
         """What an attack sees of a network."""
+        return self.view(target, attack.access, classes)
+
+    def view(self, target: Trained, access: Access, classes: int | None = None) -> Target:
+        """A network as an attacker with some access sees it."""
+        known = access == "initial-weights" and target.initial is not None
         return Target(
             target.network,
             input_shape=self.dataset.input_shape,
             classes=classes or len(self.dataset.class_names),
-            access=attack.access,
+            access=access,
             readout=target.readout,
+            initial=target.initial() if known and target.initial else None,
         )
 
     def prior(self) -> tuple[Prior, dict[str, Any]]:

@@ -111,6 +111,19 @@ class Judging(Strict):
     controls: tuple[Control, ...] = CONTROLS
 
 
+class Membership(Strict):
+    """How membership is tested.
+
+    At most ``samples`` members and as many non-members are tested, each encoded ``draws`` times.
+    ``shadows`` reference networks are trained by the target's recipe on random parts of the data,
+    if an attack needs them.
+    """
+
+    samples: Annotated[int, Field(ge=10, le=100_000)] = 2000
+    draws: Annotated[int, Field(ge=1, le=1000)] = 4
+    shadows: Annotated[int, Field(ge=4, le=1024, multiple_of=4)] = 16
+
+
 class Study(Strict):
     """One experiment: a data set, a target, its evaluators, and the attacks on it.
 
@@ -120,7 +133,8 @@ class Study(Strict):
     network of images, and attacked as one. ``access`` is what the attacker may see.
     Attacks within a ``prior`` search what that learned from classes that nothing else here sees.
     ``draws`` is the number of Bernoulli draws that spike probabilities are judged on; ``judging``
-    says how far the panel goes, ``null`` leaving it out; ``printed`` holds the paper's own figures,
+    says how far the panel goes, ``null`` leaving it out; ``membership`` says how membership is
+    tested, if an attack tests it; ``printed`` holds the paper's own figures,
     shown beside the measured ones.
     """
 
@@ -134,10 +148,11 @@ class Study(Strict):
     access: Access = "gradients"
     # absent where there is none: what identifies a study does not change by what it leaves out
     prior: Annotated[LearnedPrior | None, Field(exclude_if=lambda prior: prior is None)] = None
-    evaluators: Annotated[dict[_Label, Model], Field(min_length=1)]
+    evaluators: dict[_Label, Model] = Field(default_factory=dict)
     attacks: Annotated[dict[_Label, AnyAttack], Field(min_length=1)]
     draws: Annotated[int, Field(ge=1)] = 1000
     judging: Judging | None = Judging()
+    membership: Annotated[Membership | None, Field(exclude_if=lambda chosen: chosen is None)] = None
     printed: Printed = Printed()
 
     @model_validator(mode="after")
@@ -160,6 +175,19 @@ class Study(Strict):
                 "encoding: an ordinary (non-spiking) target takes images directly; leave encoding "
                 "out"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _enough_evaluators(self) -> "Study":
+        kinds = {label: attack.kind for label, attack in self.attacks.items()}
+        made = [label for label, kind in kinds.items() if kind == "class-reconstruction"]
+        if made and not self.evaluators:
+            raise ValueError(
+                f"evaluators: missing; attacks.{made[0]} reconstructs classes, which an evaluator "
+                "judges"
+            )
+        if self.membership is not None and "membership" not in kinds.values():
+            raise ValueError("membership: no attack tests it; add one, or leave membership out")
         return self
 
     @model_validator(mode="after")

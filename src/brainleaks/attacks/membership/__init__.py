@@ -1,0 +1,1 @@
+"""Membership inference: was a sample in the training set?"""

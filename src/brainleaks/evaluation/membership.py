@@ -1,0 +1,151 @@
+"""How well scores distinguish members from non-members."""
+
+from collections.abc import Sequence
+from typing import Any, TypedDict
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from brainleaks.evaluation.statistics import CONFIDENCE
+
+#: False-positive rates at which true-positive rates are stated.
+RATES = (0.01, 0.001)
+_POINTS = 120
+
+
+class Rate(TypedDict):
+    """A share with its Clopper-Pearson interval (Clopper and Pearson 1934)."""
+
+    value: float
+    low: float
+    high: float
+
+
+def share(count: int, total: int, confidence: float = CONFIDENCE) -> Rate:
+    """``count`` of ``total`` as a share, with its exact interval."""
+    found = stats.binomtest(count, total).proportion_ci(confidence, method="exact")
+    return Rate(value=count / total, low=float(found.low), high=float(found.high))
+
+
+def auc(members: ArrayLike, others: ArrayLike, confidence: float = CONFIDENCE) -> Rate:
+    """The area under the ROC curve, ties counting half, with DeLong's interval.
+
+    Args:
+        members: scores ``(M,)``.
+        others: scores of non-members ``(N,)``.
+        confidence: of the interval.
+
+    Reference: DeLong, DeLong and Clarke-Pearson 1988, by the ranks of Sun and Xu 2014, "Fast
+    implementation of DeLong's algorithm", equations 4 to 7.
+    """
+    first, second = np.asarray(members, np.float64), np.asarray(others, np.float64)
+    m, n = len(first), len(second)
+    ranks = stats.rankdata(np.concatenate([first, second]))
+    above = (ranks[:m] - stats.rankdata(first)) / n
+    below = 1 - (ranks[m:] - stats.rankdata(second)) / m
+    value = float(above.mean())
+    variance = sum(float(v.var(ddof=1)) / len(v) if len(v) > 1 else 0.25 for v in (above, below))
+    margin = float(stats.norm.ppf((1 + confidence) / 2)) * variance**0.5
+    return Rate(value=value, low=max(0.0, value - margin), high=min(1.0, value + margin))
+
+
+def tpr_at(members: ArrayLike, others: ArrayLike, fpr: float) -> tuple[int, int]:
+    """Members above the lowest threshold with at most ``fpr`` false positives, and those.
+
+    Samples at the threshold count as non-members, so a constant score has none of either.
+
+    Returns:
+        ``(true positives, false positives)``, counted.
+    """
+    first, second = np.asarray(members, np.float64), np.sort(np.asarray(others, np.float64))[::-1]
+    allowed = int(np.floor(fpr * len(second) + 1e-9))
+    if allowed >= len(second):
+        return len(first), len(second)
+    threshold = second[allowed]
+    return int((first > threshold).sum()), int((second > threshold).sum())
+
+
+def roc(members: ArrayLike, others: ArrayLike) -> list[tuple[float, float]]:
+    """Points ``(FPR, TPR)`` of the ROC curve, at rates that are spaced on a logarithmic scale."""
+    count = len(np.asarray(others))
+    rates = np.unique(np.geomspace(1 / count, 1, _POINTS))
+    found = [(float(r), tpr_at(members, others, r)[0] / len(np.asarray(members))) for r in rates]
+    return [point for i, point in enumerate(found) if i == 0 or point[1] != found[i - 1][1]]
+
+
+def balanced_accuracy(members: ArrayLike, others: ArrayLike) -> float:
+    """The mean of true-positive and true-negative rate at the best threshold of these scores."""
+    first, second = np.asarray(members, np.float64), np.asarray(others, np.float64)
+    thresholds = np.unique(np.concatenate([first, second]))
+    above = 1 - np.searchsorted(np.sort(first), thresholds) / len(first)
+    below = np.searchsorted(np.sort(second), thresholds) / len(second)
+    return float(((above + below) / 2).max())
+
+
+def measured(
+    scores: NDArray[np.float64], member: NDArray[np.bool_], attacks: int
+) -> dict[str, Any]:
+    """What an attack's scores show.
+
+    ``leak`` compares the true-positive rate at 1 % false positives, or at the finest rate that the
+    samples allow, with the false-positive rate. Both have intervals which together hold at
+    ``CONFIDENCE`` for all of ``attacks`` attacks (Bonferroni), so that chance alone shows a leak in
+    at most 5 % of audits. The true false-positive rate of a threshold that is an order statistic
+    has a beta distribution, whose quantile is the Clopper-Pearson bound.
+    """
+    first, second = scores[member], scores[~member]
+    finest = 1 / len(second)
+    rates = {
+        f"{rate:g}": share(tpr_at(first, second, rate)[0], len(first))
+        for rate in RATES
+        if rate >= finest
+    }
+    fpr = max(RATES[0], finest)
+    hits, alarms = tpr_at(first, second, fpr)
+    strict = 1 - (1 - CONFIDENCE) / attacks
+    true, false = share(hits, len(first), strict), share(alarms, len(second), strict)
+    return {
+        "auc": dict(auc(first, second)),
+        "tpr_at_fpr": {rate: dict(found) for rate, found in rates.items()},
+        "finest_fpr": finest,
+        "balanced_accuracy": balanced_accuracy(first, second),
+        "leak": {"fpr": fpr, "tpr": dict(true), "false": dict(false)},
+        "roc": [list(point) for point in roc(first, second)],
+    }
+
+
+def shift(members: NDArray[np.float64], others: NDArray[np.float64]) -> Rate:
+    """How well a classifier distinguishes the two parts by the samples alone, without the model.
+
+    Logistic regression on the leading 32 principal components, five-fold cross-validated. An area
+    clearly above 0.5 says that the parts differ by more than membership.
+    """
+    from sklearn.decomposition import PCA
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    inputs = np.concatenate([members, others])
+    labels = np.repeat([1, 0], [len(members), len(others)])
+    components = min(32, inputs.shape[1], int(0.8 * len(inputs)) - 1)
+    model = make_pipeline(
+        PCA(components, svd_solver="randomized", random_state=0),
+        StandardScaler(),
+        LogisticRegression(max_iter=1000, class_weight="balanced"),
+    )
+    folds = StratifiedKFold(5, shuffle=True, random_state=0)
+    found = cross_val_predict(model, inputs, labels, cv=folds, method="decision_function")
+    return auc(found[labels == 1], found[labels == 0])
+
+
+def tail(losses: Sequence[float], member: NDArray[np.bool_], fnr: float = 0.01) -> float:
+    """Share of non-members whose loss is above that of all but ``fnr`` of the members.
+
+    It estimates the model's risk without reference networks: the true-negative rate of the loss
+    attack at a low false-negative rate (Dodd et al. 2025, arXiv 2510.19773).
+    """
+    values = np.asarray(losses, np.float64)
+    threshold = np.quantile(values[member], 1 - fnr, method="higher")
+    return float((values[~member] > threshold).mean())
