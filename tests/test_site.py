@@ -65,7 +65,17 @@ def test_every_source_is_a_page(site):
     assert {p.with_suffix(".html").as_posix() for p in sources} <= site.keys()
 
 
-@pytest.mark.parametrize("attack", [*ATTACKS.values(), WithinPrior], ids=lambda a: a.attack)
+INVERSIONS = [attack for attack in ATTACKS.values() if attack.kind == "class-reconstruction"]
+MEMBERSHIP = [attack for attack in ATTACKS.values() if attack.kind == "membership"]
+
+
+@pytest.mark.parametrize("attack", MEMBERSHIP, ids=lambda a: a.attack)
+def test_every_membership_attack_is_on_their_page(site, attack):
+    found = site["attacks/membership.html"].entries
+    assert f"{attack.__module__}.{attack.__name__}" in found
+
+
+@pytest.mark.parametrize("attack", [*INVERSIONS, WithinPrior], ids=lambda a: a.attack)
 def test_every_attack_has_a_page_with_its_interface_and_a_picture(site, attack):
     page = site[f"attacks/{attack.attack}.html"]
     assert f"brainleaks.attacks.{attack.__name__}" in page.entries

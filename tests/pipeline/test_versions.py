@@ -29,6 +29,7 @@ from brainleaks.attacks import (
     SmoothInversion,
     WithinPrior,
 )
+from brainleaks.attacks.membership.knowledge import Candidates, References, confidences
 from brainleaks.data import Samples, digits, digits_events
 from brainleaks.data.encoding import RateCode
 from brainleaks.data.events import Framing, framed
@@ -133,12 +134,42 @@ SMALL = {
     "score-evolution": ScoreEvolution(probes=250, iterations=3, time_steps=5),
     "boundary-repulsion": BoundaryRepulsion(probes=250, iterations=3, time_steps=5),
     "gamin": Gamin(iterations=3, time_steps=5),
+    **{name: made() for name, made in ATTACKS.items() if made.kind == "membership"},
     "within-prior": WithinPrior(ScoreEvolution(probes=250, iterations=3, time_steps=5)),
 }
 
 
+def candidates():
+    generator = torch.Generator().manual_seed(0)
+    images = torch.rand(12, *SHAPE, generator=generator)
+    return Candidates(Samples(images, torch.arange(12) % CLASSES), RateCode(5), draws=2)
+
+
+def reference_scores():
+    generator = torch.Generator().manual_seed(0)
+    view = Target(network(spiking=True), input_shape=SHAPE, classes=CLASSES, access="scores")
+    return {"scores": confidences(view, candidates(), generator)}
+
+
+def membership(attack):
+    logits = torch.randn(4, 12, CLASSES, generator=torch.Generator().manual_seed(0))
+    trained_on = (torch.arange(4)[:, None] + torch.arange(12)) % 4 < 2
+    references = References(logits.softmax(-1), trained_on, torch.arange(12) >= 6)
+    torch.manual_seed(1)
+    view = Target(
+        network(spiking=True),
+        input_shape=SHAPE,
+        classes=CLASSES,
+        access=attack.access,
+        initial=SpikingMLP(SHAPE, CLASSES, hidden=20, beta=0.7, surrogate=FastSigmoid(40)),
+    )
+    return {"answer": attack(view, candidates(), references)}
+
+
 def attacked(name):
     attack = SMALL[name]
+    if attack.kind == "membership":
+        return membership(attack)
     target = Target(
         network(spiking=attack.spiking is not False),
         input_shape=SHAPE,
@@ -154,6 +185,7 @@ def attacked(name):
 
 
 STAGES = {
+    "reference-scores": reference_scores,
     "frames": frames,
     "train": train,
     "reinitialise": made_again,

@@ -13,7 +13,7 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib import rc_context
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter
 from numpy.typing import ArrayLike, NDArray
 
 from brainleaks.report.metrics import progress
@@ -131,6 +131,32 @@ def curve(steps: Sequence[dict[str, float]], *, unit: str, name: str, text: str)
             plot.set_ylabel(key)
         plots[-1].set_xlabel(unit)
         plots[-1].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        return _svg(figure, name, text)
+
+
+class Roc(NamedTuple):
+    """One curve of :func:`rocs`: points ``(FPR, TPR)``."""
+
+    label: str
+    points: Sequence[Sequence[float]]
+
+
+def rocs(curves: Sequence[Roc], *, least: float, name: str, text: str) -> Markup:
+    """ROC curves on logarithmic axes, from the rate ``least``; others as :func:`strips`."""
+    with rc_context(_SETTINGS):
+        figure = Figure(figsize=(4.6, 3.6), layout="constrained")
+        axes = figure.subplots()
+        axes.plot([least, 1], [least, 1], color=_SOFT, linewidth=1, linestyle=(0, (4, 3)))
+        for (label, points), colour in zip(curves, _SERIES, strict=False):
+            x, y = np.array(points, np.float64).T
+            axes.step(x, y, color=colour, linewidth=1.8, where="post", label=label)
+        axes.set(xscale="log", yscale="log", xlim=(least, 1), ylim=(least, 1.05))
+        axes.set(xlabel="false-positive rate", ylabel="true-positive rate")
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.yaxis.set_minor_formatter(NullFormatter())
+        axes.legend(loc="lower right")
         return _svg(figure, name, text)
 
 

@@ -207,6 +207,50 @@ class _Verdict(_Part):
     claims: list[_Claim] = []
 
 
+class _Rate(_Part):
+    value: _Number
+    low: _Number
+    high: _Number
+
+
+class _MembershipLeak(_Part):
+    fpr: _Share
+    tpr: _Rate
+    false: _Rate
+
+
+class _MembershipAttack(_Part):
+    auc: _Rate
+    tpr_at_fpr: dict[Annotated[str, Field(pattern=r"^0\.\d{1,9}$")], _Rate]
+    finest_fpr: Annotated[float, Field(gt=0, le=1)]
+    balanced_accuracy: _Share
+    leak: _MembershipLeak
+    roc: Annotated[
+        list[Annotated[list[_Share], Field(min_length=2, max_length=2)]],
+        Field(min_length=1, max_length=1000),
+    ]
+    queries: _Count
+    seconds: _Number
+    controls: dict[_Name, _Rate]
+
+
+class _Membership(_Part):
+    """Under ``evidence``, as :mod:`brainleaks.pipeline.evidence.membership` finds it."""
+
+    members: _Count
+    non_members: _Count
+    draws: _Count
+    shadows: _Count
+    shift: _Rate
+    attacks: dict[_Label, _MembershipAttack]
+
+    @model_validator(mode="after")
+    def _same_rates(self) -> Self:
+        if len({tuple(attack.tpr_at_fpr) for attack in self.attacks.values()}) > 1:
+            raise ValueError("every attack's tpr_at_fpr must have the same rates")
+        return self
+
+
 class _Failure(_Part):
     part: _Name
     name: _Name
@@ -232,6 +276,12 @@ class Results(_Part):
     evidence: dict[_Label, dict[_Name, JsonValue]] = {}
     verdict: _Verdict | None = None
     failures: list[_Failure] = []
+
+    @model_validator(mode="after")
+    def _evidence_of_known_kinds(self) -> Self:
+        if (found := self.evidence.get("membership")) is not None:
+            _Membership.model_validate(found)
+        return self
 
     @model_validator(mode="after")
     def _belongs_together(self) -> Self:

@@ -49,7 +49,8 @@ class AttackR:
         """A score for each sample, ``(N,)``: the larger, the more likely it is a member.
 
         Raises:
-            AccessError: if the target grants too little, or reference networks are missing.
+            AccessError: if the target grants too little.
+            InputError: if reference networks are missing.
         """
         target.require(self.access, self.attack, spiking=self.spiking)
         references.require(self.attack, inside=False)

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from brainleaks.data.dataset import Samples
-from brainleaks.errors import AccessError
+from brainleaks.errors import InputError
 from brainleaks.randomness import draw_seed, stream
 from brainleaks.target import Target
 from brainleaks.training.fitting import Encode
@@ -82,14 +82,14 @@ class References:
             inside: whether it needs networks that were trained on the sample, too.
 
         Raises:
-            AccessError: if some sample has no network that was trained without it, or, if
+            InputError: if some sample has no network that was trained without it, or, if
                 ``inside``, none that was trained on it.
         """
         trained = self.trained_on.sum(0)
         without = len(self.trained_on) - trained
         if not len(self.trained_on) or int(without.min()) < 1 or (inside and trained.min() < 1):
             which = "with and without" if inside else "without"
-            raise AccessError(
+            raise InputError(
                 f"{attack} needs reference networks trained {which} each sample; raise "
                 "membership.shadows."
             )

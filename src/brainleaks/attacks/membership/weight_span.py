@@ -13,7 +13,7 @@ from brainleaks.attacks.membership.knowledge import (
     References,
 )
 from brainleaks.data.parts import images
-from brainleaks.errors import AccessError
+from brainleaks.errors import InputError
 from brainleaks.monitor import Monitor
 from brainleaks.target import Access, Target
 
@@ -56,11 +56,12 @@ class WeightSpan:
 
         Raises:
             AccessError: if the target grants too little.
+            InputError: if its first layer is not fully connected to the inputs.
         """
         target.require(self.access, self.attack, spiking=self.spiking)
         change = target.learned_weights()
         if change is None:
-            raise AccessError(
+            raise InputError(
                 f"{self.attack} needs a first layer that is fully connected to the inputs; this "
                 "target's is not."
             )

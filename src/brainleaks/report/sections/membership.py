@@ -1,0 +1,37 @@
+"""Membership: the ROC curves, and every attack beside its controls."""
+
+from typing import Any
+
+from brainleaks.report import svg
+from brainleaks.report.charts import word
+from brainleaks.report.run import Run
+from brainleaks.report.sections.section import Section
+from brainleaks.report.template import fragment
+
+KIND = "membership"
+#: The chart distinguishes so many curves.
+_DRAWN = 4
+
+
+def section(run: Run) -> Section:
+    """The section of a run that tested membership."""
+    found = run.results["evidence"][KIND]
+    attacks = found["attacks"]
+    ranked = sorted(attacks, key=lambda name: attacks[name]["leak"]["tpr"]["low"], reverse=True)
+    claims = [claim for claim in run.results["verdict"]["claims"] if claim["kind"] == KIND]
+    html = fragment(
+        "membership.html.j2",
+        found=found,
+        ranked=ranked,
+        claims=claims,
+        chart=_chart(run, attacks, ranked[:_DRAWN]) if ranked else None,
+    )
+    return Section({KIND: "Membership"}, html)
+
+
+def _chart(run: Run, attacks: dict[str, Any], names: list[str]) -> Any:
+    curves = [svg.Roc(name, attacks[name]["roc"]) for name in names]
+    least = run.results["evidence"][KIND]["attacks"][names[0]]["finest_fpr"]
+    said = "; ".join(f"{name}, area {attacks[name]['auc']['value']:.3f}" for name in names)
+    text = f"ROC curves on logarithmic axes: {said}."
+    return svg.rocs(curves, least=least, name=f"{word(run)}-roc", text=text)

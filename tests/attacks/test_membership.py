@@ -1,0 +1,246 @@
+"""Membership attacks, each beside its paper's formula written out sample by sample."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from brainleaks import AccessError, Target
+from brainleaks.attacks import ATTACKS
+from brainleaks.attacks.membership.attack_p import AttackP
+from brainleaks.attacks.membership.attack_r import AttackR
+from brainleaks.attacks.membership.bavaria import Bavaria
+from brainleaks.attacks.membership.calibrated_loss import CalibratedLoss
+from brainleaks.attacks.membership.input_dropout import InputDropout
+from brainleaks.attacks.membership.knowledge import Candidates, References, confidences, logit
+from brainleaks.attacks.membership.lira import Lira
+from brainleaks.attacks.membership.lira_offline import LiraOffline
+from brainleaks.attacks.membership.loss_threshold import LossThreshold
+from brainleaks.attacks.membership.noise_agreement import NoiseAgreement
+from brainleaks.attacks.membership.rmia import Rmia
+from brainleaks.attacks.membership.weight_span import WeightSpan
+from brainleaks.data import Samples
+from brainleaks.data.encoding import RateCode, as_images
+from brainleaks.errors import InputError
+from brainleaks.networks import MLP
+
+SHAPE, CLASSES, COUNT, SHADOWS = (1, 4, 5), 6, 30, 8
+ALL = [
+    LossThreshold(), AttackP(), AttackR(), CalibratedLoss(), Lira(), LiraOffline(), Rmia(),
+    Rmia(online=False), Bavaria(), InputDropout(masks=3), NoiseAgreement(queries=2), WeightSpan(),
+]  # fmt: skip
+
+
+@pytest.fixture
+def candidates():
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.rand(COUNT, *SHAPE, generator=generator)
+    return Candidates(Samples(inputs, torch.arange(COUNT) % CLASSES), as_images)
+
+
+@pytest.fixture
+def references():
+    generator = torch.Generator().manual_seed(1)
+    logits = 2 * torch.randn(SHADOWS, COUNT, CLASSES, generator=generator)
+    order = torch.rand(SHADOWS, COUNT, generator=generator).argsort(0)
+    return References(logits.softmax(-1), order < SHADOWS // 2, torch.arange(COUNT) >= COUNT // 2)
+
+
+def target(access="initial-weights", seed=2):
+    torch.manual_seed(seed)
+    before, after = MLP(SHAPE, CLASSES, hidden=12), MLP(SHAPE, CLASSES, hidden=12)
+    return Target(after, input_shape=SHAPE, classes=CLASSES, access=access, initial=before)
+
+
+@pytest.fixture
+def own(candidates):
+    """The target's confidence in each sample's class, by a forward pass of our own."""
+    inputs, labels = candidates.samples
+    answers = target()._network(inputs).double().softmax(-1).detach()
+    return [float(row[y]) for row, y in zip(answers, labels, strict=True)]
+
+
+def of_references(references, labels):
+    """``p[k][i]``: the confidence of reference network k in sample i's class."""
+    return [
+        [float(row[y]) for row, y in zip(net, labels, strict=True)] for net in references.scores
+    ]
+
+
+def logit_of(p):
+    return math.log(p) - math.log(1 - p)
+
+
+@pytest.mark.parametrize("attack", ALL, ids=lambda a: a.attack)
+def test_one_finite_score_a_sample_always_the_same(attack, candidates, references):
+    first = attack(target(), candidates, references)
+    assert first.shape == (COUNT,)
+    assert first.isfinite().all()
+    assert torch.equal(first, attack(target(), candidates, references))
+
+
+@pytest.mark.parametrize("attack", ALL, ids=lambda a: a.attack)
+def test_it_asks_for_the_access_that_it_declares(attack, candidates, references):
+    attack(target(attack.access), candidates, references)
+    below = {"scores": "labels", "initial-weights": "gradients"}
+    if attack.access in below:
+        with pytest.raises(AccessError, match=f"needs the target's {attack.access}"):
+            attack(target(below[attack.access]), candidates, references)
+
+
+@pytest.mark.parametrize("attack", [a for a in ALL if a.shadows], ids=lambda a: a.attack)
+def test_reference_networks_that_are_missing_are_missed(attack, candidates, references):
+    none = References(references.scores[:0], references.trained_on[:0], references.population)
+    with pytest.raises(InputError, match=r"raise membership\.shadows"):
+        attack(target(), candidates, none)
+
+
+def test_loss_and_population(own, candidates, references):
+    loss = [-math.log(p) for p in own]
+    assert LossThreshold()(target(), candidates, references).tolist() == pytest.approx(
+        [-value for value in loss], rel=1e-5
+    )
+    shares = []
+    for i in range(COUNT):
+        others = [loss[z] for z in range(COUNT) if references.population[z] and z != i]
+        shares.append(sum(other > loss[i] for other in others) / len(others))
+    assert AttackP()(target(), candidates, references).tolist() == pytest.approx(shares)
+
+
+def test_reference_networks_without_the_sample(own, candidates, references):
+    p = of_references(references, candidates.labels)
+    shares, differences = [], []
+    for i in range(COUNT):
+        out = [p[k][i] for k in range(SHADOWS) if not references.trained_on[k, i]]
+        shares.append(sum(other < own[i] for other in out) / len(out))
+        differences.append(math.log(own[i]) - sum(map(math.log, out)) / len(out))
+    assert AttackR()(target(), candidates, references).tolist() == pytest.approx(shares)
+    found = CalibratedLoss()(target(), candidates, references).tolist()
+    assert found == pytest.approx(differences, rel=1e-4, abs=1e-5)
+
+
+@pytest.mark.parametrize("per_sample_from", [2, 100])
+def test_lira(per_sample_from, own, candidates, references):
+    p = of_references(references, candidates.labels)
+    sides = {}
+    for side in (True, False):
+        sides[side] = [
+            [logit_of(p[k][i]) for k in range(SHADOWS) if bool(references.trained_on[k, i]) is side]
+            for i in range(COUNT)
+        ]
+    spread = {
+        side: math.sqrt(sum(np.var(v) * len(v) for v in values) / sum(len(v) - 1 for v in values))
+        for side, values in sides.items()
+    }
+
+    def density(side, i):
+        scale = np.std(sides[side][i], ddof=1) if per_sample_from == 2 else spread[side]
+        return stats.norm(np.mean(sides[side][i]), scale)
+
+    online = [
+        density(True, i).logpdf(logit_of(own[i])) - density(False, i).logpdf(logit_of(own[i]))
+        for i in range(COUNT)
+    ]
+    offline = [density(False, i).cdf(logit_of(own[i])) for i in range(COUNT)]
+    found = Lira(per_sample_from=per_sample_from)(target(), candidates, references)
+    assert found.tolist() == pytest.approx(online, rel=1e-3, abs=1e-3)
+    found = LiraOffline(per_sample_from=per_sample_from)(target(), candidates, references)
+    assert stats.norm.cdf(found.numpy()) == pytest.approx(offline, rel=1e-3, abs=1e-5)
+
+
+@pytest.mark.parametrize("online", [True, False])
+def test_rmia(online, own, candidates, references):
+    p, a = of_references(references, candidates.labels), 0.3
+    ratio = []
+    for i in range(COUNT):
+        inside = [p[k][i] for k in range(SHADOWS) if references.trained_on[k, i]]
+        without = [p[k][i] for k in range(SHADOWS) if not references.trained_on[k, i]]
+        mean = (np.mean(inside) + np.mean(without)) / 2
+        corrected = ((1 + a) * np.mean(without) + 1 - a) / 2
+        ratio.append(own[i] / (mean if online else corrected))
+    shares = []
+    for i in range(COUNT):
+        population = [z for z in range(COUNT) if references.population[z] and z != i]
+        shares.append(np.mean([ratio[i] / ratio[z] >= 2 for z in population]))
+    found = Rmia(online=online, a=a)(target(), candidates, references)
+    assert found.tolist() == pytest.approx(shares)
+
+
+def test_bavaria(own, candidates, references):
+    """The predictive distribution of the normal-inverse-gamma model, by its textbook formulas."""
+    p = of_references(references, candidates.labels)
+    expected = []
+    sides = {
+        side: [
+            [logit_of(p[k][i]) for k in range(SHADOWS) if bool(references.trained_on[k, i]) is side]
+            for i in range(COUNT)
+        ]
+        for side in (True, False)
+    }
+    for i in range(COUNT):
+        densities = []
+        for values in sides.values():
+            mu = np.mean([np.mean(v) for v in values])
+            pooled = sum(np.var(v) * len(v) for v in values) / sum(len(v) - 1 for v in values)
+            n, mean, squares = (
+                len(values[i]),
+                np.mean(values[i]),
+                np.var(values[i]) * len(values[i]),
+            )
+            kappa, alpha = 1 + n, 2 + n / 2
+            beta = 2 * pooled + squares / 2 + n * (mean - mu) ** 2 / (2 * kappa)
+            scale = math.sqrt(beta * (kappa + 1) / (alpha * kappa))
+            predictive = stats.t(2 * alpha, (mu + n * mean) / kappa, scale)
+            densities.append(predictive.logpdf(logit_of(own[i])))
+        expected.append(densities[0] - densities[1])
+    found = Bavaria()(target(), candidates, references).tolist()
+    assert found == pytest.approx(expected, rel=1e-3, abs=1e-3)
+
+
+def test_a_sure_answer_has_a_finite_logit():
+    scores = torch.tensor([[1.0, 1e-12, 0.0], [1.0, 0.0, 0.0]])
+    found = logit(scores, torch.tensor([0, 0]))
+    assert float(found[0]) == pytest.approx(12 * math.log(10), rel=1e-6)
+    assert found.isfinite().all()
+
+
+def test_several_encodings_are_averaged(small_snn):
+    view = Target(small_snn, input_shape=SHAPE, classes=CLASSES, access="scores")
+    samples = Samples(torch.rand(7, *SHAPE), torch.arange(7) % CLASSES)
+    generator = torch.Generator().manual_seed(0)
+    many = confidences(view, Candidates(samples, RateCode(9), draws=200), generator)
+    assert view.queries == 1400
+    again = confidences(view, Candidates(samples, RateCode(9), draws=200), torch.Generator())
+    assert not torch.equal(many, again)
+    assert float((many - again).abs().max()) < 0.1
+    assert many.sum(1).tolist() == pytest.approx([1] * 7, rel=1e-5)
+
+
+def test_what_training_added_is_where_members_are(references):
+    """One step of gradient descent on the first half of the samples adds nothing else."""
+    torch.manual_seed(0)
+    inputs, labels = torch.rand(20, 1, 8, 8), torch.arange(20) % CLASSES
+    before = MLP((1, 8, 8), CLASSES, hidden=40)
+    after = MLP((1, 8, 8), CLASSES, hidden=40)
+    after.load_state_dict(before.state_dict())
+    optimiser = torch.optim.SGD(after.parameters(), 0.5)
+    for _ in range(30):
+        optimiser.zero_grad()
+        torch.nn.functional.cross_entropy(after(inputs[:10]), labels[:10]).backward()
+        optimiser.step()
+    view = Target(
+        after, input_shape=(1, 8, 8), classes=CLASSES, access="initial-weights", initial=before
+    )
+    found = WeightSpan(energy=1.0)(view, Candidates(Samples(inputs, labels), as_images), references)
+    assert found[:10].min() > 0.999
+    assert found[10:].max() < 0.99
+    unknown = Target(after, input_shape=(1, 8, 8), classes=CLASSES, access="initial-weights")
+    with pytest.raises(AccessError, match="initial weights are not known"):
+        WeightSpan()(unknown, Candidates(Samples(inputs, labels), as_images), references)
+
+
+def test_every_membership_attack_is_here():
+    named = {name for name, attack in ATTACKS.items() if attack.kind == "membership"}
+    assert named == {attack.attack for attack in ALL}
