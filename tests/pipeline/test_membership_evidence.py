@@ -10,6 +10,7 @@ from brainleaks.data.parts import joined
 from brainleaks.errors import InputError
 from brainleaks.files.atomic import read_tensors
 from brainleaks.pipeline import Cache, run_study
+from brainleaks.pipeline.controls import OwnTargets
 from brainleaks.pipeline.evidence import Case
 from brainleaks.pipeline.evidence.membership import _Gathering
 from brainleaks.pipeline.pipeline import Pipeline
@@ -107,7 +108,7 @@ def test_data_that_it_never_saw_shows_nothing(tmp_path):
     pipeline = Pipeline(seen, 0, _part(whole, 0), "cpu", Cache(tmp_path / "cache"))
     target = pipeline.train("target", seen.model)
     other = Pipeline(seen, 0, _part(whole, 600), "cpu", Cache(tmp_path / "cache"))
-    evidence = _Gathering(Case(other, target, None, [], dict(seen.attacks))).run()
+    evidence = _Gathering(Case(other, target, OwnTargets(other), [], dict(seen.attacks))).run()
     (claim,) = evidence.claims
     assert claim["shown"] is False
     assert "Nothing shows that the model was trained on these samples" in claim["sentence"]
@@ -127,7 +128,7 @@ def test_each_sample_is_in_as_many_training_sets(tmp_path):
     seen = study(["rmia"], epochs=1, hidden=10, train=300)
     data = _part(digits.load(tmp_path), 0)
     pipeline = Pipeline(seen, 0, data, "cpu", Cache(tmp_path / "cache"))
-    few, many = train_shadows(pipeline, 4), train_shadows(pipeline, 8)
+    few, many = (train_shadows(pipeline, OwnTargets(pipeline), n) for n in (4, 8))
     learned = torch.stack([shadow.learned for shadow in many])
     assert learned[:4].sum(0).eq(2).all()
     assert learned[4:].sum(0).eq(2).all()
@@ -147,15 +148,7 @@ def test_an_attack_that_fails_does_not_take_the_others_along(tmp_path):
     assert "needs a first layer that is fully connected" in failure["why"]
 
 
-def test_a_study_without_a_membership_attack_has_no_membership_settings():
-    with pytest.raises(InputError, match="no attack tests it"):
-        study(["brainleaks-v1"], evaluators={"snn": _evaluator()})
+def test_only_class_reconstructions_need_an_evaluator():
+    assert not study(["rmia"]).evaluators
     with pytest.raises(InputError, match="evaluators: missing"):
-        study(["brainleaks-v1"], membership=None)
-
-
-def _evaluator():
-    return {
-        "network": {"architecture": "spiking-mlp", "hidden": 10, **NEURON},
-        "training": {"learning_rate": 1e-3, "batch_size": 50, "epochs": 1},
-    }
+        study(["brainleaks-v1"])

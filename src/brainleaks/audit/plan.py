@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from brainleaks.attacks import ATTACKS, WithinPrior
 from brainleaks.audit.infer import Seen
@@ -12,7 +12,11 @@ from brainleaks.studies.config import Judging, Study
 from brainleaks.studies.reading import apply_setting, parse_study
 from brainleaks.target import RANKS, Access
 
+#: How far an audit tests membership.
+Extent = Literal["none", "quick", "full"]
 _DRAWS = 100
+#: Members, and as many others, of which an audit tests membership.
+_CANDIDATES = 500
 #: The protocol's learning rate for its evaluators of few samples; it suits most networks.
 _LEARNING_RATE = 1e-3
 _STEP_BYTES = 2 << 30
@@ -28,6 +32,7 @@ def study_of(
     spiking: bool,
     access: Access = "gradients",
     attacks: Sequence[str] = (),
+    membership: Extent = "quick",
     settings: Sequence[str] = (),
 ) -> Study:
     """The study of an audit.
@@ -42,6 +47,8 @@ def study_of(
         spiking: whether the target is asked about spike trains.
         access: what the attacker may see.
         attacks: names; by default all of the most access granted that suit the kind of network.
+        membership: by default, whether membership is tested, too: by attacks that need no reference
+            networks, or by all.
         settings: changes, ``"path.to.field=value"``.
 
     Raises:
@@ -54,7 +61,7 @@ def study_of(
     given = judging.get("judge_steps") if isinstance(judging, dict) else None
     training = _recipe(seen, given if isinstance(given, int) else Judging().judge_steps, spiking)
     evaluator, network = _evaluator(seen, spiking)
-    names = attacks or suitable(access, spiking)
+    names = attacks or [*suitable(access, spiking), *_of_membership(access, membership)]
     content = {
         "name": name,
         "description": " ".join(seen.said),
@@ -68,7 +75,25 @@ def study_of(
         "draws": _DRAWS,
         "judging": {},
     }
+    if any(name in ATTACKS and ATTACKS[name].kind == "membership" for name in names):
+        content["membership"] = {"samples": _CANDIDATES}
     return parse_study("audit", _merged(content, changes))
+
+
+def _of_membership(access: Access, extent: Extent) -> list[str]:
+    """The membership attacks of the most access granted, without or with reference networks."""
+    if extent == "none":
+        return []
+    below = "scores" if access != "labels" else "labels"
+    needed: dict[str, Any] = {name: attack.access for name, attack in ATTACKS.items()}
+    return [
+        name
+        for name, attack in ATTACKS.items()
+        if attack.kind == "membership"
+        and needed[name] == below
+        and (extent == "full" or not attack.shadows)  # type: ignore[attr-defined]
+        and name != "attack-p"  # it orders samples as the loss does
+    ]
 
 
 def suitable(access: Access, spiking: bool) -> list[str]:

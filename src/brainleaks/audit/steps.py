@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from brainleaks.audit.infer import EncodingName, Inputs, Seen, look
-from brainleaks.audit.plan import study_of
+from brainleaks.audit.plan import Extent, study_of
 from brainleaks.data import Dataset
 from brainleaks.data.own import OwnData
 from brainleaks.errors import InputError
@@ -56,6 +56,7 @@ def audit(
     steps: int | None = None,
     access: Access = "gradients",
     attacks: Sequence[str] = (),
+    membership: Extent = "quick",
     settings: Sequence[str] = (),
     seed: int = 0,
     device: str = "cpu",
@@ -78,6 +79,8 @@ def audit(
         steps: time steps of the encoding, or frames of the median recording.
         access: what the attacker may see.
         attacks: names of :data:`~brainleaks.attacks.ATTACKS`; by default all that suit.
+        membership: how far membership is tested, where ``attacks`` are not named: not at all, by
+            attacks without reference networks, or by all, which trains 16 of them.
         settings: changes of the study's fields, ``"path.to.field=value"``.
         seed: where all randomness comes from.
         device: ``"cpu"`` or ``"cuda"``.
@@ -99,6 +102,7 @@ def audit(
         inputs=Inputs(encoding=encoding, steps=steps),
         access=access,
         attacks=attacks,
+        membership=membership,
         settings=settings,
     )
     return run(planned, seed=seed, device=device, cache=cache)
@@ -116,6 +120,7 @@ def plan(
     inputs: Inputs,
     access: Access = "gradients",
     attacks: Sequence[str] = (),
+    membership: Extent = "quick",
     settings: Sequence[str] = (),
     twin: bool = False,
 ) -> Plan:
@@ -132,6 +137,7 @@ def plan(
         inputs: what the model takes.
         access: likewise.
         attacks: likewise.
+        membership: likewise.
         settings: likewise.
         twin: whether to audit an ordinary network as well.
 
@@ -159,10 +165,11 @@ def plan(
         spiking=seen.spiking,
         access=access,
         attacks=attacks,
+        membership=membership,
         settings=settings,
     )
     build = load_external if in_file else _handed_over(model, framework)
-    ordinary = _twin(seen, name, access, settings) if twin else None
+    ordinary = _twin(seen, name, access, membership, settings) if twin else None
     return Plan(study, seen.said, seen.dataset, build, ordinary)
 
 
@@ -245,7 +252,9 @@ def _handed_over(model: Any, framework: str | None) -> Build:
     return build
 
 
-def _twin(seen: Seen, name: str, access: Access, settings: Sequence[str]) -> Study:
+def _twin(
+    seen: Seen, name: str, access: Access, membership: Extent, settings: Sequence[str]
+) -> Study:
     """The paper's ordinary target, trained on the same data."""
     return study_of(
         seen,
@@ -253,6 +262,7 @@ def _twin(seen: Seen, name: str, access: Access, settings: Sequence[str]) -> Stu
         name=f"{name}-twin",
         spiking=False,
         access=access,
+        membership=membership,
         settings=[text for text in settings if text.strip().startswith(_SHARED)],
     )
 

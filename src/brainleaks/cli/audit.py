@@ -20,6 +20,10 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> tupl
     return (int(found[1]), int(found[2])) if found else None
 
 
+#: The level of the verdict from which single training samples are concerned.
+_MEMBERSHIP = 3
+
+
 @click.command()
 @click.argument("model", required=False, type=PATH)
 @click.option(
@@ -102,6 +106,13 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> tupl
     help="Attack to run; repeat for several (default: all that apply).",
 )
 @click.option(
+    "--membership",
+    type=click.Choice(["none", "quick", "full"]),
+    default="quick",
+    show_default=True,
+    help="Membership attacks to add: none, those without reference networks, or all (trains 16).",
+)
+@click.option(
     "--twin",
     is_flag=True,
     help="Also train and audit a non-spiking network on the same data, and compare.",
@@ -123,8 +134,9 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> tupl
 )
 @click.option(
     "--fail-on",
-    type=click.Choice(["leak", "inconclusive"]),
-    help="Exit with status 1 on this verdict or a worse one, and 3 if there is no verdict.",
+    type=click.Choice(["membership", "leak", "inconclusive"]),
+    help="Exit with status 1 on this verdict or a worse one, and 3 if there is no verdict. "
+    "membership: only if training samples can be recognised.",
 )
 @DEVICE
 @JSON
@@ -137,6 +149,7 @@ def audit(
     reset: str | None,
     access: Any,
     attacks: tuple[str, ...],
+    membership: Any,
     twin: bool,
     seed: int,
     out: Path | None,
@@ -171,6 +184,7 @@ def audit(
         inputs=_inputs(reading),
         access=access,
         attacks=attacks,
+        membership=membership,
         settings=settings,
         twin=twin,
     )
@@ -192,6 +206,9 @@ def _status(results: dict[str, Any], fail_on: str | None) -> int:
     """What a check is told: nothing but a verdict passes for one."""
     if fail_on is None:
         return 0
+    if fail_on == "membership":
+        said = [c["shown"] for c in results["verdict"]["claims"] if c["level"] >= _MEMBERSHIP]
+        return 1 if any(said) else NO_VERDICT if None in said or not said else 0
     if not results["likeness"]:
         return NO_VERDICT
     worse = {"leak": ("leak",), "inconclusive": ("leak", "inconclusive")}

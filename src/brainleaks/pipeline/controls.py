@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from brainleaks.data import Dataset
 from brainleaks.data.parts import of_classes, with_shuffled_labels
 from brainleaks.evaluation.controls import Control
 from brainleaks.pipeline.pipeline import Pipeline, Trained
@@ -28,6 +29,9 @@ class Targets(Protocol):
 
     def half(self, fold: int, known: list[int]) -> Trained:
         """It was trained on some classes only, renumbered in the order given."""
+
+    def retrained(self, name: str, dataset: Dataset) -> Trained:
+        """A network as the target, trained on other data of the same classes."""
 
 
 class OwnTargets:
@@ -57,3 +61,6 @@ class OwnTargets:
     def half(self, fold: int, known: list[int]) -> Trained:
         some = of_classes(self._pipeline.dataset, known)
         return self._pipeline.train(f"control-half-{fold + 1}", self._model, some)
+
+    def retrained(self, name: str, dataset: Dataset) -> Trained:
+        return self._pipeline.train(name, self._model, dataset)

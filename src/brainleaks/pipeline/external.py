@@ -173,6 +173,9 @@ class ExternalTargets:
         network = OfClasses(self._anew(name), known)
         return self._train(name, network, of_classes(self._pipeline.dataset, known))
 
+    def retrained(self, name: str, dataset: Dataset) -> Trained:
+        return self._train(name, self._anew(name), dataset)
+
     def _train(self, name: str, network: nn.Module, dataset: Dataset) -> Trained:
         pipeline, recipe = self._pipeline, self._config.training
         key = {

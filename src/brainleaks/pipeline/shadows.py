@@ -11,6 +11,7 @@ from brainleaks.data.dataset import Dataset, Samples
 from brainleaks.data.parts import joined, select
 from brainleaks.monitor import Monitor
 from brainleaks.pipeline.cache import Artefact
+from brainleaks.pipeline.controls import Targets
 from brainleaks.pipeline.pipeline import Pipeline, Trained
 from brainleaks.randomness import stream
 
@@ -31,7 +32,7 @@ def pool(dataset: Dataset) -> Samples:
     return joined(dataset.train, dataset.test)
 
 
-def train_shadows(pipeline: Pipeline, count: int) -> list[Shadow]:
+def train_shadows(pipeline: Pipeline, targets: Targets, count: int) -> list[Shadow]:
     """Train networks on random parts of the data.
 
     Each sample is in the training sets of half of the networks, or of three quarters of them where
@@ -39,10 +40,8 @@ def train_shadows(pipeline: Pipeline, count: int) -> list[Shadow]:
 
     Args:
         pipeline: keeps each network, so that more can be added later.
+        targets: trains networks as the target was trained.
         count: how many; a multiple of :data:`BLOCK`.
-
-    Raises:
-        InputError: if the target was built elsewhere.
     """
     samples = pool(pipeline.dataset)
     size, train = len(samples.labels), len(pipeline.dataset.train.labels)
@@ -52,25 +51,27 @@ def train_shadows(pipeline: Pipeline, count: int) -> list[Shadow]:
         for block in range(count // BLOCK)
     ]
     return [
-        train_shadow(pipeline, f"shadow-{i + 1}", samples, learned)
+        _train(pipeline, targets, f"shadow-{i + 1}", samples, learned)
         for i, learned in enumerate(row < times for block in drawn for row in block)
     ]
 
 
-def train_other(pipeline: Pipeline) -> Shadow:
+def train_other(pipeline: Pipeline, targets: Targets) -> Shadow:
     """A network as the target, trained on as many samples, drawn from both parts of the data."""
     samples = pool(pipeline.dataset)
     size, train = len(samples.labels), len(pipeline.dataset.train.labels)
     order = torch.randperm(size, generator=stream(pipeline.seed, "other target"))
     learned = torch.zeros(size, dtype=torch.bool)
     learned[order[:train]] = True
-    return train_shadow(pipeline, "control-other-target", samples, learned)
+    return _train(pipeline, targets, "control-other-target", samples, learned)
 
 
-def train_shadow(pipeline: Pipeline, name: str, samples: Samples, learned: Tensor) -> Shadow:
+def _train(
+    pipeline: Pipeline, targets: Targets, name: str, samples: Samples, learned: Tensor
+) -> Shadow:
     """Train one network on the samples that ``learned`` selects."""
     data = replace(pipeline.dataset, train=select(samples, learned), test=select(samples, ~learned))
-    return Shadow(pipeline.train(name, pipeline.study.model, data), learned)
+    return Shadow(targets.retrained(name, data), learned)
 
 
 def reference_scores(

@@ -241,6 +241,7 @@ class _Membership(_Part):
     non_members: _Count
     draws: _Count
     shadows: _Count
+    remarks: list[_Text] = []
     shift: _Rate
     attacks: dict[_Label, _MembershipAttack]
 

@@ -186,8 +186,6 @@ class Study(Strict):
                 f"evaluators: missing; attacks.{made[0]} reconstructs classes, which an evaluator "
                 "judges"
             )
-        if self.membership is not None and "membership" not in kinds.values():
-            raise ValueError("membership: no attack tests it; add one, or leave membership out")
         return self
 
     @model_validator(mode="after")

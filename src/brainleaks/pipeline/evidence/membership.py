@@ -42,20 +42,24 @@ class _Gathering:
     def run(self) -> Evidence:
         attempt, found, scores = self.case.pipeline.failures.attempt, {}, {}
         for name, attack in self.case.attacks.items():
+            if attack.shadows and self._not_trainable:  # type: ignore[attr-defined]
+                continue
             asked = attempt("attack", name, partial(self._score, name, attack, self.case.target))
             if asked is None:
                 continue
             scores[name], queries, seconds = asked
             found[name] = self._measured(scores[name]) | {"queries": queries, "seconds": seconds}
             other = partial(self._other_target, name, attack)
-            found[name]["controls"] = self._controls(
-                scores[name], attempt("control", f"{name} other-target", other)
+            answered = (
+                None if self._not_trainable else attempt("control", f"{name} other-target", other)
             )
+            found[name]["controls"] = self._controls(scores[name], answered)
         facts = {
             "members": int(self.member.sum()),
             "non_members": int((~self.member).sum()),
             "draws": self.candidates.draws,
             "shadows": len(self._references_of) if self._needs_shadows else 0,
+            "remarks": [self._not_trainable] if self._not_trainable else [],
             "shift": dict(self._shift),
             "attacks": found,
         }
@@ -103,19 +107,29 @@ class _Gathering:
 
     @property
     def _needs_shadows(self) -> bool:
-        return any(attack.shadows for attack in self.case.attacks.values())  # type: ignore[attr-defined]
+        wanted = any(a.shadows for a in self.case.attacks.values())  # type: ignore[attr-defined]
+        return wanted and not self._not_trainable
+
+    @cached_property
+    def _not_trainable(self) -> str | None:
+        """Why no network like the target can be trained, in a sentence."""
+        reason = self.case.targets.missing.get("shuffled-labels")
+        if reason is None:
+            return None
+        said = "Attacks with reference networks, and the control on another target, were left out"
+        return f"{said}: {reason}."
 
     @cached_property
     def _other(self) -> Shadow:
         """The network that the control attacks."""
-        return train_other(self.case.pipeline)
+        return train_other(self.case.pipeline, self.case.targets)
 
     @cached_property
     def _references_of(self) -> list[tuple[Shadow, Tensor]]:
         ask = partial(
             reference_scores, self.case.pipeline, candidates=self.candidates, made_of=self._made_of
         )
-        shadows = train_shadows(self.case.pipeline, self.settings.shadows)
+        shadows = train_shadows(self.case.pipeline, self.case.targets, self.settings.shadows)
         return [(shadow, ask(shadow)) for shadow in shadows]
 
     def _references(self, population: Tensor, *, shadows: bool) -> References:
@@ -184,7 +198,8 @@ class _Gathering:
         name = max(found, key=lambda n: found[n]["leak"]["tpr"]["low"])
         leak, control = found[name]["leak"], found[name]["controls"].get("other-target")
         if control is None:
-            return _claimed(name, None, leak, "The control of the membership attack failed.")
+            why = self._not_trainable or "Its control failed."
+            return _claimed(name, None, leak, f"Membership could not be decided. {why}")
         beyond = max(leak["false"]["high"], control["leak"]["tpr"]["high"])
         shown = leak["tpr"]["low"] > beyond
         rate, fpr = leak["tpr"]["value"], leak["fpr"]
