@@ -24,6 +24,7 @@ from brainleaks.attacks.membership.weight_span import WeightSpan
 from brainleaks.data import Samples
 from brainleaks.data.encoding import RateCode, as_images
 from brainleaks.errors import InputError
+from brainleaks.evaluation.membership import auc
 from brainleaks.networks import MLP
 
 SHAPE, CLASSES, COUNT, SHADOWS = (1, 4, 5), 6, 30, 8
@@ -105,7 +106,7 @@ def test_loss_and_population(own, candidates, references):
     shares = []
     for i in range(COUNT):
         others = [loss[z] for z in range(COUNT) if references.population[z] and z != i]
-        shares.append(sum(other > loss[i] for other in others) / len(others))
+        shares.append(sum(other > loss[i] for other in others) / int(references.population.sum()))
     assert AttackP()(target(), candidates, references).tolist() == pytest.approx(shares)
 
 
@@ -163,7 +164,8 @@ def test_rmia(online, own, candidates, references):
     shares = []
     for i in range(COUNT):
         population = [z for z in range(COUNT) if references.population[z] and z != i]
-        shares.append(np.mean([ratio[i] / ratio[z] >= 2 for z in population]))
+        dominated = sum(ratio[i] / ratio[z] >= 2 for z in population)
+        shares.append(dominated / int(references.population.sum()))
     found = Rmia(online=online, a=a)(target(), candidates, references)
     assert found.tolist() == pytest.approx(shares)
 
@@ -244,3 +246,19 @@ def test_what_training_added_is_where_members_are(references):
 def test_every_membership_attack_is_here():
     named = {name for name, attack in ATTACKS.items() if attack.kind == "membership"}
     assert named == {attack.attack for attack in ALL}
+
+
+@pytest.mark.parametrize("attack", [a for a in ALL if a.access != "labels"], ids=lambda a: a.attack)
+def test_a_target_that_knows_nobody_favours_neither_side(attack):
+    """Members and others of one distribution, in numbers that differ: the area is about a half."""
+    areas = []
+    for seed in range(60):
+        generator = torch.Generator().manual_seed(seed)
+        inputs = torch.rand(90, *SHAPE, generator=generator)
+        asked = Candidates(Samples(inputs, torch.arange(90) % CLASSES), as_images)
+        logits = 2 * torch.randn(SHADOWS, 90, CLASSES, generator=generator)
+        order = torch.rand(SHADOWS, 90, generator=generator).argsort(0)
+        known = References(logits.softmax(-1), order < SHADOWS // 2, torch.arange(90) >= 60)
+        scores = attack(target(seed=1000 + seed), asked, known).numpy()
+        areas.append(auc(scores[:60], scores[60:])["value"])
+    assert np.mean(areas) == pytest.approx(0.5, abs=0.03)

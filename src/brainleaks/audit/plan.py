@@ -17,6 +17,9 @@ Extent = Literal["none", "quick", "full"]
 _DRAWS = 100
 #: Members, and as many others, of which an audit tests membership.
 _CANDIDATES = 500
+#: Strong attacks of each access that do with few reference networks.
+_QUICK = ("loss-threshold", "lira", "rmia", "noise-agreement")
+_SHADOWS = {"none": 4, "quick": 4, "full": 16}
 #: The protocol's learning rate for its evaluators of few samples; it suits most networks.
 _LEARNING_RATE = 1e-3
 _STEP_BYTES = 2 << 30
@@ -47,8 +50,8 @@ def study_of(
         spiking: whether the target is asked about spike trains.
         access: what the attacker may see.
         attacks: names; by default all of the most access granted that suit the kind of network.
-        membership: by default, whether membership is tested, too: by attacks that need no reference
-            networks, or by all.
+        membership: by default, how membership is tested, too: by three attacks and four reference
+            networks, or by all attacks and 16 reference networks.
         settings: changes, ``"path.to.field=value"``.
 
     Raises:
@@ -76,12 +79,12 @@ def study_of(
         "judging": {},
     }
     if any(name in ATTACKS and ATTACKS[name].kind == "membership" for name in names):
-        content["membership"] = {"samples": _CANDIDATES}
+        content["membership"] = {"samples": _CANDIDATES, "shadows": _SHADOWS[membership]}
     return parse_study("audit", _merged(content, changes))
 
 
 def _of_membership(access: Access, extent: Extent) -> list[str]:
-    """The membership attacks of the most access granted, without or with reference networks."""
+    """The membership attacks of the most access granted."""
     if extent == "none":
         return []
     below = "scores" if access != "labels" else "labels"
@@ -91,8 +94,7 @@ def _of_membership(access: Access, extent: Extent) -> list[str]:
         for name, attack in ATTACKS.items()
         if attack.kind == "membership"
         and needed[name] == below
-        and (extent == "full" or not attack.shadows)  # type: ignore[attr-defined]
-        and name != "attack-p"  # it orders samples as the loss does
+        and (extent == "full" or name in _QUICK)
     ]
 
 

@@ -80,7 +80,7 @@ def audit(
         access: what the attacker may see.
         attacks: names of :data:`~brainleaks.attacks.ATTACKS`; by default all that suit.
         membership: how far membership is tested, where ``attacks`` are not named: not at all, by
-            attacks without reference networks, or by all, which trains 16 of them.
+            three attacks with four reference networks, or by all attacks with 16.
         settings: changes of the study's fields, ``"path.to.field=value"``.
         seed: where all randomness comes from.
         device: ``"cpu"`` or ``"cuda"``.

@@ -110,7 +110,7 @@ _MEMBERSHIP = 3
     type=click.Choice(["none", "quick", "full"]),
     default="quick",
     show_default=True,
-    help="Membership attacks to add: none, those without reference networks, or all (trains 16).",
+    help="Membership attacks to add: none, three with 4 reference networks, or all with 16.",
 )
 @click.option(
     "--twin",

@@ -57,4 +57,4 @@ class AttackP:
         loss = -of_label(scores, candidates.labels).log()
         larger = loss[None, :] > loss[:, None]
         larger &= references.population[None, :]
-        return larger.sum(1) / (references.population.sum() - references.population.long())
+        return larger.sum(1) / references.population.sum()

@@ -67,7 +67,8 @@ class References:
         scores: ``(K, N, C)``, the confidence of each of ``K`` reference networks in each class.
         trained_on: ``(K, N)``, whether a reference network was trained on a sample.
         population: ``(N,)``, the samples that stand for the population. They are known not to be
-            members; an attack that scores one of them leaves it out of the population.
+            members. One of them that is scored still counts in the population's size: with a
+            smaller denominator, its score would exceed that of a member of the same rank.
     """
 
     scores: Tensor

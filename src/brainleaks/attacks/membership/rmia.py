@@ -72,7 +72,7 @@ class Rmia:
         population = references.population
         dominated = (ratio[:, None] >= self.gamma * ratio[None, :]) & population[None, :]
         dominated.fill_diagonal_(False)
-        return dominated.sum(1) / (population.sum() - population.long())
+        return dominated.sum(1) / population.sum()
 
     def _marginal(self, scores: Tensor, trained_on: Tensor) -> Tensor:
         without = mean_where(scores, ~trained_on)
