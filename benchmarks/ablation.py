@@ -42,10 +42,10 @@ CHANGES: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
         "pattern-inversion",
         {
             "no ground": {"weights": False},
-            "the ground alone": {"strength": 0.0},
+            "the ground only": {"strength": 0.0},
             "no blur": {"blur": 0.0},
             "the weights' covariance": {"covariance": True},
-            "until the log odds are enough": {"enough": 8.0, "strength": 2.8, "looks": 20},
+            "until the log-odds reach 8": {"enough": 8.0, "strength": 2.8, "looks": 20},
             "one look": {"looks": 1, "draws": 40},
             "the network's own surrogate": {"slope": 40.0},
             "twice the strength": {"strength": 2.8},
@@ -57,10 +57,10 @@ CHANGES: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
             "no weights: neither ground nor covariance": {"weights": False},
             "no covariance": {"covariance": False},
             "no blur": {"blur": 0.0},
-            "every class as far": {"enough": None, "strength": 0.7, "looks": 7},
+            "no limit of the log-odds": {"enough": None, "strength": 0.7, "looks": 7},
             "the network's own surrogate": {"slope": 40.0},
-            "half the log odds": {"enough": 4.0},
-            "twice the log odds": {"enough": 16.0, "strength": 4.0, "looks": 40},
+            "half the log-odds": {"enough": 4.0},
+            "twice the log-odds": {"enough": 16.0, "strength": 4.0, "looks": 40},
         },
     ),
     "faces-snn-best": (
@@ -68,17 +68,17 @@ CHANGES: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
         {
             "no ground": {"ground": 0.0},
             "no first look": {"look": 0.0},
-            "the ground and the first look alone": {
+            "the ground and the first look only": {
                 "iterations": 1,
                 "learning_rate": 1e-9,
                 "common_rate": 0.0,
                 "detail": 0.0,
             },
             "no last look": {"detail": 0.0},
-            "the last look alone": {"detail": 1.0},
-            "nothing in common": {"common_rate": 0.0},
+            "the last look only": {"detail": 1.0},
+            "no shared part": {"common_rate": 0.0},
             "the network's own surrogate": {"slope": None},
-            "hardly any prior": {"variation": (1e-6, 1e-6)},
+            "almost no prior": {"variation": (1e-6, 1e-6)},
         },
     ),
 }
@@ -172,9 +172,15 @@ def _limits(found: Tensor, setting: Setting) -> Iterator[dict[str, Any]]:
     pictures = {
         "the class means": means,
         "the class means, blurred by 2 pixels": smooth(means, 2.0),
-        "the class means, as far as the first layer's weights span them": _spanned(means, setting),
-        "the attack's, with the means' common part": seen - seen.mean(0) + means.mean(0),
-        "the attack's, with the means' own parts": seen.mean(0) + means - means.mean(0),
+        "the class means, projected onto the span of the first layer's weights": _spanned(
+            means, setting
+        ),
+        "the reconstruction, with the shared part of the class means": seen
+        - seen.mean(0)
+        + means.mean(0),
+        "the reconstruction, with the own parts of the class means": seen.mean(0)
+        + means
+        - means.mean(0),
     }
     for title, picture in pictures.items():
         rates = picture.clamp(0, 1).expand(len(found), *picture.shape)
@@ -246,7 +252,7 @@ def _section(preset: str, setting: Setting, rows: list[dict[str, Any]]) -> str:
 
 
 _HEAD = (
-    """# What each part is worth
+    """# Ablation of the strongest attacks
 
 Written by `make ablation`: on targets of seed {seed}, on which the attacks were tuned, every attack
 whole and with a part left out or changed, beside the paper's attacks. Means over classes; attack
@@ -254,8 +260,8 @@ accuracy and confidence are the protocol's evaluator's, over """
     f"{DRAWS}"
     """ Bernoulli draws. Reconstructions are min-max scaled and compared as images; the figures that
 are *reported* come from other targets ([the strongest attacks](../strongest.md)). In italics,
-pictures that no attack can make, from the training samples themselves: how near one could come.
-Seconds include whatever else the machine did. Machine: {processor}, {threads} threads, {device}.
+pictures made from the training samples themselves, which no attack can make: an upper reference.
+Seconds are wall-clock times and include other load on the machine. Machine: {processor}, {threads} threads, {device}.
 """
 )
 

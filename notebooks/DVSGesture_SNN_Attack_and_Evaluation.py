@@ -59,8 +59,8 @@ recordings = one_a_class(run.dataset)
 # %% [markdown]
 # ## From events to frames
 #
-# Brighter or darker is forgotten, events without a neighbour are dropped as noise, and the rest
-# is cut into frames of 50 ms; a pixel of a frame is 1 if it fired at least once. The first frames
+# Polarity is discarded, events without a neighbour are dropped as noise, and the rest is cut into
+# frames of 50 ms; a pixel of a frame is 1 if it fired at least once. The first frames
 # of a training sample:
 
 # %%
@@ -93,9 +93,9 @@ print(study.attacks["brainleaks-v1"])
 Markdown(source(BrainLeaksV1.__call__))
 
 # %% [markdown]
-# **BrainLeaks-v2** moves the probability $P$ of each spike by a population drawn from it. Its
-# cost is the negative log-likelihood $-\frac{1}{T} \sum_t \log \mathrm{softmax}(U[t])_c$ of the
-# output membrane $U$, and a price on spikes.
+# **BrainLeaks-v2** updates the probability $P$ of each spike with the gradients of a population
+# of spike trains drawn from it. Its cost is the negative log-likelihood $-\frac{1}{T} \sum_t
+# \log \mathrm{softmax}(U[t])_c$ of the output membrane $U$, plus a sparsity penalty.
 
 # %%
 print(study.attacks["brainleaks-v2"])

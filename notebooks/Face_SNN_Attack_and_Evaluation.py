@@ -21,8 +21,8 @@
 #   BrainLeaks-v1, probabilities of spikes in $[0, 1]$ from BrainLeaks-v2. Their mean over time is
 #   the picture.
 #
-# The paper's own study of this case is lost; what the preset takes from where, its description
-# says below. The photographs are those of the AT&T Database of Faces, with credit to AT&T
+# The paper's own study of this case is lost; the preset's description below names the source of
+# each setting. The photographs are those of the AT&T Database of Faces, with credit to AT&T
 # Laboratories Cambridge.
 
 # %% tags=["parameters"]

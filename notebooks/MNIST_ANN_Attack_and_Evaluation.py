@@ -14,8 +14,8 @@
 # # MNIST, ordinary network: attack and evaluation
 #
 # A network with one hidden layer learns to tell handwritten digits. Then the digits are put away.
-# What remains is what anyone has who is handed the model: its weights, and the names of its
-# classes. The question is what these alone say of the digits.
+# Only the model remains: its weights and the names of its classes, which anyone has who receives
+# it. The question is what these alone say about the digits.
 #
 # - **In:** the trained weights, and a class $c$.
 # - **Out:** one image of 28 x 28 pixels for each class, grey in $[0, 1]$.

@@ -65,8 +65,8 @@ Image(grid({label: as_pictures(values) for label, values in shown.items()}, name
 # %% [markdown]
 # ## The target
 #
-# Its neurons leak and fire: the membrane potential $U$ forgets at rate $\beta$, gathers the
-# current $I$, and each spike $S$ takes the threshold $\theta = 1$ from it again,
+# Its neurons leak and fire: at each step, the membrane potential $U$ decays by the factor $\beta$
+# and adds the input current $I$; each spike $S$ subtracts the threshold $\theta = 1$,
 #
 # $$U[t] = \beta \, U[t-1] + I[t] - \theta \, S[t-1], \qquad S[t] = 1 \text{ if } U[t] > \theta
 # \text{ else } 0.$$

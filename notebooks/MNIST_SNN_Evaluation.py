@@ -59,9 +59,9 @@ Image(curves({network.name: network.facts["curve"] for network in run.evaluators
 
 # %% [markdown]
 # Its confidence in class $c$ for an input $x$ is the attack's own measure, in another network:
-# $Q_c(x) = \frac{1}{T} \sum_t \mathrm{softmax}(U[t])_c$. Spikes are judged as they are. Of
-# probabilities, a spike train is drawn first, and to see how much depends on the draw, so are
-# many more.
+# $Q_c(x) = \frac{1}{T} \sum_t \mathrm{softmax}(U[t])_c$. Spikes are judged as they are.
+# From probabilities, a spike train is drawn first; many more are drawn to measure how much depends
+# on the draw.
 
 # %%
 Markdown(source(judge_spikes))

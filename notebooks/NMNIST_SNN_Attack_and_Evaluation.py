@@ -96,9 +96,9 @@ Image(curves({network.name: network.facts["curve"] for network in networks}, ste
 Markdown(source(BrainLeaksV1.__call__))
 
 # %% [markdown]
-# **BrainLeaks-v2** moves the probability $P$ of each spike by a population $x_1 \dots x_n$ drawn
-# from it. Here the cost is the negative log-likelihood, which keeps its slope where the
-# confidence is near 0, and a price $\lambda$ on spikes:
+# **BrainLeaks-v2** updates the probability $P$ of each spike with the gradients of a population
+# $x_1 \dots x_n$ drawn from it. Here the cost is the negative log-likelihood, which keeps its
+# slope where the confidence is near 0, plus a sparsity penalty with weight $\lambda$:
 #
 # $$\mathrm{cost}_k = -\frac{1}{T} \sum_t \log \mathrm{softmax}(U[t])_c + \lambda \, \overline{x_k},
 # \qquad g = \frac{\sum_k \mathrm{cost}_k \, \nabla \mathrm{cost}_k}{\sum_k \mathrm{cost}_k}.$$

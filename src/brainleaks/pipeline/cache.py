@@ -5,7 +5,7 @@
 ``STAGE-KEY.record``                    facts, the stage, the whole key's hash, the tensors' digest
 ``STAGE-KEY.checkpoint``                of a stage that was cut off, to go on from
 ``locks/``                              held by the process that makes a stage, while it does
-``damaged/``                            what was not as it was written, and has been made again
+``damaged/``                            damaged artefacts, which have been computed again
 ======================================  ==========================================================
 """
 

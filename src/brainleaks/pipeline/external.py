@@ -121,8 +121,8 @@ class ExternalTargets:
     def missing(self) -> Mapping[Control, str]:
         """Controls that cannot be made, and why.
 
-        A control for which the architecture is retrained counts only where the recipe can
-        train it: where targets of half the classes recognise theirs, or as many as the target.
+        A control that retrains the architecture is valid only if the recipe can train it: networks
+        trained on half of the classes must recognise these, or at least as well as the target does.
         """
         if reason := self._not_trainable:
             why = f"the target's architecture cannot be retrained: {reason}"

@@ -81,9 +81,10 @@ def _damage(entry: Entry) -> str | None:
 
 
 def prune(root: Path, *, older_than_days: float | None, most_bytes: int | None) -> list[Path]:
-    """Remove artefacts, those first that were used the longest ago, and what nobody needs.
+    """Remove the least recently used artefacts, and files that nobody needs.
 
-    That is what dead processes left, what was set aside, and locks that nobody holds.
+    These are the leftovers of dead processes, damaged files that were set aside, and locks that
+    nobody holds.
 
     Args:
         root: of the cache.

@@ -10,7 +10,7 @@ from brainleaks.errors import first_line
 
 
 def reinitialise(network: nn.Module, generator: torch.Generator) -> nn.Module:
-    """A copy that has forgotten: each of its weights' entries are put in random order.
+    """A copy in which the entries of each weight are in random order.
 
     That keeps their distribution, and so how much the neurons fire, whatever the layers are and
     however the framework scales them; nothing that was learned is left in it. Single numbers, such

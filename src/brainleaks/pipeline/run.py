@@ -211,7 +211,7 @@ def _sha256(path: Path) -> str:
 
 
 def _target(pipeline: Pipeline, weights: Weights | None, build: Build) -> tuple[Trained, Targets]:
-    """The target, and what makes the controls' targets as it was made."""
+    """The target, and a builder of the controls' targets that works as it was built."""
     if not isinstance(pipeline.study.target, External):
         own = (
             pipeline.load_target(weights)

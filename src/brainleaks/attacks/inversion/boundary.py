@@ -38,26 +38,27 @@ class BoundaryRepulsion:
     channel in a basis of low spatial frequencies, and is shown to a spiking target as fresh
     Bernoulli spikes at each query.
 
-    *A start for every class.* Ask about ``probes`` images around a centre ``m``, with
+    *Starting points.* Query ``probes`` images around a centre ``m``, with
     ``z = m + spread * e`` and ``e`` drawn with the spectrum ``1 / frequency^smoothness``. Between
-    batches the centre moves to where labels are rare, so that all classes come to be named::
+    batches, the centre moves towards images with rare labels, until every class is predicted::
 
         m <- m + mean over the batch of reward * spread * e
         reward = -log(share of the label among recent ones), standardised
 
-    A class starts at its classification image: the mean of those ``e`` that were labelled as it,
-    beside the centre, scaled to ``contrast``.
+    A class starts at its classification image: the centre plus the mean of those ``e`` whose images
+    got its label, scaled to ``contrast``.
 
-    *Repulsion.* Each iteration asks about ``samples`` inputs a class, ``z_c + radius_c * e``, and
-    moves away from those that leave the class::
+    *Repulsion.* Each iteration queries ``samples`` inputs per class, ``z_c + radius_c * e``, and
+    moves away from those that get another label::
 
         v_c <- momentum * v_c + mean of e that stay - mean of e
         z_c <- z_c + step * (caution * v_c + mean over classes of v), scaled to ``contrast``
 
-    The radius grows where all stay, and shrinks where none does. A class that was never named
-    stays where it is, until an input made for another is labelled as it and becomes its start;
-    ``started`` in the headline is the share of classes that have one. Classes share their probes
-    and directions, so that one attacked alone does not give quite what it gives among others.
+    The radius grows if all keep their label and shrinks if none does. A class that was never
+    predicted is not updated until an input made for another class gets its label; that input
+    becomes its starting point. ``started`` in the progress line is the share of classes that have
+    one. Classes share probes and directions, so the result for a class depends slightly on which
+    others are attacked.
 
     Args:
         frequencies: of the basis, in each direction.

@@ -34,23 +34,25 @@ class ScoreEvolution:
     channel in a basis of low spatial frequencies, and is shown to a spiking target as fresh
     Bernoulli spikes at each query.
 
-    *Reverse correlation.* A query's answer says something of every class. Ask about ``probes``
-    images with ``z ~ N(0, 1)`` and regress the centred log-scores of all classes on them::
+    *Reverse correlation.* Every query gives information about every class. Query ``probes`` images
+    with ``z ~ N(0, 1)`` and regress the centred log-scores of all classes on them::
 
         g_c = (Z'Z + ridge)^-1 Z' (log p_c - mean over classes of log p)
 
-    *Evolution.* From ``z_c`` along ``g_c``, each iteration asks about ``pairs`` antithetic pairs a
-    class, ``z_c +- sigma * e`` with ``e ~ N(0, 1)``. Where the log-odds of the class change along
-    ``e`` by another slope than ``g_c`` and the shared ``h`` foretell, these learn from it::
+    *Evolution.* Each iteration starts at ``z_c`` and queries ``pairs`` antithetic pairs per class,
+    ``z_c +- sigma * e`` with ``e ~ N(0, 1)``. ``g_c`` and a shared direction ``h`` are updated with
+    the difference between the measured slope of the class's log-odds along ``e`` and the slope
+    that they predict::
 
         r = (logit p_c(z_c + sigma*e) - logit p_c(z_c - sigma*e)) / (2*sigma) - e . (g_c + h)
         h   <- h + sum over classes and pairs of r*e / (size of z + number of pairs)
         g_c <- g_c + caution * sum over pairs of r*e / (size of z + pairs)
         z_c <- z_c + step * (g_c + h) / frequency^smoothness, the direction scaled to ``contrast``
 
-    with a step that falls to 0 and ``z_c`` scaled back to ``contrast``. All classes learn ``h``
-    together: it is what makes an input plausible at all, which their differences leave out.
-    So a class attacked alone does not give quite what it gives among others.
+    with a step that falls to 0 and ``z_c`` scaled back to ``contrast``. All classes share
+    ``h``, which captures what makes an input plausible at all and cannot be estimated from the
+    differences between classes. The result for a class therefore depends slightly on which others
+    are attacked.
 
     Args:
         frequencies: of the basis, in each direction.
@@ -60,7 +62,7 @@ class ScoreEvolution:
         pairs: antithetic pairs a class and iteration.
         sigma: how far from ``z_c`` they lie.
         step: the first step's size, relative to the contrast.
-        caution: how much of what its own pairs say a class believes; they are few and noisy.
+        caution: scale of the updates of ``g_c``, which come from few and noisy pairs.
         smoothness: exponent that favours low frequencies, as natural images do.
         contrast: root mean square of ``z``.
         time_steps: length ``T`` of the spike trains, of a spiking target.

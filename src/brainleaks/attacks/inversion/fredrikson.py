@@ -25,7 +25,7 @@ class Fredrikson:
     Args:
         iterations: most steps taken.
         learning_rate: step size.
-        patience: steps without improvement that are borne.
+        patience: steps in a row without improvement after which a class stops.
         threshold: cost that is low enough.
         clamp: whether to keep pixels in [0, 1] after each step; MNIST does, AT&T does not.
 

@@ -27,32 +27,34 @@ _SEEN = 32
 class Gamin:
     """Reconstruct images with a generator that is trained through a surrogate of the target.
 
-    The target ``f`` gives scores, and no gradient. A surrogate ``S`` learns its scores on what the
-    generator ``G(z, c)`` makes and on uniform noise ``N``, and ``G`` learns through ``S`` to be
-    taken for the class. With the cross-entropy ``H``, each iteration asks ``f`` about ``samples``
-    images a class and as many of noise, and descends by Adam::
+    The target ``f`` gives scores, and no gradient. A surrogate ``S`` is trained to match
+    its scores on images of the generator ``G(z, c)`` and on uniform noise ``N``, and ``G`` is
+    trained through ``S`` to make images that are classified as ``c``. With the cross-entropy ``H``,
+    each iteration queries ``f`` with ``samples`` generated images per class and as many of noise,
+    and takes steps of Adam on::
 
         S:  H(f(G), S(G)) + k * H(f(N), S(N))
         G:  H(c, S(G(z, c)))
         k <- k + balance * (H(f(N), S(N)) - equilibrium * H(f(G), S(G))), kept in [0, 1]
 
-    where ``H`` of scores is less its least, their entropy. ``k`` holds both of the surrogate's
-    tasks in equilibrium, in the manner of BEGAN, after GAMIN; the networks are small ones of ours.
+    where ``H`` between two score vectors is reduced by the entropy of the first, which makes it the
+    Kullback-Leibler divergence. ``k`` balances the surrogate's two tasks, as in BEGAN and GAMIN;
+    the networks are small ones of ours.
     The reconstruction of a class is ``G(0, c)``. A spiking target is shown images as fresh
     Bernoulli spikes, the surrogate is an ordinary network of images.
 
-    The classes share both networks: one attacked alone does not give what it gives among others.
+    The classes share both networks, so the result for a class depends on which others are attacked.
 
     Args:
         iterations: of all three steps.
-        samples: images a class and iteration, made and of noise each.
-        surrogate_steps: descents of the surrogate on one iteration's answers.
-        generator_steps: descents of the generator.
+        samples: generated images per class and iteration, and as many of noise.
+        surrogate_steps: steps of the surrogate on the scores of one iteration.
+        generator_steps: steps of the generator in each iteration.
         hidden: width of the surrogate.
         latent: size of ``z``.
         surrogate_rate: its learning rate.
         generator_rate: its learning rate.
-        equilibrium: how much worse than on what is made the surrogate may be on noise.
+        equilibrium: target ratio of the surrogate's loss on noise to its loss on generated images.
         balance: learning rate of ``k``.
         time_steps: length ``T`` of the spike trains, of a spiking target.
 

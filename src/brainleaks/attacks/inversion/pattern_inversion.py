@@ -33,29 +33,29 @@ class PatternInversion:
 
         x_c = rate * m * (1 + theta_c)
 
-    and lets ``theta_c`` grow by ``strength / looks`` at each of a few looks, along the pattern at
-    ``x_c``, until the class has the log odds ``enough``. A class that the target tells easily from
-    the others departs little from the ground, and one that it confuses departs far.
+    and increases ``theta_c`` by ``strength / looks`` in each of a few iterations (looks), along the
+    pattern at ``x_c``, until the class reaches the log-odds ``enough``. A class that the target
+    distinguishes easily from the others stays near the mean input; one that it confuses moves far.
 
     A gradient is a filter, which weighs pixels by how they tell classes apart; the pattern that a
-    filter stands for is the input's covariance times it (Haufe et al. 2014). The pattern here is
-    the gradient averaged over draws, less its mean over classes, times the covariance of the first
-    layer's weights over its units, as every step of training adds training inputs to them; blurred,
-    as neighbours go together; and scaled to a standard deviation of 1.
+    filter stands for is the input's covariance times it (Haufe et al. 2014). Here the pattern is
+    computed by averaging the gradient over draws, subtracting its mean over classes, and
+    multiplying by the covariance of the first layer's weights over its units, since training adds
+    multiples of its inputs to them. It is then blurred, because neighbouring pixels are correlated,
+    and scaled to a standard deviation of 1.
 
-    A network whose first layer is not linear gives no ground and no covariance: the one is uniform
-    then, as where no median is positive, the other left out, and
-    :class:`~brainleaks.attacks.SmoothInversion` sees more.
+    If the first layer is not linear, ``m`` is uniform and the covariance is left out; ``m`` is also
+    uniform if no median weight is positive. :class:`~brainleaks.attacks.SmoothInversion` suits such
+    networks better.
 
     Args:
-        looks: how often gradients are asked for.
+        looks: iterations; each asks for gradients once.
         time_steps: length ``T`` of the spike trains; an ordinary target has none.
-        draws: spike trains drawn of each class at each look.
+        draws: spike trains per class and iteration.
         rate: mean of the probabilities, or of an ordinary target's pixels.
-        strength: how far a class departs from the ground at most, in standard deviations of the
-            pattern.
-        enough: log odds at which a class departs no further; ``None`` never stops it.
-        covariance: whether patterns are made with that of the weights.
+        strength: largest deviation of a class from ``m``, in standard deviations of the pattern.
+        enough: log-odds at which a class stops; ``None`` for no limit.
+        covariance: whether the pattern uses the covariance of the weights.
         blur: width of both blurs, in pixels.
         slope: of the fast sigmoid that neurons are differentiated by.
 

@@ -30,42 +30,42 @@ _EACH = (0, 2, 3, 4)
 class SmoothInversion:
     """Reconstruct images, or spike probabilities over time, under a smoothness prior.
 
-    The unknown is a picture ``x_c`` in (0, 1) for each of a few moments, the knots; between them
-    probabilities are interpolated, and one knot is an image under a rate code. It is made of what
-    all classes share, and of the class's own::
+    The unknown is an image ``x_c`` in (0, 1) at each of a few time steps, the knots. Between knots,
+    probabilities are interpolated; a single knot is an image under a rate code. Each image is the
+    sum of a part that all classes share and a part of the class::
 
         x_c = sigmoid(common + own_c)
 
-    ``common`` starts from ``logit(rate)`` less ``ground`` times the variance of the first layer's
-    weights over its units: what lies in the dark varies most beside its mean, and Adam has divided
-    what the weights learned of a pixel by the pixel's size. ``own_c`` starts from ``look`` times a
-    look at the target: the gradient of the class's membrane over that of the others, averaged over
-    draws from what is common, and times what is common, which is Adam's division undone. Both are
-    blurred and scaled to a standard deviation of 1. Then both go downhill, with steps of Adam's
-    that shrink along a cosine, on::
+    ``common`` is initialised to ``logit(rate)`` minus ``ground`` times the variance of the first
+    layer's weights over its units. Dark pixels have the largest variance, because Adam divides
+    each weight's update by the magnitude of its gradients. ``own_c`` is initialised to ``look``
+    times a first gradient estimate: the gradient of the class's membrane potential minus its mean
+    over classes, averaged over draws from ``sigmoid(common)`` and multiplied by it, which undoes
+    Adam's normalisation. Both are blurred and scaled to a standard deviation of 1. Adam, with a
+    cosine schedule, then minimises::
 
         mean over draws z ~ Bernoulli(x_c) of -mean_t log softmax(U[t](z))_c
             + variation * TV(x_c) + sparsity * mean(x_c)
 
     Gradients pass through the draws as :func:`~brainleaks.attacks.fields.ask` says, and through
     neurons by a surrogate flatter than the one they were trained with, as a steep one hides most of
-    them. An ordinary target is asked for the images themselves. ``common`` is learned from all
-    classes that are asked for: they support one another.
+    them. An ordinary target is queried with the images themselves. ``common`` is learned from all
+    requested classes together.
 
-    The prior smooths away what is fine, and a look keeps it; the two err in different places. So in
-    the end ``detail`` of how a class departs from ``sigmoid(common)`` is a last look's, with the
-    standard deviation that the departure had.
+    The prior removes fine detail, which the gradient retains. In the last step, each class's
+    deviation from ``sigmoid(common)`` is therefore blended, with weight ``detail``, with a second
+    gradient estimate that is scaled to the same standard deviation.
 
     Args:
         iterations: steps.
         time_steps: length ``T`` of the spike trains; an ordinary target has none.
-        knots: pictures in that time.
+        knots: images in that time.
         draws: spike trains drawn of each class in each step.
         rate: probability that the search starts from.
-        look: weight of the first look.
-        blur: width of its blur and of the ground's, in pixels.
-        ground: weight of the ground; there is none where the first layer is not linear.
-        detail: share of the last look in how a class departs from what is common, from 0 to 1.
+        look: weight of the first gradient estimate.
+        blur: width, in pixels, of the blur of that estimate and of the variance.
+        ground: weight of the variance, which is left out if the first layer is not linear.
+        detail: weight of the second gradient estimate in a class's deviation, from 0 to 1.
         detail_blur: width of its blur, in pixels.
         learning_rate: step size of ``own``, in logits.
         common_rate: step size of ``common``.

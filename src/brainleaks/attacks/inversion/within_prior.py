@@ -28,17 +28,17 @@ Searching = Annotated[
 class WithinPrior:
     """Reconstruct images by running another attack in the latent space of a generative prior.
 
-    To the attack, the generator and the target behind it are one ordinary network, whose images are
-    the prior's places, ``latent`` channels of one pixel. Between the two, a spiking target has a
-    rate code without chance: each pixel compares its intensity with the levels ``(t + 0.5) / T`` in
-    an order of its own, and passes gradients as if it were linear (straight-through; Bengio et al.
-    2013).
+    The attack sees the composition of generator and target as one ordinary network, whose input is
+    a point of the latent space with the shape ``(latent, 1, 1)``. A spiking target gets the
+    generated image through a deterministic rate code: each pixel compares its intensity with the
+    levels ``(t + 0.5) / T``, in an order of its own, and passes gradients as if it were linear
+    (straight-through; Bengio et al. 2013).
 
-    What is found is no more alike than what the prior can make.
+    The similarity of a reconstruction is limited by what the prior can generate.
 
     Args:
-        search: the attack, with its settings; ``time_steps`` is the length ``T`` of the code. Those
-            that are about an image's neighbours, chance or time have no effect on places.
+        search: the attack, with its settings; ``time_steps`` is the length ``T`` of the code.
+            Settings of spatial smoothness, of random draws and of time have no effect.
 
     Reference: Y. Zhang et al., "The secret revealer: generative model-inversion attacks against
     deep neural networks" (arXiv 1911.07135), of which this keeps the idea, not the objective.
