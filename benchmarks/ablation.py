@@ -254,14 +254,16 @@ def _section(preset: str, setting: Setting, rows: list[dict[str, Any]]) -> str:
 _HEAD = (
     """# Ablation of the strongest attacks
 
-Written by `make ablation`: on targets of seed {seed}, on which the attacks were tuned, every attack
-whole and with a part left out or changed, beside the paper's attacks. Means over classes; attack
+Written by `make ablation`. It compares each attack with variants in which one part is left out or
+changed, and with the paper's attacks, on targets of seed {seed}, on which the attacks were tuned.
+*Ground* and *look* are explained on the attacks' pages. Means over classes; attack
 accuracy and confidence are the protocol's evaluator's, over """
     f"{DRAWS}"
     """ Bernoulli draws. Reconstructions are min-max scaled and compared as images; the figures that
 are *reported* come from other targets ([the strongest attacks](../strongest.md)). In italics,
 pictures made from the training samples themselves, which no attack can make: an upper reference.
-Seconds are wall-clock times and include other load on the machine. Machine: {processor}, {threads} threads, {device}.
+Seconds are wall-clock times and include other load on the machine.
+Machine: {processor}, threads: {threads}, {device}.
 """
 )
 
