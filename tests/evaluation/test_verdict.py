@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from brainleaks.evaluation.controls import CONTROLS
-from brainleaks.evaluation.verdict import bar, verdict
+from brainleaks.evaluation.verdict import Claim, bar, verdict
+from brainleaks.evaluation.verdict import decide as of_run
 
 
 def scores(panel, identification, memorisation=0.0, classes=10, spread=0.05):
@@ -79,3 +80,33 @@ def test_what_a_verdict_lacks_is_said(options, reason):
 def test_bar_is_half_way_from_chance_to_certainty():
     assert bar(10) == pytest.approx(0.55)
     assert bar(2) == pytest.approx(0.75)
+
+
+def membership(*, shown, sentence="Training samples can be recognised."):
+    bounds = {"value": 0.2, "low": 0.1, "high": 0.3}
+    return Claim(
+        kind="membership", level=3, attack="lira", shown=shown, sentence=sentence, **bounds
+    )
+
+
+def test_the_headline_says_of_whom_where_membership_was_decided():
+    leak = decide(scores(0.9, 0.95))
+    alone = of_run(leak, [])["sentence"]
+    assert alone.endswith("No evidence that individual samples were memorised.")
+    found = of_run(leak, [membership(shown=True)])["sentence"]
+    assert found.startswith("Leak: attack reconstructs what each class looks like.")
+    assert found.endswith("Training samples can be recognised.")
+    assert "No evidence" not in found
+    unseen = membership(shown=False, sentence="Nothing shows that it was trained on these.")
+    assert of_run(leak, [unseen])["sentence"].endswith(
+        "Nothing shows that it was trained on these."
+    )
+    assert of_run(leak, [membership(shown=None)])["sentence"] == alone
+
+
+def test_membership_alone_is_a_leak():
+    weak = decide(scores(0.1, 0.5))
+    found = of_run(weak, [membership(shown=True)])
+    assert found["verdict"] == "leak"
+    assert found["sentence"] == "Leak: Training samples can be recognised."
+    assert of_run(weak, [membership(shown=False)])["verdict"] == "no leak shown"

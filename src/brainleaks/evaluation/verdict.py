@@ -185,6 +185,13 @@ def _why(excesses: Mapping[str, _Excess]) -> list[str]:
     return reasons
 
 
+_CONTENT = {
+    "members": "Its reconstructions are closer to the training samples than to held-out "
+    "samples of the same class.",
+    "class-typical": "No evidence that individual samples were memorised.",
+}
+
+
 def _said(
     word: Literal["leak", "no leak shown", "inconclusive"],
     reasons: list[str],
@@ -193,14 +200,9 @@ def _said(
     content: Literal["members", "class-typical"] | None = None,
     sentence: str | None = None,
 ) -> Verdict:
-    shown = {
-        "members": "Its reconstructions are closer to the training samples than to held-out "
-        "samples of the same class.",
-        "class-typical": "No evidence that individual samples were memorised.",
-    }
     sentences = {
         "leak": f"Leak: {attack} reconstructs what each class looks like. "
-        f"{shown[content or 'class-typical']}",
+        f"{_CONTENT[content or 'class-typical']}",
         "no leak shown": "No leak shown: no attack clearly exceeds its negative controls both for "
         "the judges and in similarity to the training data.",
         "inconclusive": "Inconclusive: the evidence supports neither verdict.",
@@ -233,6 +235,16 @@ def decide(base: Verdict | None, claims: Sequence[Claim]) -> dict[str, Any]:
             attack=strongest["attack"],
             sentence=f"Leak: {strongest['sentence']}",
         )
+    base = {**base, "sentence": _with_membership(base, claims)}
     said = {claim["sentence"] for claim in claims if claim["kind"] != "class-reconstruction"}
     reasons = [*base["reasons"], *sorted(said)]
     return {**base, "reasons": reasons, "claims": list(claims)}
+
+
+def _with_membership(base: Verdict, claims: Sequence[Claim]) -> str:
+    """What leaks, and of whom: membership is the better evidence on single samples."""
+    sentence = base["sentence"]
+    decided = [c["sentence"] for c in claims if c["level"] == 3 and c["shown"] is not None]
+    if not decided or base["verdict"] != "leak" or base["content"] is None:
+        return sentence
+    return " ".join([sentence.replace(_CONTENT["class-typical"], "").strip(), *decided])
