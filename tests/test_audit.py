@@ -21,6 +21,7 @@ from brainleaks import InputError
 from brainleaks.audit import audit, plan, run, run_twin, write
 from brainleaks.audit.infer import Inputs
 from brainleaks.audit.plan import suitable
+from brainleaks.cli.audit import _status
 from brainleaks.data import digits
 from brainleaks.data.encoding import RateCode
 from brainleaks.data.own import OwnData
@@ -230,6 +231,60 @@ def test_behind_another_code_a_network_is_one_of_images(network, data, cache, en
     assert not outcome.study.spiking
     assert outcome.reconstructions[0].values.shape == (10, 1, 8, 8)
     assert outcome.reconstructions[0].values.std() > 0
+
+
+@pytest.mark.parametrize("access", ["gradients", "labels"])
+@pytest.mark.parametrize("extent", ["none", "quick", "full"])
+def test_how_far_membership_is_tested(network, data, access, extent):
+    study = plan(network, data, inputs=Inputs(steps=STEPS), access=access, membership=extent).study
+    asked = {name for name, attack in study.attacks.items() if attack.kind == "membership"}
+    quick = {"gradients": {"loss-threshold", "lira", "rmia"}, "labels": {"noise-agreement"}}
+    if extent == "none":
+        assert not asked
+        assert study.membership is None
+        return
+    assert asked >= quick[access]
+    assert (asked == quick[access]) is (extent == "quick" or access == "labels")
+    assert study.membership.shadows == (16 if extent == "full" else 4)
+    named = plan(network, data, inputs=Inputs(steps=STEPS), attacks=["brainleaks-v1"]).study
+    assert list(named.attacks) == ["brainleaks-v1"]
+
+
+def test_reference_networks_of_a_model_from_elsewhere(base, network, data, cache):
+    """They have its architecture, and the verdict says whether members can be told."""
+    outcome = audit(
+        network, data, steps=STEPS, attacks=["loss-threshold", "lira"], cache=cache,
+        settings=[*QUICK, "membership.samples=150"],
+    )  # fmt: skip
+    found = outcome.facts["evidence"]["membership"]
+    assert found["shadows"] == 4
+    assert found["remarks"] == []
+    assert found["attacks"].keys() == {"loss-threshold", "lira"}
+    (said,) = outcome.verdict["claims"]
+    assert said["shown"] is not None
+    write(outcome, base / "members")
+    assert "Who was in the training set" in (base / "members" / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("fail_on", "levels", "likeness", "status"),
+    [
+        ("membership", {3: True}, {}, 1),
+        ("membership", {2: True, 3: False, 4: None}, {"a": 1}, 0),
+        ("membership", {3: False, 4: True}, {"a": 1}, 1),
+        ("membership", {2: True, 3: None, 4: False}, {"a": 1}, 3),
+        ("membership", {2: True, 4: False}, {"a": 1}, 3),
+        ("leak", {3: None}, {}, 3),
+        ("leak", {3: True}, {}, 1),
+        ("leak", {3: False}, {}, 0),
+        (None, {3: True}, {}, 0),
+    ],
+)
+def test_the_status_of_a_check(fail_on, levels, likeness, status):
+    claims = [{"level": level, "shown": shown} for level, shown in levels.items()]
+    word = "leak" if True in levels.values() else "inconclusive"
+    results = {"likeness": likeness, "verdict": {"verdict": word, "claims": claims}}
+    assert _status(results, fail_on) == status
 
 
 def test_events(base, cache):

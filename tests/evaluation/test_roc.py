@@ -12,7 +12,6 @@ from brainleaks.evaluation.membership import (
     roc,
     share,
     shift,
-    tail,
     tpr_at,
 )
 
@@ -111,9 +110,3 @@ def test_parts_that_differ_are_told_apart_and_parts_that_do_not_are_not():
     other = shift(rng.normal(size=(200, 20)), rng.normal(0.5, 1, size=(150, 20)))
     assert same["low"] < 0.5 < same["high"]
     assert other["low"] > 0.8
-
-
-def test_the_tail_of_the_losses():
-    member = np.array([True] * 100 + [False] * 4)
-    losses = [*np.linspace(0, 1, 100), 0.5, 2.0, 3.0, 4.0]
-    assert tail(losses, member) == 0.75

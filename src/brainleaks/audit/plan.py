@@ -17,9 +17,9 @@ Extent = Literal["none", "quick", "full"]
 _DRAWS = 100
 #: Members, and as many others, of which an audit tests membership.
 _CANDIDATES = 500
-#: Strong attacks of each access that do with few reference networks.
+#: Strong attacks by scores and by labels, for which few reference networks suffice.
 _QUICK = ("loss-threshold", "lira", "rmia", "noise-agreement")
-_SHADOWS = {"none": 4, "quick": 4, "full": 16}
+_FEW_SHADOWS, _MANY_SHADOWS = 4, 16
 #: The protocol's learning rate for its evaluators of few samples; it suits most networks.
 _LEARNING_RATE = 1e-3
 _STEP_BYTES = 2 << 30
@@ -50,8 +50,8 @@ def study_of(
         spiking: whether the target is asked about spike trains.
         access: what the attacker may see.
         attacks: names; by default all of the most access granted that suit the kind of network.
-        membership: by default, how membership is tested, too: by three attacks and four reference
-            networks, or by all attacks and 16 reference networks.
+        membership: how far membership is tested if ``attacks`` are not named: not at all, by strong
+            attacks with four reference networks, or by all attacks with 16.
         settings: changes, ``"path.to.field=value"``.
 
     Raises:
@@ -79,7 +79,8 @@ def study_of(
         "judging": {},
     }
     if any(name in ATTACKS and ATTACKS[name].kind == "membership" for name in names):
-        content["membership"] = {"samples": _CANDIDATES, "shadows": _SHADOWS[membership]}
+        shadows = _MANY_SHADOWS if membership == "full" else _FEW_SHADOWS
+        content["membership"] = {"samples": _CANDIDATES, "shadows": shadows}
     return parse_study("audit", _merged(content, changes))
 
 
@@ -87,13 +88,13 @@ def _of_membership(access: Access, extent: Extent) -> list[str]:
     """The membership attacks of the most access granted."""
     if extent == "none":
         return []
-    below = "scores" if access != "labels" else "labels"
+    most = "labels" if access == "labels" else "scores"
     needed: dict[str, Any] = {name: attack.access for name, attack in ATTACKS.items()}
     return [
         name
         for name, attack in ATTACKS.items()
         if attack.kind == "membership"
-        and needed[name] == below
+        and needed[name] == most
         and (extent == "full" or name in _QUICK)
     ]
 

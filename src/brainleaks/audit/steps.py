@@ -79,8 +79,8 @@ def audit(
         steps: time steps of the encoding, or frames of the median recording.
         access: what the attacker may see.
         attacks: names of :data:`~brainleaks.attacks.ATTACKS`; by default all that suit.
-        membership: how far membership is tested, where ``attacks`` are not named: not at all, by
-            three attacks with four reference networks, or by all attacks with 16.
+        membership: how far membership is tested if ``attacks`` are not named: ``"none"``,
+            ``"quick"`` (strong attacks with four reference networks) or ``"full"`` (all with 16).
         settings: changes of the study's fields, ``"path.to.field=value"``.
         seed: where all randomness comes from.
         device: ``"cpu"`` or ``"cuda"``.

@@ -90,7 +90,9 @@ def _finished(run: Path) -> dict[str, Any]:
     """The verdict of a finished run."""
     results = read_results(run)
     if not (results.get("likeness") and results.get("verdict")):
-        raise InputError(f"{run} was not evaluated by the panel; run its study with the panel.")
+        raise InputError(
+            f"{run} has no class reconstructions that the panel evaluated; calibrate other runs."
+        )
     return {
         "preset": results["preset"],
         "dataset": results["dataset"]["name"],

@@ -110,7 +110,8 @@ _MEMBERSHIP = 3
     type=click.Choice(["none", "quick", "full"]),
     default="quick",
     show_default=True,
-    help="Membership attacks to add: none, three with 4 reference networks, or all with 16.",
+    help="How far to test membership: not at all, by strong attacks with 4 reference networks, or "
+    "by all attacks with 16.",
 )
 @click.option(
     "--twin",
@@ -207,12 +208,20 @@ def _status(results: dict[str, Any], fail_on: str | None) -> int:
     if fail_on is None:
         return 0
     if fail_on == "membership":
-        said = [c["shown"] for c in results["verdict"]["claims"] if c["level"] >= _MEMBERSHIP]
-        return 1 if any(said) else NO_VERDICT if None in said or not said else 0
-    if not results["likeness"]:
+        return _status_of_membership(results["verdict"]["claims"])
+    undecided = all(claim["shown"] is None for claim in results["verdict"]["claims"])
+    if not results["likeness"] and undecided:
         return NO_VERDICT
     worse = {"leak": ("leak",), "inconclusive": ("leak", "inconclusive")}
     return int(results["verdict"]["verdict"] in worse[fail_on])
+
+
+def _status_of_membership(claims: list[dict[str, Any]]) -> int:
+    """Level 3 has to be decided; individual samples (level 4) are members, too."""
+    if any(claim["shown"] for claim in claims if claim["level"] >= _MEMBERSHIP):
+        return 1
+    decided = [c for c in claims if c["level"] == _MEMBERSHIP and c["shown"] is not None]
+    return 0 if decided else NO_VERDICT
 
 
 def _own_data(path: str, reading: dict[str, Any]) -> Any:

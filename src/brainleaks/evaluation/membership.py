@@ -1,6 +1,5 @@
 """How well scores distinguish members from non-members."""
 
-from collections.abc import Sequence
 from typing import Any, TypedDict
 
 import numpy as np
@@ -115,7 +114,7 @@ def measured(
     }
 
 
-def shift(members: NDArray[np.float64], others: NDArray[np.float64]) -> Rate:
+def shift(members: NDArray[np.float32], others: NDArray[np.float32]) -> Rate:
     """How well a classifier distinguishes the two parts by the samples alone, without the model.
 
     Logistic regression on the leading 32 principal components, five-fold cross-validated. An area
@@ -138,14 +137,3 @@ def shift(members: NDArray[np.float64], others: NDArray[np.float64]) -> Rate:
     folds = StratifiedKFold(5, shuffle=True, random_state=0)
     found = cross_val_predict(model, inputs, labels, cv=folds, method="decision_function")
     return auc(found[labels == 1], found[labels == 0])
-
-
-def tail(losses: Sequence[float], member: NDArray[np.bool_], fnr: float = 0.01) -> float:
-    """Share of non-members whose loss is above that of all but ``fnr`` of the members.
-
-    It estimates the model's risk without reference networks: the true-negative rate of the loss
-    attack at a low false-negative rate (Dodd et al. 2025, arXiv 2510.19773).
-    """
-    values = np.asarray(losses, np.float64)
-    threshold = np.quantile(values[member], 1 - fnr, method="higher")
-    return float((values[~member] > threshold).mean())

@@ -1,4 +1,4 @@
-"""Reference networks for membership attacks, by the target's recipe, each kept in the cache."""
+"""Reference networks (shadow models) for membership attacks, each kept in the cache."""
 
 from dataclasses import dataclass, replace
 from typing import Any

@@ -108,6 +108,8 @@ def _told_apart(folders: list[Path]) -> list[str]:
 
 
 def _judged(run: Run) -> Run:
+    if not run.attacks:
+        raise InputError(f"{run.folder} has no class reconstructions to compare.")
     if not run.results["likeness"]:
         raise InputError(
             f"{run.folder} was not evaluated by the panel (judging: null) and cannot be compared; "

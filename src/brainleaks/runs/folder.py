@@ -12,6 +12,8 @@
 ``evidence.safetensors``                images ``(C, channels, H, W)`` beside each attack's:
                                         ``ATTACK.nearest``, the training samples that it resembles
                                         most, and ``ATTACK.control``, its strongest control's
+``membership.safetensors``              scores ``(N,)`` by attack, ``member``, and ``sample``,
+                                        its place in the training part followed by the test part
 ``figures/``, ``report.html``           see :mod:`brainleaks.report`
 ``digests.json``                        SHA-256 of each of these (:mod:`brainleaks.runs.digests`)
 ``release/``                            see :mod:`brainleaks.runs.release`; there once exported

@@ -89,13 +89,15 @@ def prefix_of(study: Study, counts: tuple[int, int]) -> str:
 
 
 def attack_names(study: Study) -> dict[str, str]:
-    """What the release calls the reconstructions of each of a study's attacks.
+    """What the release calls the reconstructions of a study's attacks, by their labels.
 
     Raises:
         InputError: if two attacks would get one name.
     """
     names: dict[str, str] = {}
     for label, attack in study.attacks.items():
+        if attack.kind != "class-reconstruction":
+            continue
         released = _ATTACKS.get(attack.attack, f"Inverted_{label}")
         names[label] = f"Inverted_{label}" if released in names.values() else released
     for label, released in names.items():

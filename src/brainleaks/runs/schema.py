@@ -239,10 +239,11 @@ class _Membership(_Part):
 
     members: _Count
     non_members: _Count
+    population: _Count
     draws: _Count
     shadows: _Count
     remarks: list[_Text] = []
-    shift: _Rate
+    shift: _Rate | None
     attacks: dict[_Label, _MembershipAttack]
 
     @model_validator(mode="after")

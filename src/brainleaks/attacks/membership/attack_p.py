@@ -31,7 +31,7 @@ class AttackP:
 
     access: ClassVar[Access] = "scores"
     spiking: ClassVar[bool | None] = None
-    random: ClassVar[bool] = False
+    random: ClassVar[bool] = True
     kind: ClassVar[str] = "membership"
     version: ClassVar[int] = 1
     shadows: ClassVar[bool] = False
@@ -55,6 +55,6 @@ class AttackP:
         target.require(self.access, self.attack, spiking=self.spiking)
         scores = confidences(target, candidates, generator)
         loss = -of_label(scores, candidates.labels).log()
-        larger = loss[None, :] > loss[:, None]
-        larger &= references.population[None, :]
-        return larger.sum(1) / references.population.sum()
+        population = loss[references.population].sort().values
+        larger = len(population) - torch.searchsorted(population, loss, right=True)
+        return larger / len(population)

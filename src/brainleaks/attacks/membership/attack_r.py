@@ -30,7 +30,7 @@ class AttackR:
 
     access: ClassVar[Access] = "scores"
     spiking: ClassVar[bool | None] = None
-    random: ClassVar[bool] = False
+    random: ClassVar[bool] = True
     kind: ClassVar[str] = "membership"
     version: ClassVar[int] = 1
     shadows: ClassVar[bool] = True

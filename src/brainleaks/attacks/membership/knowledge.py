@@ -1,11 +1,14 @@
-"""What a membership attack asks about, what it knows besides, and the signals that it reads."""
+"""What membership attacks are given, and what they compute from the target's answers."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
 from torch.distributions import Normal
 
+from brainleaks.attacks.attack import Attack
 from brainleaks.data.dataset import Samples
 from brainleaks.errors import InputError
 from brainleaks.randomness import draw_seed, stream
@@ -13,6 +16,16 @@ from brainleaks.target import Target
 from brainleaks.training.fitting import Encode
 
 _BATCH = 50
+
+
+class MembershipAttack(Attack, Protocol):
+    """An attack that is called with a target, :class:`Candidates` and :class:`References`.
+
+    Attributes:
+        shadows: whether it needs reference networks (shadow models).
+    """
+
+    shadows: ClassVar[bool]
 
 
 @dataclass(frozen=True)
@@ -34,41 +47,31 @@ class Candidates:
         """The class of each sample, ``(N,)``."""
         return self.samples.labels
 
-    def batches(self, generator: torch.Generator | None, device: torch.device | str) -> "Batches":
-        """The encoded inputs, batch by batch, ``draws`` times each.
+    def batches(
+        self, generator: torch.Generator | None, device: torch.device | str
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Indices and encoded inputs, batch by batch, each ``draws`` times.
 
-        Every batch has a random stream of its own, so that each target and each reference network
-        is asked about the same spikes.
+        Args:
+            generator: names the random streams; the same one gives the same spikes.
+            device: where the inputs are encoded.
         """
-        return Batches(self, draw_seed(generator), device)
-
-
-@dataclass(frozen=True)
-class Batches:
-    """Iterates over ``(indices, inputs)``, each sample ``draws`` times."""
-
-    candidates: Candidates
-    seed: int
-    device: torch.device | str
-
-    def __iter__(self):  # type: ignore[no-untyped-def]
-        samples, encode = self.candidates.samples, self.candidates.encode
-        for i, batch in enumerate(torch.arange(len(samples.labels)).split(_BATCH)):
-            for draw in range(self.candidates.draws):
-                noise = stream(self.seed, "encoding", i, draw, device=self.device)
-                yield batch, encode(samples.inputs[batch].to(self.device), noise)
+        seed = draw_seed(generator)
+        for i, batch in enumerate(torch.arange(len(self.labels)).split(_BATCH)):
+            for draw in range(self.draws):
+                noise = stream(seed, "encoding", i, draw, device=device)
+                yield batch, self.encode(self.samples.inputs[batch].to(device), noise)
 
 
 @dataclass(frozen=True)
 class References:
-    """What the attacker has learned from networks that he trained himself, and from other data.
+    """What the attacker knows from networks that they trained themselves, and of other data.
 
     Args:
         scores: ``(K, N, C)``, the confidence of each of ``K`` reference networks in each class.
         trained_on: ``(K, N)``, whether a reference network was trained on a sample.
-        population: ``(N,)``, the samples that stand for the population. They are known not to be
-            members. One of them that is scored still counts in the population's size: with a
-            smaller denominator, its score would exceed that of a member of the same rank.
+        population: ``(N,)``, the samples that stand for the population. The attacker knows that
+            they are no members, and they are not evaluated.
     """
 
     scores: Tensor

@@ -1,4 +1,4 @@
-"""The likelihood-ratio attack, online."""
+"""The likelihood-ratio attack."""
 
 from typing import Annotated, ClassVar, Literal
 
@@ -24,24 +24,29 @@ class Lira:
     """Compare how well two normal distributions explain the target's logit of a sample.
 
     One is fitted to the logits of the reference networks that were trained on the sample, the
-    other to those of the networks that were not. The score is the logarithm of
-    the likelihood ratio.
+    other to those of the networks that were not. The score is the logarithm of the likelihood
+    ratio. Offline, only the second is fitted, so that the networks can be trained before the sample
+    is known; the score is ``(own - mean) / standard deviation``, which orders samples as the
+    one-sided p-value does.
 
     Args:
+        online: whether both distributions are fitted.
         per_sample_from: from so many networks on either side, each sample has variances of its
             own; with fewer, all samples share them.
 
     Reference: Carlini, Chien, Nasr, Song, Terzis and Tramer, "Membership inference attacks from
-    first principles", S&P 2022, Algorithm 1 and section VI-C (shared variance).
+    first principles", S&P 2022, Algorithm 1, section V-C (offline) and section VI-C (shared
+    variance).
     """
 
     access: ClassVar[Access] = "scores"
     spiking: ClassVar[bool | None] = None
-    random: ClassVar[bool] = False
+    random: ClassVar[bool] = True
     kind: ClassVar[str] = "membership"
     version: ClassVar[int] = 1
     shadows: ClassVar[bool] = True
 
+    online: bool = True
     per_sample_from: Annotated[int, Ge(2)] = 32
     attack: Literal["lira"] = "lira"
 
@@ -61,11 +66,13 @@ class Lira:
             InputError: if reference networks are missing.
         """
         target.require(self.access, self.attack, spiking=self.spiking)
-        references.require(self.attack, inside=True)
-        labels = candidates.labels
+        references.require(self.attack, inside=self.online)
+        labels, trained_on = candidates.labels, references.trained_on
         own = logit(confidences(target, candidates, generator), labels)
         others = logit(references.scores, labels)
-        inside = normal(others, references.trained_on, self.per_sample_from)
-        outside = normal(others, ~references.trained_on, self.per_sample_from)
+        outside = normal(others, ~trained_on, self.per_sample_from)
+        if not self.online:
+            return (own - outside.mean) / outside.stddev
+        inside = normal(others, trained_on, self.per_sample_from)
         ratio: Tensor = inside.log_prob(own) - outside.log_prob(own)
         return ratio

@@ -39,7 +39,7 @@ class Rmia:
 
     access: ClassVar[Access] = "scores"
     spiking: ClassVar[bool | None] = None
-    random: ClassVar[bool] = False
+    random: ClassVar[bool] = True
     kind: ClassVar[str] = "membership"
     version: ClassVar[int] = 1
     shadows: ClassVar[bool] = True
@@ -69,10 +69,8 @@ class Rmia:
         labels = candidates.labels
         own = of_label(confidences(target, candidates, generator), labels)
         ratio = own / self._marginal(of_label(references.scores, labels), references.trained_on)
-        population = references.population
-        dominated = (ratio[:, None] >= self.gamma * ratio[None, :]) & population[None, :]
-        dominated.fill_diagonal_(False)
-        return dominated.sum(1) / population.sum()
+        population = (self.gamma * ratio[references.population]).sort().values
+        return torch.searchsorted(population, ratio, right=True) / len(population)
 
     def _marginal(self, scores: Tensor, trained_on: Tensor) -> Tensor:
         without = mean_where(scores, ~trained_on)

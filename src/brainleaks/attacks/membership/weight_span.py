@@ -22,13 +22,13 @@ from brainleaks.target import Access, Target
 class WeightSpan:
     """Score a sample by the share of its energy in the directions that training added.
 
-    Every gradient of the first layer is a sum of training samples, so the weights less their
-    initial values lie near the span of the training set. The score is the share of a sample's
-    squared norm within the leading right singular vectors of that difference. It asks the target
-    nothing.
+    Every gradient of the first layer is a weighted sum of training inputs, so the change of the
+    weights in training lies near the span of the training set. The score is the share of a sample's
+    squared norm within the leading right singular vectors of that change. The attack sends no
+    queries.
 
     Args:
-        energy: share of the difference's squared singular values that the leading vectors hold.
+        energy: share of the squared singular values that the leading vectors cover.
 
     The attack is ours.
     """
@@ -56,7 +56,7 @@ class WeightSpan:
 
         Raises:
             AccessError: if the target grants too little.
-            InputError: if its first layer is not fully connected to the inputs.
+            InputError: if its first layer is not fully connected to the inputs, or did not change.
         """
         target.require(self.access, self.attack, spiking=self.spiking)
         change = target.learned_weights()
@@ -65,7 +65,10 @@ class WeightSpan:
                 f"{self.attack} needs a first layer that is fully connected to the inputs; this "
                 "target's is not."
             )
-        _, values, directions = torch.linalg.svd(change.flatten(1).cpu(), full_matrices=False)
+        change = change.flatten(1).cpu()
+        if not change.any():
+            raise InputError(f"{self.attack}: training did not change the first layer's weights.")
+        _, values, directions = torch.linalg.svd(change, full_matrices=False)
         shares = (values**2).cumsum(0) / (values**2).sum()
         leading = directions[: int((shares < self.energy).sum()) + 1]
         inputs = images(candidates.samples).flatten(1)

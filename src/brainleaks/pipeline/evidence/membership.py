@@ -6,25 +6,27 @@ An attack of this kind is called with ``(target, candidates, references)``, of
 
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
 
-from brainleaks.attacks import Attack
-from brainleaks.attacks.membership.knowledge import Candidates, References
-from brainleaks.data.dataset import SpikeTrains
+from brainleaks.attacks.membership.knowledge import Candidates, MembershipAttack, References
+from brainleaks.data.dataset import Dataset, SpikeTrains
 from brainleaks.data.parts import images, select
+from brainleaks.errors import InputError
 from brainleaks.evaluation.membership import auc, measured, shift
 from brainleaks.evaluation.verdict import Claim
 from brainleaks.pipeline.evidence.kind import Case, Evidence, Kind
 from brainleaks.pipeline.pipeline import Trained
-from brainleaks.pipeline.shadows import Shadow, pool, reference_scores, train_other, train_shadows
+from brainleaks.pipeline.shadows import pool, reference_scores, train_other, train_shadows
 from brainleaks.randomness import stream
 from brainleaks.studies.config import Membership
 
 NAME = "membership"
 CONTROLS = ("held-out", "other-target", "shuffled-membership")
+#: With fewer members or non-members, nothing can be said.
+_FEWEST = 10
 
 
 def gather(case: Case) -> Evidence:
@@ -35,65 +37,88 @@ def gather(case: Case) -> Evidence:
 KIND = Kind(name=NAME, controls=CONTROLS, levels=(3,), gather=gather)
 
 
+class Drawn(NamedTuple):
+    """Samples of the pool, train before test: those that are tested, and after them the population.
+
+    ``places`` ``(N,)`` are theirs in the pool, ``population`` ``(N,)`` says which are the
+    population's, and ``member`` which of the tested ones are members.
+    """
+
+    places: Tensor
+    population: Tensor
+    member: Tensor
+
+
+def draw(dataset: Dataset, most: int, seed: int) -> Drawn:
+    """Draw at most so many members, as many non-members, and as many others for the population.
+
+    A quarter of a small test part is the population. An attack is told that its samples are no
+    members, so they are not tested.
+    """
+    train, test = len(dataset.train.labels), len(dataset.test.labels)
+    members = torch.randperm(train, generator=stream(seed, "candidates", "train"))[:most]
+    others = train + torch.randperm(test, generator=stream(seed, "candidates", "test"))
+    tested = min(most, test - test // 4)
+    parts = (members, others[:tested], others[tested : tested + most])
+    places = torch.cat([part.sort().values for part in parts])
+    count = len(members) + tested
+    return Drawn(places, torch.arange(len(places)) >= count, places[:count] < train)
+
+
 @dataclass
 class _Gathering:
     case: Case
 
     def run(self) -> Evidence:
-        attempt, found, scores = self.case.pipeline.failures.attempt, {}, {}
-        for name, attack in self.case.attacks.items():
-            if attack.shadows and self._not_trainable:  # type: ignore[attr-defined]
-                continue
-            asked = attempt("attack", name, partial(self._score, name, attack, self.case.target))
-            if asked is None:
-                continue
-            scores[name], queries, seconds = asked
-            found[name] = self._measured(scores[name]) | {"queries": queries, "seconds": seconds}
-            other = partial(self._other_target, name, attack)
-            answered = (
-                None if self._not_trainable else attempt("control", f"{name} other-target", other)
+        member, attempt = self.drawn.member, self.case.pipeline.failures.attempt
+        if (fewest := min(int(member.sum()), int((~member).sum()))) < _FEWEST:
+            raise InputError(
+                f"membership: there are {fewest} samples to test in one part of the data; at least "
+                f"{_FEWEST} members and {_FEWEST} non-members are needed."
             )
-            found[name]["controls"] = self._controls(scores[name], answered)
+        found: dict[str, Any] = {}
+        scores: dict[str, Tensor] = {}
+        for name, attack in self.attacks.items():
+            if attack.shadows and self.not_trainable:
+                continue
+            ask = partial(self._score, name, attack, self.case.target)
+            if (asked := attempt("attack", name, ask)) is not None:
+                scores[name], told = asked
+                controls = self._controls(name, attack, scores[name])
+                found[name] = self._measured(scores[name]) | told | {"controls": controls}
         facts = {
-            "members": int(self.member.sum()),
-            "non_members": int((~self.member).sum()),
+            "members": int(member.sum()),
+            "non_members": int((~member).sum()),
+            "population": int(self.drawn.population.sum()),
             "draws": self.candidates.draws,
-            "shadows": len(self._references_of) if self._needs_shadows else 0,
-            "remarks": [self._not_trainable] if self._not_trainable else [],
-            "shift": dict(self._shift),
+            "shadows": self.settings.shadows if self._shadows_used else 0,
+            "remarks": [self.not_trainable] if self.not_trainable else [],
+            "shift": attempt("control", "shift", self._shift),
             "attacks": found,
         }
         tensors = {name: values.float() for name, values in scores.items()}
-        tensors |= {"member": self.member, "sample": self.chosen}
-        return Evidence(facts, [self._claim(found)], {NAME: tensors})
+        tensors |= {"member": member, "sample": self.drawn.places[: len(member)]}
+        return Evidence(facts, [claim(found, self.not_trainable)], {NAME: tensors})
+
+    @property
+    def attacks(self) -> dict[str, MembershipAttack]:
+        return cast("dict[str, MembershipAttack]", self.case.attacks)
 
     @cached_property
     def settings(self) -> Membership:
         return self.case.pipeline.study.membership or Membership()
 
     @cached_property
-    def chosen(self) -> Tensor:
-        """The candidates' places in the pool: as many members as non-members, or all."""
-        dataset, most = self.case.pipeline.dataset, self.settings.samples
-        parts, start = [], 0
-        for part, samples in (("train", dataset.train), ("test", dataset.test)):
-            count = len(samples.labels)
-            generator = stream(self.case.pipeline.seed, "candidates", part)
-            parts.append(start + torch.randperm(count, generator=generator)[:most].sort().values)
-            start = count
-        return torch.cat(parts)
-
-    @cached_property
-    def member(self) -> Tensor:
-        """Whether each candidate is one, ``(N,)``."""
-        return self.chosen < len(self.case.pipeline.dataset.train.labels)
+    def drawn(self) -> Drawn:
+        pipeline = self.case.pipeline
+        return draw(pipeline.dataset, self.settings.samples, pipeline.seed)
 
     @cached_property
     def candidates(self) -> Candidates:
         pipeline = self.case.pipeline
-        samples = select(pool(pipeline.dataset), self.chosen)
-        drawn = pipeline.study.spiking and not isinstance(samples.inputs, SpikeTrains)
-        return Candidates(samples, pipeline.encode, self.settings.draws if drawn else 1)
+        samples = select(pool(pipeline.dataset), self.drawn.places)
+        encoded = pipeline.study.spiking and not isinstance(samples.inputs, SpikeTrains)
+        return Candidates(samples, pipeline.encode, self.settings.draws if encoded else 1)
 
     @property
     def _made_of(self) -> dict[str, Any]:
@@ -106,12 +131,11 @@ class _Gathering:
         }
 
     @property
-    def _needs_shadows(self) -> bool:
-        wanted = any(a.shadows for a in self.case.attacks.values())  # type: ignore[attr-defined]
-        return wanted and not self._not_trainable
+    def _shadows_used(self) -> bool:
+        return not self.not_trainable and any(a.shadows for a in self.attacks.values())
 
     @cached_property
-    def _not_trainable(self) -> str | None:
+    def not_trainable(self) -> str | None:
         """Why no network like the target can be trained, in a sentence."""
         reason = self.case.targets.missing.get("shuffled-labels")
         if reason is None:
@@ -120,100 +144,117 @@ class _Gathering:
         return f"{said}: {reason}."
 
     @cached_property
-    def _other(self) -> Shadow:
+    def _other(self) -> Trained:
         """The network that the control attacks."""
-        return train_other(self.case.pipeline, self.case.targets)
+        return train_other(self.case.pipeline, self.case.targets).trained
 
     @cached_property
-    def _references_of(self) -> list[tuple[Shadow, Tensor]]:
-        ask = partial(
-            reference_scores, self.case.pipeline, candidates=self.candidates, made_of=self._made_of
-        )
-        shadows = train_shadows(self.case.pipeline, self.case.targets, self.settings.shadows)
-        return [(shadow, ask(shadow)) for shadow in shadows]
+    def _known(self) -> tuple[References, list[dict[str, Any]]]:
+        """What reference networks say, and what determines each."""
+        pipeline, places = self.case.pipeline, self.drawn.places
+        shadows = train_shadows(pipeline, self.case.targets, self.settings.shadows)
+        scores = [
+            reference_scores(pipeline, shadow, self.candidates, self._made_of) for shadow in shadows
+        ]
+        trained_on = torch.stack([shadow.learned[places] for shadow in shadows])
+        references = References(torch.stack(scores), trained_on, self.drawn.population)
+        return references, [shadow.trained.key for shadow in shadows]
 
-    def _references(self, population: Tensor, *, shadows: bool) -> References:
-        found = self._references_of if shadows else []
-        classes = len(self.case.pipeline.dataset.class_names)
-        count = len(self.chosen)
-        return References(
-            torch.stack([s for _, s in found]) if found else torch.zeros(0, count, classes),
-            torch.stack([s.learned[self.chosen] for s, _ in found])
-            if found
-            else torch.zeros(0, count, dtype=torch.bool),
-            population,
-        )
+    @cached_property
+    def _alone(self) -> tuple[References, list[dict[str, Any]]]:
+        """As much without reference networks."""
+        count, classes = len(self.drawn.places), len(self.case.pipeline.dataset.class_names)
+        nothing = torch.zeros(0, count, classes), torch.zeros(0, count, dtype=torch.bool)
+        return References(*nothing, self.drawn.population), []
 
     def _score(
-        self, name: str, attack: Attack, target: Trained, population: Tensor | None = None
-    ) -> tuple[Tensor, int, float]:
-        shadows = bool(attack.shadows)  # type: ignore[attr-defined]
-        population = ~self.member if population is None else population
-        references = self._references(population, shadows=shadows)
-        made_of = self._made_of | {
-            "references": [s.trained.key for s, _ in self._references_of] if shadows else []
-        }
-        asked = self.candidates, references
-        artefact, _ = self.case.pipeline.ask(name, attack, target, asked, made_of)
-        answer = artefact.tensors["answer"].double().cpu()
+        self, name: str, attack: MembershipAttack, target: Trained
+    ) -> tuple[Tensor, dict[str, Any]]:
+        """Of the tested samples, and what it cost."""
+        references, keys = self._known if attack.shadows else self._alone
+        artefact, _ = self.case.pipeline.ask(
+            name, attack, target, (self.candidates, references), self._made_of | {"networks": keys}
+        )
+        answer = artefact.tensors["answer"].double().cpu()[~self.drawn.population]
         if not answer.isfinite().all():
-            raise ValueError(f"{name}: the scores contain NaN or infinity.")
-        facts = artefact.facts
-        return answer, facts["queries"], facts["seconds"]
+            raise InputError(f"{name}: the scores contain NaN or infinity.")
+        return answer, {key: artefact.facts[key] for key in ("queries", "seconds")}
 
     def _measured(self, scores: Tensor) -> dict[str, Any]:
-        return measured(scores.numpy(), self.member.numpy(), len(self.case.attacks))
+        return measured(scores.numpy(), self.drawn.member.numpy(), len(self.attacks))
 
-    def _other_target(self, name: str, attack: Attack) -> Tensor:
-        """The same attack's scores where the target was trained on another random part."""
-        scores, _, _ = self._score(f"{name} other-target", attack, self._other.trained)
-        return scores
-
-    def _controls(self, scores: Tensor, other: Tensor | None) -> dict[str, Any]:
+    def _controls(self, name: str, attack: MembershipAttack, scores: Tensor) -> dict[str, Any]:
         """What the area under the curve is where membership cannot be known."""
-        held_out = scores[~self.member]
-        halves = torch.randperm(len(held_out), generator=stream(0, "held-out halves"))
-        first, second = held_out[halves].tensor_split(2)
+        member = self.drawn.member
+        held_out = scores[~member]
+        order = torch.randperm(len(held_out), generator=stream(0, "held-out halves"))
+        first, second = held_out[order].tensor_split(2)
         order = torch.randperm(len(scores), generator=stream(0, "shuffled membership"))
         shuffled = scores[order]
         found: dict[str, Any] = {
             "held-out": dict(auc(first, second)),
-            "shuffled-membership": dict(auc(shuffled[self.member], shuffled[~self.member])),
+            "shuffled-membership": dict(auc(shuffled[member], shuffled[~member])),
         }
-        if other is not None:
-            facts = self._measured(other)
+        if self.not_trainable:
+            return found
+        asked = f"{name} other-target"
+        ask = partial(self._other_target, asked, attack)
+        facts = self.case.pipeline.failures.attempt("control", asked, ask)
+        if facts is not None:
             found["other-target"] = facts["auc"] | {"leak": facts["leak"]}
         return found
 
-    @cached_property
-    def _shift(self) -> Any:
-        values = images(self.candidates.samples).flatten(1).double().numpy()
-        member = self.member.numpy()
-        return shift(values[member], values[~member])
+    def _other_target(self, name: str, attack: MembershipAttack) -> dict[str, Any]:
+        """The same where the target was trained on a random part of members and others."""
+        scores, _ = self._score(name, attack, self._other)
+        return self._measured(scores)
 
-    def _claim(self, found: dict[str, Any]) -> Claim:
-        """Of the attack whose true-positive rate has the highest lower end."""
-        if not found:
-            return _claimed(None, None, None, "No membership attack could be run.")
-        name = max(found, key=lambda n: found[n]["leak"]["tpr"]["low"])
-        leak, control = found[name]["leak"], found[name]["controls"].get("other-target")
-        if control is None:
-            why = self._not_trainable or "Its control failed."
-            return _claimed(name, None, leak, f"Membership could not be decided. {why}")
-        beyond = max(leak["false"]["high"], control["leak"]["tpr"]["high"])
-        shown = leak["tpr"]["low"] > beyond
-        rate, fpr = leak["tpr"]["value"], leak["fpr"]
-        if shown:
-            sentence = (
-                f"Training samples can be recognised: {name} finds {rate:.1%} of them while it "
-                f"takes {fpr:.1%} of other samples for training samples."
-            )
-        else:
-            sentence = (
-                f"Nothing shows that the model was trained on these samples: the best of the "
-                f"membership attacks ({name}) finds {rate:.1%} of them at {fpr:.1%} false alarms."
-            )
-        return _claimed(name, shown, leak, sentence)
+    def _shift(self) -> dict[str, Any]:
+        member = self.drawn.member
+        tested = select(self.candidates.samples, ~self.drawn.population)
+        values = images(tested).flatten(1).numpy()
+        return dict(shift(values[member.numpy()], values[~member.numpy()]))
+
+
+def claim(found: dict[str, Any], not_trainable: str | None) -> Claim:
+    """On level 3: some attack's true-positive rate exceeds its false-positive rate and its control.
+
+    Args:
+        found: what was measured of each attack.
+        not_trainable: why the control on another target could not be made.
+    """
+    if not found:
+        why = not_trainable or "Every membership attack failed."
+        return _claimed(None, None, None, f"Membership could not be decided. {why}")
+    decided = {name: entry for name, entry in found.items() if "other-target" in entry["controls"]}
+    shown = {name: entry for name, entry in decided.items() if _exceeds(entry)}
+    among = shown or decided or found
+    name = max(among, key=lambda name: among[name]["leak"]["tpr"]["low"])
+    leak = found[name]["leak"]
+    rate, fpr = leak["tpr"]["value"], leak["fpr"]
+    if shown:
+        return _claimed(
+            name,
+            True,
+            leak,
+            f"Training samples can be recognised: {name} finds {rate:.1%} of them while it takes "
+            f"{fpr:.1%} of other samples for training samples.",
+        )
+    if len(decided) < len(found):
+        why = not_trainable or "A control failed."
+        return _claimed(name, None, leak, f"Membership could not be decided. {why}")
+    return _claimed(
+        name,
+        False,
+        leak,
+        "Nothing shows that the model was trained on these samples: the best of the membership "
+        f"attacks ({name}) finds {rate:.1%} of them at {fpr:.1%} false alarms.",
+    )
+
+
+def _exceeds(entry: dict[str, Any]) -> bool:
+    leak, control = entry["leak"], entry["controls"]["other-target"]["leak"]
+    return bool(leak["tpr"]["low"] > max(leak["false"]["high"], control["tpr"]["high"]))
 
 
 def _claimed(

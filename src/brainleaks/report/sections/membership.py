@@ -31,7 +31,7 @@ def section(run: Run) -> Section:
 
 def _chart(run: Run, attacks: dict[str, Any], names: list[str]) -> Any:
     curves = [svg.Roc(name, attacks[name]["roc"]) for name in names]
-    least = run.results["evidence"][KIND]["attacks"][names[0]]["finest_fpr"]
+    least = attacks[names[0]]["finest_fpr"]
     said = "; ".join(f"{name}, area {attacks[name]['auc']['value']:.3f}" for name in names)
     text = f"ROC curves on logarithmic axes: {said}."
     return svg.rocs(curves, least=least, name=f"{word(run)}-roc", text=text)
