@@ -241,3 +241,16 @@ def test_other_commands_say_that_nothing_was_reconstructed(overfitted):
     assert [path.name for path in export(where / "run", where / "out")] == [
         "digits_subset_SNN_Weights_Target"
     ]
+
+
+def test_other_samples_are_asked_about_anew(tmp_path, monkeypatch):
+    """What is cached of some samples is not taken for what is said of others."""
+    torch.set_num_threads(1)
+    module = "brainleaks.pipeline.evidence.membership.draw"
+    small, cache = study(["loss-threshold"], epochs=1, hidden=10), Cache(tmp_path / "cache")
+    scores = [run_study(small, cache=cache).evidence["membership"].tensors for _ in range(2)]
+    monkeypatch.setattr(module, lambda data, most, seed: draw(data, most, seed + 1))
+    scores.append(run_study(small, cache=cache).evidence["membership"].tensors)
+    first, again, others = (tensors["membership"]["loss-threshold"] for tensors in scores)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, others)

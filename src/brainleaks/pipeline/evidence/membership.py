@@ -18,6 +18,7 @@ from brainleaks.errors import InputError
 from brainleaks.evaluation.membership import auc, measured, shift
 from brainleaks.evaluation.verdict import Claim
 from brainleaks.pipeline.evidence.kind import Case, Evidence, Kind
+from brainleaks.pipeline.keys import digest
 from brainleaks.pipeline.pipeline import Trained
 from brainleaks.pipeline.shadows import pool, reference_scores, train_other, train_shadows
 from brainleaks.randomness import stream
@@ -120,12 +121,14 @@ class _Gathering:
         encoded = pipeline.study.spiking and not isinstance(samples.inputs, SpikeTrains)
         return Candidates(samples, pipeline.encode, self.settings.draws if encoded else 1)
 
-    @property
+    @cached_property
     def _made_of(self) -> dict[str, Any]:
+        """What determines the answers besides the network: exactly which samples are asked about."""
         pipeline = self.case.pipeline
+        asked = (self.drawn.places.tolist(), self.drawn.population.tolist())
         return {
             "data": pipeline.dataset.fingerprint,
-            "samples": self.settings.samples,
+            "samples": digest(asked),
             "draws": self.candidates.draws,
             "seed": pipeline.seed,
         }
