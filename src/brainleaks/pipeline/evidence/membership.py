@@ -123,12 +123,12 @@ class _Gathering:
 
     @cached_property
     def _made_of(self) -> dict[str, Any]:
-        """What determines the answers besides the network: exactly which samples are asked about."""
+        """What determines the answers besides the network: exactly these samples."""
         pipeline = self.case.pipeline
-        asked = (self.drawn.places.tolist(), self.drawn.population.tolist())
+        drawn = {name: tensor.tolist() for name, tensor in self.drawn._asdict().items()}
         return {
             "data": pipeline.dataset.fingerprint,
-            "samples": digest(asked),
+            "samples": digest(drawn),
             "draws": self.candidates.draws,
             "seed": pipeline.seed,
         }
