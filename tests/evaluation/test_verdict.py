@@ -97,6 +97,11 @@ def test_the_headline_says_of_whom_where_membership_was_decided():
     assert found.startswith("Leak: attack reconstructs what each class looks like.")
     assert found.endswith("Training samples can be recognised.")
     assert "No evidence" not in found
+    reasons = of_run(leak, [membership(shown=True)])["reasons"]
+    assert reasons == leak["reasons"]  # what the headline says is not said twice
+    assert (
+        "Not decided." in of_run(leak, [membership(shown=None, sentence="Not decided.")])["reasons"]
+    )
     unseen = membership(shown=False, sentence="Nothing shows that it was trained on these.")
     assert of_run(leak, [unseen])["sentence"].endswith(
         "Nothing shows that it was trained on these."

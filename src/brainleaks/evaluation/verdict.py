@@ -237,7 +237,7 @@ def decide(base: Verdict | None, claims: Sequence[Claim]) -> dict[str, Any]:
         )
     base = {**base, "sentence": _with_membership(base, claims)}
     said = {claim["sentence"] for claim in claims if claim["kind"] != "class-reconstruction"}
-    reasons = [*base["reasons"], *sorted(said)]
+    reasons = [*base["reasons"], *sorted(s for s in said if s not in base["sentence"])]
     return {**base, "reasons": reasons, "claims": list(claims)}
 
 
