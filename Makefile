@@ -4,7 +4,7 @@ BIN := .venv/bin
 SEEDS := 5
 MUTANTS := 10000
 
-.PHONY: ablation acceptance calibration demo test lint fuzz kills bench gpu simulator results strongest black-box prior screenshot notebooks docs clean
+.PHONY: ablation acceptance calibration recognisable demo test lint fuzz kills bench gpu simulator results strongest black-box prior membership screenshot notebooks docs clean
 
 demo: .venv/run
 	$(BIN)/brainleaks run demo
@@ -41,17 +41,22 @@ ablation: .venv/run
 results: .venv/run
 	$(BIN)/brainleaks run paper --seeds $(SEEDS)
 
-# full audits of networks that leak, and hundreds of small ones of networks that cannot
+# hundreds of small audits in which the right answer is known
 calibration: .venv/run
-	$(BIN)/brainleaks run faces-snn
-	$(BIN)/brainleaks run mnist-snn
-	$(BIN)/brainleaks calibrate runs/faces-snn-seed0 runs/mnist-snn-seed0
+	$(BIN)/brainleaks calibrate
+
+# from which likeness on people recognise a reconstruction
+recognisable: .venv/run
+	$(BIN)/python benchmarks/recognisable.py
 
 strongest: .venv/run
 	$(BIN)/brainleaks run strongest --seeds $(SEEDS)
 
 black-box: .venv/run
 	$(BIN)/brainleaks run black-box --seeds $(SEEDS)
+
+membership: .venv/run
+	$(BIN)/brainleaks run membership --seeds $(SEEDS)
 
 prior: .venv/run
 	$(BIN)/brainleaks run prior --seeds $(SEEDS)

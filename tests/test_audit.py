@@ -25,6 +25,8 @@ from brainleaks.cli.audit import _status
 from brainleaks.data import digits
 from brainleaks.data.encoding import RateCode
 from brainleaks.data.own import OwnData
+from brainleaks.evaluation.levels import no_claim
+from brainleaks.evaluation.verdict import decide
 from brainleaks.files import atomic
 from brainleaks.networks import Response, SpikingMLP
 from brainleaks.neuron import FastSigmoid
@@ -120,9 +122,9 @@ def shared_store(cache, monkeypatch):
 
 def test_a_file_on_the_command_line(base, model, data, adapters, shared_store, monkeypatch):
     out = base / "run"
-    done = brainleaks(*arguments(model, data, out, "--factory", "mine:net", "--fail-on", "leak"))
+    done = brainleaks(*arguments(model, data, out, "--factory", "mine:net", "--fail-on", "1"))
     assert done.returncode == 1, done.stderr
-    assert "Leak: brainleaks-v1" in done.stdout
+    assert "1 class signature             yes " in done.stdout
     assert "model (snntorch, lowered): test accuracy 0.9" in done.stdout
     assert "of 10 classes, numbered in this order: 0, 1, 2" in done.stdout
     assert adapters.seen == {
@@ -131,7 +133,7 @@ def test_a_file_on_the_command_line(base, model, data, adapters, shared_store, m
         "shape": (STEPS, 10, 1, 8, 8),
     }
     results = json.loads((out / "results.json").read_text())
-    assert results["verdict"]["verdict"] == "leak"
+    assert results["verdict"]["level"] == 1
     assert {c["control"] for c in results["controls"]} == {
         "noise", "untrained", "shuffled-labels", "without-class", "class-mean",
     }  # fmt: skip
@@ -163,7 +165,7 @@ def test_a_network_in_python(base, network, data, cache, monkeypatch):
         network, data, encoding="rate", steps=STEPS, attacks=["brainleaks-v1"], settings=QUICK,
         cache=cache,
     )  # fmt: skip
-    assert outcome.verdict["verdict"] == "leak"
+    assert outcome.verdict["levels"][0]["status"] == "yes"
     assert outcome.target.facts["framework"] == "brainleaks"
     assert outcome.target.facts["test_accuracy"] > 0.85
     results = write(outcome, base / "python")
@@ -267,24 +269,29 @@ def test_reference_networks_of_a_model_from_elsewhere(base, network, data, cache
 
 
 @pytest.mark.parametrize(
-    ("fail_on", "levels", "likeness", "status"),
+    ("fail_on", "levels", "status"),
     [
-        ("membership", {3: True}, {}, 1),
-        ("membership", {2: True, 3: False, 4: None}, {"a": 1}, 0),
-        ("membership", {3: False, 4: True}, {"a": 1}, 1),
-        ("membership", {2: True, 3: None, 4: False}, {"a": 1}, 3),
-        ("membership", {2: True, 4: False}, {"a": 1}, 3),
-        ("leak", {3: None}, {}, 3),
-        ("leak", {3: True}, {}, 1),
-        ("leak", {3: False}, {}, 0),
-        (None, {3: True}, {}, 0),
+        ("membership", {3: True}, 1),
+        ("membership", {2: True, 3: False, 4: None}, 0),
+        ("membership", {3: False, 4: True}, 1),
+        ("membership", {2: True, 3: None, 4: False}, 3),
+        ("membership", {2: True, 4: False}, 3),
+        ("leak", {1: True, 2: False, 4: False}, 0),
+        ("leak", {2: None, 3: None}, 3),
+        ("leak", {3: True}, 1),
+        ("leak", {3: False}, 3),
+        ("leak", {2: None, 4: False}, 3),
+        ("1", {1: True, 2: False}, 1),
+        ("1", {1: False, 2: False}, 0),
+        ("4", {2: True, 4: False}, 0),
+        ("inconclusive", {2: None}, 1),
+        ("inconclusive", {2: False}, 0),
+        (None, {3: True}, 0),
     ],
 )
-def test_the_status_of_a_check(fail_on, levels, likeness, status):
-    claims = [{"level": level, "shown": shown} for level, shown in levels.items()]
-    word = "leak" if True in levels.values() else "inconclusive"
-    results = {"likeness": likeness, "verdict": {"verdict": word, "claims": claims}}
-    assert _status(results, fail_on) == status
+def test_the_status_of_a_check(fail_on, levels, status):
+    claims = [no_claim("kind", n, "Said.", []) | {"shown": yes} for n, yes in levels.items()]
+    assert _status({"verdict": decide(claims)}, fail_on) == status
 
 
 def test_events(base, cache):

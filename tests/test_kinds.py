@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import brainleaks
-from brainleaks.evaluation.verdict import LEVELS
+from brainleaks.evaluation.levels import LEVELS
 from brainleaks.pipeline.evidence import KINDS
 from brainleaks.report.sections import _SECTIONS
 
@@ -41,7 +41,7 @@ class Constant:
 '''
 
 EVIDENCE = """
-from brainleaks.evaluation.verdict import Claim
+from brainleaks.evaluation.levels import Claim
 from brainleaks.pipeline.evidence.kind import Case, Evidence, Kind
 
 
@@ -52,9 +52,10 @@ def gather(case: Case) -> Evidence:
         artefact, _ = case.pipeline.ask(name, attack, case.target, [inputs], {"toy": 7})
         scores = artefact.tensors["answer"]
         facts[name] = {"mean": float(scores.mean()), "samples": len(scores)}
-        claims.append(Claim(kind="toy", level=3, attack=name, shown=False, value=0.0, low=None,
-                            high=None, sentence="The toy tells nobody apart."))
-    return Evidence(facts, claims, {"toy": {"scores": scores}})
+        claims.append(Claim(kind="toy", level=3, attack=name, shown=False, measure="mean score",
+                            value=0.0, low=0.0, high=0.0, sentence="The toy tells nobody apart.",
+                            supports=[], opposes=["The scores are all the same."]))
+    return Evidence(facts, claims, tensors={"toy": {"scores": scores}})
 
 
 KIND = Kind(name="toy", controls=(), levels=(3,), gather=gather)
@@ -115,9 +116,9 @@ def test_a_toy_kind_beside_class_reconstruction(tmp_path):
     results, report, _ = run(tmp_path, both)
     assert results["evidence"] == {"toy": {"same": {"mean": 0.5, "samples": 7}}}
     assert [claim["kind"] for claim in results["verdict"]["claims"]] == [
-        "class-reconstruction", "class-reconstruction", "toy",
+        *["class-reconstruction"] * 3, "toy",
     ]  # fmt: skip
-    assert "The toy tells nobody apart." in results["verdict"]["reasons"]
+    assert results["verdict"]["levels"][2]["sentence"] == "The toy tells nobody apart."
     assert '<a href="#toy">Toy</a>' in report
     assert "<p>same: mean score 0.5</p>" in report
     assert '<h2 id="evidence">' in report

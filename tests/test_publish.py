@@ -226,3 +226,34 @@ def test_what_the_paper_refuses(runs, tmp_path):
         publish("paper", range(1), settings=("draws=3",), **runs)
     with pytest.raises(InputError, match="none of the data sets of paper is available"):
         publish("paper", range(1), data_dir=tmp_path, **runs)
+
+
+MEMBERS = (
+    *QUICK[:3],
+    "judging=null",
+    "subset={train: 150, test: 90}",
+    "attacks={loss-threshold: {attack: loss-threshold}, rmia: {attack: rmia}}",
+    "membership={samples: 60, shadows: 4, draws: 1}",
+)
+
+
+def test_membership_of_two_seeds(runs, tmp_path):
+    table = publish("demo", range(2), settings=MEMBERS, **runs)
+    (cell,) = json.loads(table.with_suffix(".json").read_text())["cells"]
+    each = [
+        json.loads((tmp_path / "runs" / f"demo-seed{seed}" / "results.json").read_text())
+        for seed in (0, 1)
+    ]
+    found = [results["evidence"]["membership"]["attacks"]["rmia"] for results in each]
+    auc = cell["membership"]["attacks"]["rmia"]["auc"]
+    assert auc["values"] == [entry["auc"]["value"] for entry in found]
+    control = cell["membership"]["attacks"]["rmia"]["control"]
+    assert control["values"] == [e["controls"]["other-target"]["value"] for e in found]
+    assert cell["membership"]["answers"] == [
+        results["verdict"]["levels"][2]["status"] for results in each
+    ]
+    assert "roc" not in cell["runs"][0]["results"]["evidence"]["membership"]["attacks"]["rmia"]
+    text = table.read_text()
+    assert f"| rmia | {auc['mean']:.3f} [{auc['low']:.3f}, {auc['high']:.3f}] |" in text
+    assert "strongest attack" in text
+    assert not (table.parent / "images").exists()  # there is nothing to picture

@@ -1,6 +1,7 @@
 """Membership as evidence: from a study to the verdict and the report."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,13 +11,13 @@ import torch
 from brainleaks.data import Samples, digits
 from brainleaks.data.parts import joined
 from brainleaks.errors import InputError
-from brainleaks.files.atomic import read_tensors
+from brainleaks.files.atomic import read_tensors, write_tensors
 from brainleaks.pipeline import Cache, run_study
 from brainleaks.pipeline.controls import OwnTargets
 from brainleaks.pipeline.evidence import Case
 from brainleaks.pipeline.evidence.membership import claim, draw, gather
 from brainleaks.pipeline.pipeline import Pipeline
-from brainleaks.pipeline.shadows import train_shadows
+from brainleaks.pipeline.shadows import train_references
 from brainleaks.report import write_comparison, write_report
 from brainleaks.runs import folder, read_results
 from brainleaks.runs.release import export
@@ -90,6 +91,28 @@ def test_the_run_folder_has_the_scores_and_the_report_the_table(overfitted):
     assert read_results(where / "run")["evidence"] == results["evidence"]
 
 
+def test_the_most_exposed_samples_are_shown(overfitted):
+    where, results = overfitted
+    exposed = results["evidence"]["membership"]["exposed"]
+    tensors = read_tensors(where / "run" / "membership.safetensors")
+    (claimed,) = results["verdict"]["claims"]
+    scores = tensors[claimed["attack"]].masked_fill(~tensors["member"], -torch.inf)
+    best = scores.topk(12).indices
+    assert [one["sample"] for one in exposed] == tensors["sample"][best].tolist()
+    shown = read_tensors(where / "run" / "exposed.safetensors")["images"]
+    assert torch.equal(shown, digits.load(where).train.inputs[tensors["sample"][best]])
+    assert (where / "run" / "report.html").read_text().count("Training sample ") == 12
+
+
+def test_samples_that_no_run_writes_are_refused(overfitted, tmp_path):
+    where, _ = overfitted
+    altered = shutil.copytree(where / "run", tmp_path / "run")
+    (altered / "digests.json").unlink()
+    write_tensors(altered / "exposed.safetensors", {"images": torch.zeros(3, 1, 8, 8)})
+    with pytest.raises(InputError, match=r"does not hold images of shape \(12, 1, 8, 8\)"):
+        write_report(altered)
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [
@@ -136,12 +159,14 @@ def test_each_sample_is_in_as_many_training_sets(tmp_path):
     seen = study(["rmia"], epochs=1, hidden=10, train=300)
     data = _part(digits.load(tmp_path), 0)
     pipeline = Pipeline(seen, 0, data, "cpu", Cache(tmp_path / "cache"))
-    few, many = (train_shadows(pipeline, OwnTargets(pipeline), n) for n in (4, 8))
+    targets = OwnTargets(pipeline)
+    (few, other), (many, _) = (train_references(pipeline, targets, n) for n in (4, 8))
     learned = torch.stack([shadow.learned for shadow in many])
     assert learned[:4].sum(0).eq(2).all()
     assert learned[4:].sum(0).eq(2).all()
     assert all(torch.equal(a.learned, b.learned) for a, b in zip(few, many, strict=False))
     assert few[0].trained.key == many[0].trained.key
+    assert other.learned.sum() == 120
 
 
 def test_an_attack_that_fails_does_not_take_the_others_along(tmp_path):
@@ -194,8 +219,8 @@ def entry(low, control=0.02, false=0.03):
         ({"a": entry(0.1, control=0.2)}, False, "a"),  # below its control
         ({"a": entry(0.1), "b": entry(0.5, control=0.6)}, True, "a"),
         ({"a": entry(0.1), "b": entry(0.5, control=None)}, True, "a"),
-        ({"a": entry(0.01), "b": entry(0.5, control=None)}, None, "a"),
-        ({"a": entry(0.5, control=None)}, None, "a"),
+        ({"a": entry(0.01), "b": entry(0.5, control=None)}, None, None),
+        ({"a": entry(0.5, control=None)}, None, None),
         ({}, None, None),
     ],
 )
@@ -220,7 +245,7 @@ def test_a_control_that_fails_leaves_the_attack_undecided(tmp_path, monkeypatch)
     def fail(*_):
         raise ValueError("no memory")
 
-    monkeypatch.setattr("brainleaks.pipeline.evidence.membership.train_other", fail)
+    monkeypatch.setattr("brainleaks.pipeline.evidence.membership.train_references", fail)
     small = study(["loss-threshold"], epochs=1, hidden=10)
     outcome = run_study(small, cache=Cache(tmp_path / "cache"))
     (said,) = outcome.evidence["membership"].claims

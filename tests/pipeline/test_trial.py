@@ -61,9 +61,14 @@ def test_controls_are_what_they_should_be(results):
 
 def test_tests_are_corrected_for_how_many_there_are(results):
     tests = results["statistics"]["tests"]
-    # 2 attacks, 4 negative controls, 2 metrics; and 4 metrics of one attack against the other
-    assert len(tests) == 2 * 4 * 2 + 4
-    assert all(test["p_holm"] >= test["p"] for test in tests)
+    # 2 attacks, 4 negative controls, 3 metrics; and 5 metrics of one attack against the other
+    assert len(tests) == 2 * 4 * 3 + 5
+    least = results["statistics"]["smallest_p"]
+    assert least == 2 / 2**10
+    assert all(test["p_holm"] >= test["p"] >= least for test in tests)
+    # an attack must exceed every control, so only two attacks multiply what chance can do
+    assert all(test["p_holm"] <= 2 * test["p"] for test in tests)
+    assert any(test["p_holm"] < 0.05 for test in tests)
 
 
 def test_results_are_json_and_evidence_lies_beside_them(base, results, outcome):
@@ -88,8 +93,10 @@ def test_the_same_again_is_the_same_and_made_of_the_store(base, results, monkeyp
 def test_a_judge_too_weak_to_count(base):
     settings = (*SMALL, "judging.judge_steps=1")
     found = run_study(load_study("demo", settings), cache=Cache(base / "store")).facts
-    assert found["verdict"]["verdict"] == "inconclusive"
-    assert "of the judges classify real data" in found["verdict"]["reasons"][0]
+    signature, content = found["verdict"]["levels"][:2]
+    assert signature["status"] == "inconclusive"
+    assert "of the judges classify real data" in signature["opposes"][0]
+    assert content["status"] == "yes"  # which no judge decides
 
 
 def test_left_out(base):

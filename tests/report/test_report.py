@@ -2,6 +2,7 @@ import base64
 import hashlib
 import html
 import itertools
+import json
 import re
 import shutil
 from html.parser import HTMLParser
@@ -58,8 +59,31 @@ def test_the_verdict_comes_first_and_the_evidence_for_it_next(run):
     assert headings.count("h1") == 1
     assert all(int(b[1]) <= int(a[1]) + 1 for a, b in itertools.pairwise(headings))
     words = " ".join(page.text)
-    assert words.index(decided["sentence"]) < words.index("The evidence, class by class")
+    level, said = decided["sentence"].split(": ", 1)
+    places = [words.index(text) for text in (level, said, "The evidence, class by class")]
+    assert places == sorted(places)
     assert all(reason in words for reason in decided["reasons"])
+    for rung in decided["levels"]:
+        assert rung["sentence"] in words
+        assert (rung["meaning"] in words) == (rung["status"] in ("yes", "inconclusive"))
+        assert all(reason in words for reason in rung["supports"] + rung["opposes"])
+
+
+def test_the_verdict_of_an_older_version_is_shown_as_it_is(run, tmp_path):
+    old = shutil.copytree(run, tmp_path / "old")
+    (old / "digests.json").unlink()
+    results = json.loads((old / "results.json").read_text())
+    for key in ("level", "levels", "claims"):
+        del results["verdict"][key]
+    results["verdict"] |= {"verdict": "leak", "content": "members", "sentence": "Leak: as it was."}
+    for found in (*results["likeness"].values(), *results["controls"]):
+        for side in ("members", "held_out"):
+            del found["metrics"][f"blurred_correlation_{side}"]
+    del results["statistics"]["smallest_p"]
+    (old / "results.json").write_text(json.dumps(results))
+    words = " ".join(_Page(write_report(old).read_text()).text)
+    assert "As it was." in words
+    assert "An older version wrote this verdict" in words
 
 
 def test_every_measure_of_every_judge_and_control_is_there(run):
@@ -184,7 +208,7 @@ def test_what_was_run_is_said_before_the_verdict(run):
     """So that an exercise is not taken for a result."""
     text = " ".join(_Page((run / "report.html").read_text()).text)
     assert text.index(headline(read_results(run))) < text.index(
-        read_results(run)["verdict"]["sentence"]
+        read_results(run)["verdict"]["sentence"].split(": ")[0]
     )
     clips = {"preset": "c", "seed": 1, "description": load_study("dvsgesture-clips").description}
     assert headline(clips).startswith("c, seed 1. An exercise, not a result")

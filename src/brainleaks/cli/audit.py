@@ -20,8 +20,8 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> tupl
     return (int(found[1]), int(found[2])) if found else None
 
 
-#: The level of the verdict from which single training samples are concerned.
-_MEMBERSHIP = 3
+#: What ``--fail-on`` takes besides the numbers of the levels.
+_NAMED_LEVELS = {"leak": 2, "membership": 3}
 
 
 @click.command()
@@ -135,9 +135,10 @@ _MEMBERSHIP = 3
 )
 @click.option(
     "--fail-on",
-    type=click.Choice(["membership", "leak", "inconclusive"]),
-    help="Exit with status 1 on this verdict or a worse one, and 3 if there is no verdict. "
-    "membership: only if training samples can be recognised.",
+    type=click.Choice(["1", "2", "3", "4", "leak", "membership", "inconclusive"]),
+    help="Exit with status 1 if this level of the verdict or a higher one is shown, and 3 if it "
+    "was not decided. leak is level 2, membership is level 3; inconclusive: 1 on a leak and on "
+    "an inconclusive verdict.",
 )
 @DEVICE
 @JSON
@@ -204,24 +205,16 @@ def audit(
 
 
 def _status(results: dict[str, Any], fail_on: str | None) -> int:
-    """What a check is told: nothing but a verdict passes for one."""
+    """The exit status: a check passes only if the level was decided, and refuted."""
+    verdict = results["verdict"]
     if fail_on is None:
         return 0
-    if fail_on == "membership":
-        return _status_of_membership(results["verdict"]["claims"])
-    undecided = all(claim["shown"] is None for claim in results["verdict"]["claims"])
-    if not results["likeness"] and undecided:
-        return NO_VERDICT
-    worse = {"leak": ("leak",), "inconclusive": ("leak", "inconclusive")}
-    return int(results["verdict"]["verdict"] in worse[fail_on])
-
-
-def _status_of_membership(claims: list[dict[str, Any]]) -> int:
-    """Level 3 has to be decided; individual samples (level 4) are members, too."""
-    if any(claim["shown"] for claim in claims if claim["level"] >= _MEMBERSHIP):
+    if fail_on == "inconclusive":
+        return int(verdict["verdict"] != "no leak shown")
+    level = _NAMED_LEVELS.get(fail_on) or int(fail_on)
+    if (verdict["level"] or 0) >= level:
         return 1
-    decided = [c for c in claims if c["level"] == _MEMBERSHIP and c["shown"] is not None]
-    return 0 if decided else NO_VERDICT
+    return 0 if verdict["levels"][level - 1]["status"] == "no" else NO_VERDICT
 
 
 def _own_data(path: str, reading: dict[str, Any]) -> Any:

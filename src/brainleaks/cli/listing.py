@@ -21,11 +21,12 @@ def list_command(as_json: bool) -> None:
     if as_json:
         print_json(listing)
         return
+    width = max(len(name) for names in listing.values() for name in names)
     for title in ("presets", "datasets"):
         echo(title)
         for name, text in listing[title].items():
-            echo(f"  {name:<19} {text}")
+            echo(f"  {name:<{width}} {text}")
     echo("attacks (required access, kind of network)")
     for name, facts in listing["attacks"].items():
         access = facts["access"] or "that of its search"
-        echo(f"  {name:<19} {access}, {facts['networks']}: {facts['description']}")
+        echo(f"  {name:<{width}} {access}, {facts['networks']}: {facts['description']}")

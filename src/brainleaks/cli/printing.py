@@ -1,6 +1,7 @@
 """What commands print, beside the sentences of their own."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +52,21 @@ def print_judgement(results: dict[str, Any], *, always_why: bool = False) -> Non
     for failure in results.get("failures", ()):
         echo(f"failed: {failure['part']} {failure['name']}: {failure['why']}")
     echo(results["verdict"]["sentence"])
+    print_scale(results["verdict"].get("levels", ()))
     if always_why or results["verdict"]["verdict"] == "inconclusive":
         for reason in results["verdict"]["reasons"]:
             echo(f"  {reason}")
+
+
+def print_scale(levels: Sequence[dict[str, Any]]) -> None:
+    """Each level's answer, and how much was measured of it."""
+    width = max((len(rung["name"]) for rung in levels), default=0)
+    for rung in levels:
+        answer = f"  {rung['level']} {rung['name']:<{width}}  {rung['status']:<12}"
+        if rung["value"] is not None:
+            ends = f"({rung['low']:.2f} to {rung['high']:.2f})"
+            answer += f"  {rung['value']:.2f} {ends}: {rung['measure']}"
+        echo(answer.rstrip())
 
 
 def print_attacks(attacks: list[dict[str, Any]]) -> None:

@@ -89,6 +89,11 @@ def paired(first: ArrayLike, second: ArrayLike) -> Difference | None:
     )
 
 
+def smallest_p(classes: int) -> float:
+    """The least two-sided p that a permutation test of so many paired classes can give."""
+    return float(max(2 / 2**classes, 2 / (_RESAMPLES + 1)))
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """P-values with Holm's correction for multiple tests (Holm 1979)."""
     from statsmodels.stats.multitest import multipletests  # slow to import

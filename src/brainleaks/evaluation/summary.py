@@ -8,9 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from brainleaks.evaluation.class_content import DECISIVE
 from brainleaks.evaluation.controls import NEGATIVE, Control
-from brainleaks.evaluation.statistics import CONFIDENCE, agreement, holm, interval, paired
-from brainleaks.evaluation.verdict import DECISIVE
+from brainleaks.evaluation.statistics import (
+    CONFIDENCE,
+    agreement,
+    holm,
+    interval,
+    paired,
+    smallest_p,
+)
 
 #: Scores that are no measure of a reconstruction's quality.
 _NOT_MEASURES = ("labels", "nearest")
@@ -103,20 +110,32 @@ def measured(found: Clusters) -> dict[str, Any]:
 def statistics(findings: list[Finding]) -> dict[str, Any]:
     """Paired tests of each attack against its negative controls, and of attacks with one another.
 
-    P-values are corrected together, after Holm.
+    An attack must exceed every control in every measure, so more of these tests do not make a
+    success by chance likelier; only more attacks do (Berger 1982, "Multiparameter hypothesis
+    testing and acceptance sampling"). P-values are therefore corrected after Holm over the attacks,
+    for each measure and control, and over the pairs of attacks, for each measure. ``smallest_p`` is
+    the least that so few classes allow before the correction.
     """
-    tests = []
+    families: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for finding in findings:
         for control in (c for c in finding.controls if c in NEGATIVE):
             beside = finding.controls[control]
-            tests += compare(finding.attack, finding.clusters, control, beside, DECISIVE)
+            for test in compare(finding.attack, finding.clusters, control, beside, DECISIVE):
+                families.setdefault((test["metric"], control), []).append(test)
     for first, second in itertools.combinations(findings, 2):
-        tests += compare(first.attack, first.clusters, second.attack, second.clusters, _COMPARED)
-    corrected = holm([test["p"] for test in tests])
+        for test in compare(
+            first.attack, first.clusters, second.attack, second.clusters, _COMPARED
+        ):
+            families.setdefault((test["metric"], "another attack"), []).append(test)
+    for family in families.values():
+        for test, p in zip(family, holm([test["p"] for test in family]), strict=True):
+            test["p_holm"] = p
+    tests = [test for family in families.values() for test in family]
     return {
         "confidence": CONFIDENCE,
         "clusters": "classes",
-        "tests": [{**test, "p_holm": p} for test, p in zip(tests, corrected, strict=True)],
+        "smallest_p": min((smallest_p(test["classes"]) for test in tests), default=None),
+        "tests": tests,
     }
 
 

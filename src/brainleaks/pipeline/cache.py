@@ -42,6 +42,10 @@ class Artefact:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
+class MissingError(Exception):
+    """A stage is not in the cache, and must not be made now."""
+
+
 class Cache:
     """A folder of artefacts; by default ``BRAINLEAKS_STORE``, else in the user's cache.
 
@@ -51,7 +55,16 @@ class Cache:
     def __init__(self, root: Path | None = None) -> None:
         named = os.environ.get("BRAINLEAKS_STORE")
         self.root = root or Path(named or Path(platformdirs.user_cache_dir("brainleaks")) / "store")
-        self._swept = False
+        self._swept = self._only_read = False
+
+    @contextmanager
+    def only_read(self) -> Iterator[None]:
+        """Within it, a stage that is not there raises :class:`MissingError` and is not made."""
+        self._only_read = True
+        try:
+            yield
+        finally:
+            self._only_read = False
 
     def get_or_make(
         self, stage: str, key: dict[str, Any], make: Callable[[Recorder], Artefact]
@@ -65,13 +78,15 @@ class Cache:
         Raises:
             InputError: if the cache cannot be written, and whatever ``make`` raises.
         """
-        if not is_known(key):
+        if not is_known(key) and not self._only_read:
             return _made(Recorder(None, stage), make)
         base = self.root / f"{stage.split(':')[0]}-{digest(key)}"
         try:
             return read_artefact(base, key)
-        except sealed.DamagedError:  # or not there; another process may be about to write it
-            pass
+        except sealed.DamagedError as error:
+            if self._only_read:
+                raise MissingError(stage) from error
+            # or it is not there; another process may be about to write it
         with self._alone(base.name, stage):
             if (found := self._heal(base, key)) is not None:
                 return found

@@ -12,8 +12,10 @@ from brainleaks.attacks import Attack
 from brainleaks.data import Dataset
 from brainleaks.data.encoding import bernoulli
 from brainleaks.data.parts import Parts, images, parts
+from brainleaks.evaluation.class_content import bar, claims, undecided
 from brainleaks.evaluation.controls import Control, class_means, nearest_known, noise
 from brainleaks.evaluation.judge import confidences, scale_each
+from brainleaks.evaluation.levels import Claim
 from brainleaks.evaluation.metrics import metrics
 from brainleaks.evaluation.panel import KINDS, TAKES, References, as_rates, references
 from brainleaks.evaluation.summary import (
@@ -25,7 +27,6 @@ from brainleaks.evaluation.summary import (
     likeness,
     statistics,
 )
-from brainleaks.evaluation.verdict import Verdict, bar, verdict
 from brainleaks.networks.weights import refuse_the_target
 from brainleaks.pipeline.cache import Artefact
 from brainleaks.pipeline.controls import OwnTargets, Targets
@@ -36,14 +37,17 @@ from brainleaks.studies.config import Judging
 
 @dataclass
 class Evaluation:
-    """What the evaluation found: JSON under each key, and pictures to show beside it.
+    """What the evaluation found: JSON under each key, claims, and pictures to show beside it.
 
-    ``pictures`` has, for each attack, ``ATTACK.nearest``: the training sample of each
-    class that its reconstruction resembles most, and ``ATTACK.control``: what its strongest
-    negative control made; images ``(C, channels, H, W)`` in [0, 1].
+    ``remarks`` are what a reader of the claims should know besides. ``pictures`` has, for each
+    attack, ``ATTACK.nearest``: the training sample of each class that its reconstruction resembles
+    most, and ``ATTACK.control``: what its strongest negative control made; images
+    ``(C, channels, H, W)`` in [0, 1].
     """
 
     facts: dict[str, Any]
+    claims: list[Claim]
+    remarks: list[str]
     pictures: dict[str, Tensor]
 
 
@@ -64,11 +68,9 @@ def evaluate(
 
 def not_evaluated() -> Evaluation:
     """The evaluation of a run that is judged by the protocol's evaluators alone."""
-    decided = verdict({}, {}, sound_judges=0, classes=0)
-    decided["sentence"] = "Inconclusive: only the study's evaluators judged, without the panel."
-    decided["reasons"] = ["The panel was left out (judging: null)."]
     facts = {"judges": [], "likeness": {}, "controls": [], "statistics": statistics([])}
-    return Evaluation({**facts, "verdict": dict(decided)}, {})
+    why = "The panel was left out (judging: null); only the study's evaluators judged."
+    return Evaluation(facts, undecided([why]), [], {})
 
 
 class _Evaluating:
@@ -113,33 +115,37 @@ class _Evaluating:
             found.append(finding)
             if (strongest := finding.strongest) is not None:
                 pictures |= self._pictures(item, scores, strongest)
-        decided = self._verdict(found, possible)
         views = {item.name: self._target_view(item) for item in self.reconstructions}
         facts = {
             "judges": self._judges(),
             "likeness": {f.attack: {**likeness(f), "target": views[f.attack]} for f in found},
             "controls": controls_table(found),
             "statistics": statistics(found),
-            "verdict": dict(decided),
         }
-        return Evaluation(facts, pictures)
+        remarks = [*self._failed, *self._impossible(), *self.targets.remarks]
+        return Evaluation(facts, self._claims(found, possible), remarks, pictures)
 
-    def _verdict(self, found: list[Finding], possible: list[Control]) -> Verdict:
+    def _claims(self, found: list[Finding], possible: list[Control]) -> list[Claim]:
         """From what there is; what failed can hide a leak, and never shows that there is none."""
         whole = [finding for finding in found if finding.controls.keys() >= set(possible)]
-        decided = verdict(
+        claimed = claims(
             {finding.attack: finding.clusters for finding in whole or found},
             {finding.attack: finding.controls for finding in whole or found},
             sound_judges=len(self._sound),
             classes=self.classes,
         )
+        if not self._failed:
+            return claimed
+        for claim in claimed:
+            if claim["shown"] is False:
+                claim["shown"] = None
+                claim["sentence"] = "Part of the run failed; the rest does not show it."
+        return claimed
+
+    @property
+    def _failed(self) -> list[str]:
         failed = [f"{e['part']} {e['name']}" for e in self.pipeline.failures.entries]
-        if failed and decided["verdict"] != "leak":
-            decided |= {"verdict": "inconclusive", "attack": None, "content": None}
-            decided["sentence"] = "Inconclusive: part of the run failed; the rest shows no leak."
-        decided["reasons"] += [f"Failed: {', '.join(failed)}."] if failed else []
-        decided["reasons"] += [*self._impossible(), *self.targets.remarks]
-        return decided
+        return [f"Failed: {', '.join(failed)}."] if failed else []
 
     def _impossible(self) -> list[str]:
         """Why controls that were asked for could not be made."""

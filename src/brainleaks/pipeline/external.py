@@ -15,8 +15,8 @@ from brainleaks.data import Dataset, Samples, SpikeTrains
 from brainleaks.data.codes import DirectCode, LatencyCode
 from brainleaks.data.parts import of_classes, select, with_shuffled_labels
 from brainleaks.errors import InputError
+from brainleaks.evaluation.class_content import bar
 from brainleaks.evaluation.controls import Control
-from brainleaks.evaluation.verdict import bar
 from brainleaks.monitor import Monitor, State
 from brainleaks.networks import Readout, respond, respond_in_pieces
 from brainleaks.networks.views import Coded, OfClasses

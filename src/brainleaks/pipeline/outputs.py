@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from brainleaks.attacks.objectives import confidence
 from brainleaks.errors import InputError, first_line
-from brainleaks.evaluation.verdict import bar
+from brainleaks.evaluation.class_content import bar
 from brainleaks.networks import Response, respond
 
 #: By how much more another order of the classes must explain the answers to be the right one.

@@ -47,10 +47,9 @@ class Outcome:
     @property
     def verdict(self) -> dict[str, Any]:
         """See :func:`brainleaks.evaluation.verdict.decide`."""
-        found = self._reconstructed
-        base = found.facts["verdict"] if found and found.reconstructions else None
         claims = [claim for evidence in self.evidence.values() for claim in evidence.claims]
-        return decide(base, claims)
+        remarks = [remark for evidence in self.evidence.values() for remark in evidence.remarks]
+        return dict(decide(claims, remarks))
 
     @property
     def reconstructions(self) -> list[Reconstruction]:

@@ -13,6 +13,7 @@ from brainleaks.monitor import Monitor
 from brainleaks.pipeline.cache import Artefact
 from brainleaks.pipeline.controls import Targets
 from brainleaks.pipeline.pipeline import Pipeline, Trained
+from brainleaks.pipeline.several import Job, train_several
 from brainleaks.randomness import stream
 
 #: In each block of so many networks, every sample is in equally many training sets.
@@ -32,46 +33,53 @@ def pool(dataset: Dataset) -> Samples:
     return joined(dataset.train, dataset.test)
 
 
-def train_shadows(pipeline: Pipeline, targets: Targets, count: int) -> list[Shadow]:
-    """Train networks on random parts of the data.
-
-    Each sample is in the training sets of half of the networks, or of three quarters of them where
-    the target, too, was trained on most of the data.
+def train_references(
+    pipeline: Pipeline, targets: Targets, count: int
+) -> tuple[list[Shadow], Shadow]:
+    """Train networks on random parts of the data, several at once.
 
     Args:
         pipeline: keeps each network, so that more can be added later.
         targets: trains networks as the target was trained.
-        count: how many; a multiple of :data:`BLOCK`.
+        count: how many reference networks; a multiple of :data:`BLOCK`.
+
+    Returns:
+        The reference networks: each sample is in the training sets of half of them, or of three
+        quarters where the target, too, was trained on most of the data. And another target, for a
+        control, trained on as many samples as the target, drawn from both parts of the data.
     """
     samples = pool(pipeline.dataset)
-    size, train = len(samples.labels), len(pipeline.dataset.train.labels)
-    times = round(min(3.0, max(2.0, BLOCK * train / size)))
+    learned = [*_shadows_learn(pipeline, count), _other_learns(pipeline)]
+    names = [*(f"shadow-{i + 1}" for i in range(count)), "control-other-target"]
+    jobs = [Job(n, _split(pipeline, samples, some)) for n, some in zip(names, learned, strict=True)]
+    trained = train_several(targets.retrained, jobs, pipeline.cache, device=pipeline.device)
+    *shadows, other = [Shadow(*found) for found in zip(trained, learned, strict=True)]
+    return shadows, other
+
+
+def _shadows_learn(pipeline: Pipeline, count: int) -> list[Tensor]:
+    """The samples of the pool that each reference network learns from, as masks."""
+    train, test = (len(part.labels) for part in (pipeline.dataset.train, pipeline.dataset.test))
+    times = round(min(3.0, max(2.0, BLOCK * train / (train + test))))
     drawn = [
-        torch.rand(BLOCK, size, generator=stream(pipeline.seed, "shadows", block)).argsort(0)
-        for block in range(count // BLOCK)
+        torch.rand(BLOCK, train + test, generator=stream(pipeline.seed, "shadows", i)).argsort(0)
+        for i in range(count // BLOCK)
     ]
-    return [
-        _train(pipeline, targets, f"shadow-{i + 1}", samples, learned)
-        for i, learned in enumerate(row < times for block in drawn for row in block)
-    ]
+    return [row < times for block in drawn for row in block]
 
 
-def train_other(pipeline: Pipeline, targets: Targets) -> Shadow:
-    """A network as the target, trained on as many samples, drawn from both parts of the data."""
-    samples = pool(pipeline.dataset)
-    size, train = len(samples.labels), len(pipeline.dataset.train.labels)
-    order = torch.randperm(size, generator=stream(pipeline.seed, "other target"))
-    learned = torch.zeros(size, dtype=torch.bool)
+def _other_learns(pipeline: Pipeline) -> Tensor:
+    train, test = (len(part.labels) for part in (pipeline.dataset.train, pipeline.dataset.test))
+    order = torch.randperm(train + test, generator=stream(pipeline.seed, "other target"))
+    learned = torch.zeros(train + test, dtype=torch.bool)
     learned[order[:train]] = True
-    return _train(pipeline, targets, "control-other-target", samples, learned)
+    return learned
 
 
-def _train(
-    pipeline: Pipeline, targets: Targets, name: str, samples: Samples, learned: Tensor
-) -> Shadow:
-    """Train one network on the samples that ``learned`` selects."""
-    data = replace(pipeline.dataset, train=select(samples, learned), test=select(samples, ~learned))
-    return Shadow(targets.retrained(name, data), learned)
+def _split(pipeline: Pipeline, samples: Samples, learned: Tensor) -> Dataset:
+    """The data of a network that learns from the samples that ``learned`` selects."""
+    data = pipeline.dataset
+    return replace(data, train=select(samples, learned), test=select(samples, ~learned))
 
 
 def reference_scores(

@@ -1,15 +1,37 @@
-"""The calibration's table: how often each verdict is given if the correct one is known."""
+"""The calibration's tables: how often each level is right where the right answer is known."""
 
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jinja2
 
+from brainleaks.evaluation.levels import LEVELS
+from brainleaks.evaluation.membership import share
 from brainleaks.files import atomic
 
-VERDICTS = ("leak", "no leak shown", "inconclusive")
-_NULL = ("untrained", "shuffled-labels")
+ANSWERS = ("yes", "no", "inconclusive", "not tested")
+
+
+class Truth(NamedTuple):
+    """What a kind of target is, and whether it can show each level, where that is known."""
+
+    what: str
+    levels: dict[int, bool]
+
+
+#: By kind of target.
+TRUTH = {
+    "untrained": Truth("never trained", {1: False, 2: False, 3: False, 4: False}),
+    "shuffled-labels": Truth("trained under shuffled labels", {1: False, 2: False, 4: False}),
+    "trained": Truth("trained as usual", {1: True}),
+    "overfitted": Truth("overfitted to the data of the audit", {3: True}),
+    "other-data": Truth(
+        "trained on other data of the same classes than the audit is given", {3: False, 4: False}
+    ),
+    "repeated-samples": Truth("saw a sample of each class 50 times", {4: True}),
+}
 
 
 def write_calibration(
@@ -23,8 +45,8 @@ def write_calibration(
     """Write ``calibration.md`` and ``calibration.json``.
 
     Args:
-        audits: each with ``preset``, ``dataset``, ``small``, ``seed``, ``target`` (``"untrained"``,
-            ``"shuffled-labels"`` or ``"trained"``) and ``verdict``.
+        audits: each with ``preset``, ``dataset``, ``small``, ``seed``, ``target`` (a key of
+            :data:`TRUTH`) and ``levels``: the answer by level.
         left_out: presets whose data was not available, and why.
         docs: the folder to write to.
         command: what was typed.
@@ -36,51 +58,61 @@ def write_calibration(
     content = {
         "command": command,
         "machine": machine,
-        "false_leaks": false_leaks(audits),
+        "known": list(_known(audits)),
         "rows": _rows(audits),
         "left_out": left_out,
     }
     atomic.write_json(docs / "calibration.json", {**content, "audits": audits})
-    atomic.write_text(docs / "calibration.md", _template().render(content, verdicts=VERDICTS))
+    text = _template().render(content, levels=LEVELS, truth=TRUTH)
+    atomic.write_text(docs / "calibration.md", text)
 
 
-def false_leaks(audits: list[dict[str, Any]]) -> dict[str, Any]:
-    """Among targets that hold nothing, how many were said to leak.
+def _known(audits: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """For each level, how often it was shown where it is false, and where it is true.
 
-    Audits of one study and seed share their data, judges and controls; the 95 % interval, Clopper
-    and Pearson's, is therefore of the share of such groups in which any audit said so.
+    Audits of one study and seed share data, judges and controls. The 95 % interval, after Clopper
+    and Pearson, is therefore of the share of such groups in which any audit showed the level or,
+    where it is true, in which all did.
     """
-    from statsmodels.stats.proportion import proportion_confint  # slow to import
+    for level in LEVELS:
+        for true in (False, True):
+            some = [a for a in audits if TRUTH[a["target"]].levels.get(level) is true]
+            some = [a for a in some if a["levels"][str(level)] != "not tested"]
+            if some:
+                yield {"level": level, "true": true, **_counted(some, level, true)}
 
-    null = [audit for audit in audits if audit["target"] in _NULL]
-    said = sum(audit["verdict"] == "leak" for audit in null)
-    if not null:
-        return {"audits": 0, "leak": 0, "groups": 0, "share": None, "low": None, "high": None}
-    groups = {_group(audit) for audit in null}
-    wrong = {_group(audit) for audit in null if audit["verdict"] == "leak"}
-    low, high = proportion_confint(len(wrong), len(groups), method="beta")
+
+def _counted(audits: list[dict[str, Any]], level: int, true: bool) -> dict[str, Any]:
+    answers = [audit["levels"][str(level)] for audit in audits]
+    groups: dict[tuple[Any, ...], list[bool]] = {}
+    for audit, answer in zip(audits, answers, strict=True):
+        groups.setdefault(_group(audit), []).append(answer == "yes")
+    shown = sum((all if true else any)(found) for found in groups.values())
     return {
-        "audits": len(null),
-        "leak": said,
+        "audits": len(audits),
+        **{answer: answers.count(answer) for answer in ANSWERS[:3]},
         "groups": len(groups),
-        "share": said / len(null),
-        "low": float(low),
-        "high": float(high),
+        "groups_shown": dict(share(shown, len(groups))),
     }
 
 
 def _group(audit: dict[str, Any]) -> tuple[Any, ...]:
-    return audit["preset"], audit["dataset"], audit["seed"]
+    return audit["preset"], audit["dataset"], audit["seed"], tuple(audit.get("settings", ()))
 
 
 def _rows(audits: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Counts of verdicts by study and kind of target, in the order of the audits."""
+    """Counts of answers by study and kind of target, in the order of the audits."""
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
     for audit in audits:
         named = {key: audit[key] for key in ("preset", "dataset", "small", "target")}
-        key = tuple(named.values())
-        row = rows.setdefault(key, {**named, "seeds": [], "counts": dict.fromkeys(VERDICTS, 0)})
-        row["counts"][audit["verdict"]] += 1
+        tested = tuple(n for n, answer in audit["levels"].items() if answer != "not tested")
+        counts = {n: dict.fromkeys(ANSWERS[:3], 0) for n in tested}
+        row = rows.setdefault(
+            (*named.values(), tested), {**named, "seeds": [], "audits": 0, "levels": counts}
+        )
+        row["audits"] += 1
+        for level in tested:
+            row["levels"][level][audit["levels"][level]] += 1
         if audit["seed"] not in row["seeds"]:
             row["seeds"].append(audit["seed"])
     return list(rows.values())

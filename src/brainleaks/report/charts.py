@@ -120,6 +120,7 @@ def sides(title: str, metrics: dict[str, Any], name: str) -> dict[str, Any]:
             "sides": [metrics[f"{stem}_{side}"] for side in (MEMBERS, HELD_OUT)],
         }
         for stem, title, better in SIDES
+        if f"{stem}_{MEMBERS}" in metrics  # older runs lack some
     ]
     memorised = metrics[MEMORISATION.key]
     return {

@@ -11,6 +11,7 @@ from brainleaks.files import atomic
 from brainleaks.report.charts import curves, distribution, distributions, matrices, sides, word
 from brainleaks.report.gallery import STILLS, encoded, gallery, shown
 from brainleaks.report.groups import Group, measured, pooled, read_groups
+from brainleaks.report.levels import by_level, differing
 from brainleaks.report.metrics import (
     CORRELATION,
     HELD_OUT,
@@ -45,7 +46,8 @@ def write_comparison(folders: Sequence[Path], path: Path) -> dict[str, Any]:
         path: of the page.
 
     Returns:
-        What the page says, as JSON: ``dataset``, ``judges`` that count in every run, ``groups``
+        What the page says, as JSON: ``dataset``, ``judges`` that count in every run, ``levels`` of
+        the verdict with each group's answers, ``groups``
         with their runs, verdicts and metrics, of attacks and of controls, ``statistics`` and
         ``sentences``.
 
@@ -67,13 +69,14 @@ def comparison(groups: list[Group]) -> dict[str, Any]:
     return {
         "dataset": groups[0].first.results["dataset"]["name"],
         "judges": judges,
+        "levels": by_level(groups),
         "groups": [_facts(group, judges) for group in groups],
         "statistics": {
             "confidence": CONFIDENCE,
             "clusters": "classes and runs",
             "tests": found,
         },
-        "sentences": sentences(groups, found),
+        "sentences": [*differing(groups), *sentences(groups, found)],
     }
 
 

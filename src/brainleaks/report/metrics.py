@@ -41,6 +41,12 @@ IDENTIFICATION = Measure(
     "the fraction of other classes whose nearest training sample is less similar to the "
     "reconstruction than that of the intended class. It uses no classifier; chance is 0.5.",
 )
+LIKENESS = Measure(
+    "blurred_correlation_members",
+    "Likeness to the class",
+    "Pearson's correlation with the mean of the class's training samples, both blurred by a "
+    "sixteenth of the shorter side: what a person would see from some distance.",
+)
 CORRELATION = Measure(
     "correlation_members",
     "Correlation",
@@ -68,6 +74,7 @@ SUMMARY = (
         "the fraction of reconstructions whose most similar training sample belongs to the "
         "intended class.",
     ),
+    LIKENESS,
     CORRELATION,
     SSIM,
     MEMORISATION,
@@ -78,6 +85,7 @@ MEMBERS, HELD_OUT = "members", "held_out"
 SIDES = (
     ("correlation", "Correlation with the nearest sample", "more is nearer"),
     ("mean_correlation", "Correlation with the class mean", "more is nearer"),
+    ("blurred_correlation", "Blurred correlation with the class mean", "more is nearer"),
     ("ssim", "SSIM with the nearest sample", "more is nearer"),
     ("feature_distance", "Feature distance to the nearest sample", "less is nearer"),
     ("feature_distance_5", "Feature distance to the five nearest", "less is nearer"),

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from brainleaks.evaluation.class_content import DECISIVE
 from brainleaks.evaluation.statistics import holm, paired
-from brainleaks.evaluation.verdict import DECISIVE
 from brainleaks.report.groups import Group, Values, measured, over_seeds, table
 from brainleaks.report.metrics import CORRELATION, SSIM, SUMMARY
 

@@ -3,9 +3,10 @@
 import math
 from typing import Any
 
+from brainleaks.evaluation.class_content import DECISIVE, Scores, claims
 from brainleaks.evaluation.controls import Control
 from brainleaks.evaluation.statistics import Interval, interval
-from brainleaks.evaluation.verdict import DECISIVE, Scores, verdict
+from brainleaks.evaluation.verdict import decide
 
 #: Of each attack, what is said of it: the measures that decide, and the likeness people know.
 SAID = (
@@ -37,11 +38,13 @@ def pooled(each: list[dict[str, Any]]) -> dict[str, Any] | None:
         if all(name in results["likeness"] for results in each)
     }
     beside = {name: _controls(name, each) for name in attacks}
-    decided = verdict(
-        attacks,
-        beside,
-        sound_judges=min(sum(j["counts"] for j in results["judges"]) for results in each),
-        classes=each[0]["dataset"]["classes"],
+    decided = decide(
+        claims(
+            attacks,
+            beside,
+            sound_judges=min(sum(j["counts"] for j in results["judges"]) for results in each),
+            classes=each[0]["dataset"]["classes"],
+        )
     )
     return {
         "verdict": dict(decided),

@@ -12,7 +12,13 @@ from brainleaks.errors import InputError, printable
 from brainleaks.files import atomic
 from brainleaks.files.yaml import load_yaml
 from brainleaks.report.figures import Picture, picture, pictures
-from brainleaks.runs import read_images, read_inputs, read_provenance, read_results
+from brainleaks.runs import (
+    read_images,
+    read_inputs,
+    read_provenance,
+    read_results,
+    read_samples,
+)
 
 Values = NDArray[np.float32]
 
@@ -44,11 +50,13 @@ class Run:
 
     @property
     def leading_attack(self) -> str:
-        """The attack that the verdict names, else the first."""
-        named: str | None = self.results["verdict"]["attack"]
+        """The attack of the highest level that names one of the reconstructions, else the first."""
+        verdict = self.results["verdict"]
         if not self.attacks:
             raise InputError(f"{self.folder} has no class reconstructions to compare.")
-        return named if named in self.attacks else self.attacks[0]
+        rungs = sorted(verdict.get("levels", ()), key=lambda r: (r["status"] == "yes", r["level"]))
+        named = [verdict["attack"], *(rung["attack"] for rung in reversed(rungs))]
+        return next((name for name in named if name in self.attacks), self.attacks[0])
 
     def metrics(self, attack: str, control: str | None = None) -> dict[str, Any]:
         """What was measured of an attack, or of one of its controls; empty without that control."""
@@ -96,6 +104,12 @@ class Run:
                     f"{name}'s that results.json names; run the study again."
                 )
         return {key: [picture(one) for one in images.numpy()] for key, images in stored.items()}
+
+    def samples(self, name: str, count: int) -> list[Picture]:
+        """So many real samples, one picture each."""
+        return [
+            picture(one) for one in read_samples(self.folder, name, self.results, count).numpy()
+        ]
 
     def _inputs(self, name: str) -> Values:
         return read_inputs(self.folder, name, self.results).numpy()

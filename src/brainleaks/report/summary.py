@@ -11,6 +11,7 @@ from scipy import stats
 
 from brainleaks.files import atomic
 from brainleaks.report.figures import grid
+from brainleaks.report.membership import over_seeds, without_curves
 from brainleaks.report.metrics import TITLES
 from brainleaks.report.page import METRICS, picture_rows
 from brainleaks.report.pooling import SAID, pooled
@@ -85,6 +86,8 @@ def record(run: Path) -> Record:
     for found in (*results["likeness"].values(), *results["controls"]):
         found["metrics"] = {key: found["metrics"][key] for key in SAID if key in found["metrics"]}
     kept = {key: results[key] for key in _RECORDED}
+    if membership := results.get("evidence", {}).get("membership"):
+        kept["evidence"] = {"membership": without_curves(membership)}
     return {"provenance": read_provenance(run), "results": kept}
 
 
@@ -119,6 +122,7 @@ def summarise(runs: list[Record]) -> dict[str, Any]:
             for entries in _in_all([r["attacks"] for r in each], ("name", "evaluator"))
         ],
         "judgement": pooled(each),
+        "membership": over_seeds(each, interval),
         "runs": runs,
     }
 
@@ -215,7 +219,8 @@ def write_summary(
         cell |= {"departures": departures(cell), "why": why.get(preset, "")}
         cell["note"] = notes.get(preset, "")
     for preset, run in pictured.items():
-        atomic.write_bytes(page.parent / "images" / f"{preset}.png", _grid(run, _SHOWN))
+        if runs[preset][0]["results"]["attacks"]:
+            atomic.write_bytes(page.parent / "images" / f"{preset}.png", _grid(run, _SHOWN))
     content = {
         "command": command,
         "confidence": CONFIDENCE,
@@ -275,6 +280,7 @@ def _template() -> jinja2.Template:
         "beside_paper": _beside_paper,
         "over_draws": _over_draws,
         "interval": _interval,
+        "measured": _measured,
     }
     return environment.from_string(source)
 

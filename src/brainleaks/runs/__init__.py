@@ -2,7 +2,7 @@
 
 from brainleaks.runs.digests import is_sealed, seal, verify
 from brainleaks.runs.results import headline, in_order, read_provenance, read_results
-from brainleaks.runs.tensors import read_images, read_inputs
+from brainleaks.runs.tensors import read_images, read_inputs, read_samples
 
 __all__ = [
     "headline",
@@ -12,6 +12,7 @@ __all__ = [
     "read_inputs",
     "read_provenance",
     "read_results",
+    "read_samples",
     "seal",
     "verify",
 ]

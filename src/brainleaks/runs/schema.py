@@ -184,25 +184,43 @@ class _Test(_Part):
 class _Statistics(_Part):
     confidence: _Share
     clusters: _Name
+    smallest_p: _Share | None = None
     tests: list[_Test]
 
 
-class _Claim(_Part):
-    kind: _Name
+class _Claimed(_Part):
+    """What claims and levels have alike; the sentences are absent in older runs."""
+
     level: _Count
     attack: _Label | None
-    shown: bool | None
+    measure: _Text | None = None
     value: _Number | None
     low: _Number | None
     high: _Number | None
     sentence: _Text
+    supports: list[_Text] = []
+    opposes: list[_Text] = []
+
+
+class _Claim(_Claimed):
+    kind: _Name
+    shown: bool | None
+
+
+class _Rung(_Claimed):
+    name: _Name
+    status: Literal["yes", "no", "inconclusive", "not tested"]
+    meaning: _Text
 
 
 class _Verdict(_Part):
+    """Older runs have no ``level`` and no ``levels``."""
+
     verdict: Literal["leak", "no leak shown", "inconclusive"]
+    level: Annotated[int, Field(ge=0, le=4)] | None = None
     attack: _Label | None
-    content: Literal["members", "class-typical"] | None
     sentence: _Text
+    levels: list[_Rung] = []
     reasons: list[_Text]
     claims: list[_Claim] = []
 
@@ -234,6 +252,11 @@ class _MembershipAttack(_Part):
     controls: dict[_Name, _Rate]
 
 
+class _Exposed(_Part):
+    sample: _Count
+    score: _Number
+
+
 class _Membership(_Part):
     """Under ``evidence``, as :mod:`brainleaks.pipeline.evidence.membership` finds it."""
 
@@ -245,6 +268,7 @@ class _Membership(_Part):
     remarks: list[_Text] = []
     shift: _Rate | None
     attacks: dict[_Label, _MembershipAttack]
+    exposed: Annotated[list[_Exposed], Field(max_length=100)] = []
 
     @model_validator(mode="after")
     def _same_rates(self) -> Self:

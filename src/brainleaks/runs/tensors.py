@@ -65,6 +65,23 @@ def read_images(folder: Path, name: str, results: dict[str, Any]) -> dict[str, T
     return tensors
 
 
+def read_samples(folder: Path, name: str, results: dict[str, Any], count: int) -> Tensor:
+    """Images of so many samples.
+
+    Returns:
+        ``(count, channels, H, W)``.
+
+    Raises:
+        InputError: as :func:`read_inputs`.
+    """
+    path, expected = folder / name, (count, *results["dataset"]["input_shape"])
+    tensors = atomic.read_tensors(path)
+    values = _numbers(path, "images", tensors["images"]) if tensors.keys() == {"images"} else None
+    if values is None or tuple(values.shape) != expected:
+        raise InputError(f"{path} does not hold images of shape {expected}, as results.json says.")
+    return values
+
+
 def _numbers(path: Path, key: str, value: Tensor) -> Tensor:
     """As float32, on which pictures are made."""
     if value.dtype.is_complex or value.ndim == 0:

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from brainleaks.attacks import Attack
-from brainleaks.evaluation.verdict import Claim
+from brainleaks.evaluation.levels import Claim
 from brainleaks.pipeline.controls import Targets
 from brainleaks.pipeline.pipeline import Pipeline, Trained
 
@@ -38,11 +38,13 @@ class Evidence:
     Args:
         facts: JSON; in ``results.json`` under ``evidence`` and the kind's name.
         claims: on each level of the verdict that the kind can support.
+        remarks: what a reader of the verdict should know besides.
         tensors: what the run folder keeps, by file name without suffix.
     """
 
     facts: dict[str, Any]
     claims: list[Claim]
+    remarks: list[str] = field(default_factory=list)
     tensors: dict[str, dict[str, Tensor]] = field(default_factory=dict)
 
 
@@ -53,7 +55,7 @@ class Kind:
     Args:
         name: what attacks declare as their ``kind``.
         controls: its negative controls: what the same measure says where nothing can have leaked.
-        levels: those of the verdict (:data:`brainleaks.evaluation.verdict.LEVELS`) that it can
+        levels: those of the verdict (:data:`brainleaks.evaluation.levels.LEVELS`) that it can
             support.
         gather: runs the attacks and their controls, and evaluates them.
     """

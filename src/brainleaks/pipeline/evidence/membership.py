@@ -15,12 +15,12 @@ from brainleaks.attacks.membership.knowledge import Candidates, MembershipAttack
 from brainleaks.data.dataset import Dataset, SpikeTrains
 from brainleaks.data.parts import images, select
 from brainleaks.errors import InputError
+from brainleaks.evaluation.levels import MEMBERSHIP, Claim, no_claim
 from brainleaks.evaluation.membership import auc, measured, shift
-from brainleaks.evaluation.verdict import Claim
 from brainleaks.pipeline.evidence.kind import Case, Evidence, Kind
 from brainleaks.pipeline.keys import digest
 from brainleaks.pipeline.pipeline import Trained
-from brainleaks.pipeline.shadows import pool, reference_scores, train_other, train_shadows
+from brainleaks.pipeline.shadows import Shadow, pool, reference_scores, train_references
 from brainleaks.randomness import stream
 from brainleaks.studies.config import Membership
 
@@ -28,6 +28,8 @@ NAME = "membership"
 CONTROLS = ("held-out", "other-target", "shuffled-membership")
 #: With fewer members or non-members, nothing can be said.
 _FEWEST = 10
+#: So many members are shown, those that attacks find most easily.
+_EXPOSED = 12
 
 
 def gather(case: Case) -> Evidence:
@@ -99,7 +101,11 @@ class _Gathering:
         }
         tensors = {name: values.float() for name, values in scores.items()}
         tensors |= {"member": member, "sample": self.drawn.places[: len(member)]}
-        return Evidence(facts, [claim(found, self.not_trainable)], {NAME: tensors})
+        claimed = claim(found, self.not_trainable)
+        files = {NAME: tensors}
+        if claimed["shown"] and claimed["attack"]:
+            facts["exposed"], files["exposed"] = self._exposed(scores[claimed["attack"]])
+        return Evidence(facts, [claimed], tensors=files)
 
     @property
     def attacks(self) -> dict[str, MembershipAttack]:
@@ -147,15 +153,16 @@ class _Gathering:
         return f"{said}: {reason}."
 
     @cached_property
-    def _other(self) -> Trained:
-        """The network that the control attacks."""
-        return train_other(self.case.pipeline, self.case.targets).trained
+    def _networks(self) -> tuple[list[Shadow], Shadow]:
+        """Reference networks, and the one that the control attacks."""
+        count = self.settings.shadows if self._shadows_used else 0
+        return train_references(self.case.pipeline, self.case.targets, count)
 
     @cached_property
     def _known(self) -> tuple[References, list[dict[str, Any]]]:
         """What reference networks say, and what determines each."""
         pipeline, places = self.case.pipeline, self.drawn.places
-        shadows = train_shadows(pipeline, self.case.targets, self.settings.shadows)
+        shadows, _ = self._networks
         scores = [
             reference_scores(pipeline, shadow, self.candidates, self._made_of) for shadow in shadows
         ]
@@ -209,8 +216,26 @@ class _Gathering:
 
     def _other_target(self, name: str, attack: MembershipAttack) -> dict[str, Any]:
         """The same where the target was trained on a random part of members and others."""
-        scores, _ = self._score(name, attack, self._other)
+        scores, _ = self._score(name, attack, self._networks[1].trained)
         return self._measured(scores)
+
+    def _exposed(self, scores: Tensor) -> tuple[list[dict[str, Any]], dict[str, Tensor]]:
+        """The members with the highest scores: what they are, and their images."""
+        found = scores.masked_fill(~self.drawn.member, -torch.inf).topk(
+            min(_EXPOSED, int(self.drawn.member.sum()))
+        )
+        samples = select(self.candidates.samples, found.indices)
+        names = self.case.pipeline.dataset.class_names
+        said = [
+            {"sample": place, "class": names[label], "score": score}
+            for place, label, score in zip(
+                self.drawn.places[found.indices].tolist(),
+                samples.labels.tolist(),
+                found.values.tolist(),
+                strict=True,
+            )
+        ]
+        return said, {"images": images(samples)}
 
     def _shift(self) -> dict[str, Any]:
         member = self.drawn.member
@@ -227,31 +252,36 @@ def claim(found: dict[str, Any], not_trainable: str | None) -> Claim:
         not_trainable: why the control on another target could not be made.
     """
     if not found:
-        why = not_trainable or "Every membership attack failed."
-        return _claimed(None, None, None, f"Membership could not be decided. {why}")
+        return _undecided(not_trainable or "Every membership attack failed.")
     decided = {name: entry for name, entry in found.items() if "other-target" in entry["controls"]}
     shown = {name: entry for name, entry in decided.items() if _exceeds(entry)}
-    among = shown or decided or found
+    if not shown and len(decided) < len(found):
+        return _undecided(not_trainable or "A control failed.")
+    among = shown or decided
     name = max(among, key=lambda name: among[name]["leak"]["tpr"]["low"])
     leak = found[name]["leak"]
-    rate, fpr = leak["tpr"]["value"], leak["fpr"]
-    if shown:
-        return _claimed(
-            name,
-            True,
-            leak,
-            f"Training samples can be recognised: {name} finds {rate:.1%} of them while it takes "
-            f"{fpr:.1%} of other samples for training samples.",
-        )
-    if len(decided) < len(found):
-        why = not_trainable or "A control failed."
-        return _claimed(name, None, leak, f"Membership could not be decided. {why}")
-    return _claimed(
-        name,
-        False,
-        leak,
-        "Nothing shows that the model was trained on these samples: the best of the membership "
-        f"attacks ({name}) finds {rate:.1%} of them at {fpr:.1%} false alarms.",
+    rate, fpr = leak["tpr"], leak["fpr"]
+    ends = f"{rate['value']:.1%} of training samples ({rate['low']:.1%} to {rate['high']:.1%})"
+    reached = f"{name} finds {ends} at {fpr:.1%} false alarms."
+    sentence = (
+        f"Training samples can be recognised: {name} finds {rate['value']:.1%} of them while it "
+        f"takes {fpr:.1%} of other samples for training samples."
+        if shown
+        else "Nothing shows that the model was trained on these samples: the best of the "
+        f"membership attacks ({name}) finds {rate['value']:.1%} of them at {fpr:.1%} false alarms."
+    )
+    return Claim(
+        kind=NAME,
+        level=MEMBERSHIP,
+        attack=name,
+        shown=bool(shown),
+        measure=f"training samples found at {fpr:.1%} false alarms",
+        value=rate["value"],
+        low=rate["low"],
+        high=rate["high"],
+        sentence=sentence,
+        supports=[reached] if shown else [],
+        opposes=[] if shown else [reached],
     )
 
 
@@ -260,17 +290,5 @@ def _exceeds(entry: dict[str, Any]) -> bool:
     return bool(leak["tpr"]["low"] > max(leak["false"]["high"], control["tpr"]["high"]))
 
 
-def _claimed(
-    attack: str | None, shown: bool | None, leak: dict[str, Any] | None, sentence: str
-) -> Claim:
-    rate = leak["tpr"] if leak else dict.fromkeys(("value", "low", "high"))
-    return Claim(
-        kind=NAME,
-        level=3,
-        attack=attack,
-        shown=shown,
-        value=rate["value"],
-        low=rate["low"],
-        high=rate["high"],
-        sentence=sentence,
-    )
+def _undecided(why: str) -> Claim:
+    return no_claim(NAME, MEMBERSHIP, f"Membership could not be decided. {why}", [why])

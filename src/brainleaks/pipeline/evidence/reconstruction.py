@@ -11,13 +11,11 @@ from typing import Any
 from torch import Tensor
 
 from brainleaks.evaluation import Judgement
+from brainleaks.evaluation.class_content import KIND as NAME
 from brainleaks.evaluation.controls import NEGATIVE
-from brainleaks.evaluation.verdict import Claim
 from brainleaks.pipeline.evaluate import evaluate, not_evaluated
 from brainleaks.pipeline.evidence.kind import Case, Evidence, Kind
 from brainleaks.pipeline.pipeline import Reconstruction
-
-NAME = "class-reconstruction"
 
 
 @dataclass
@@ -46,32 +44,14 @@ def gather(case: Case) -> Reconstructed:
     entries = [entry for item in made for entry in _entries(item)]
     return Reconstructed(
         facts={"attacks": entries, **evaluation.facts},
-        claims=_claims(evaluation.facts["verdict"]),
+        claims=evaluation.claims,
+        remarks=evaluation.remarks,
         tensors=files | {"evidence": evaluation.pictures},
         reconstructions=made,
     )
 
 
-KIND = Kind(name=NAME, controls=NEGATIVE, levels=(2, 4), gather=gather)
-
-
-def _claims(verdict: dict[str, Any]) -> list[Claim]:
-    """What the verdict on the reconstructions says of the two levels that they can support."""
-    shown = {"leak": True, "no leak shown": False, "inconclusive": None}[verdict["verdict"]]
-    members = None if shown is None else verdict["content"] == "members"
-    return [
-        Claim(
-            kind=NAME,
-            level=level,
-            attack=verdict["attack"],
-            shown=claimed,
-            value=None,
-            low=None,
-            high=None,
-            sentence=verdict["sentence"],
-        )
-        for level, claimed in ((2, shown), (4, members))
-    ]
+KIND = Kind(name=NAME, controls=NEGATIVE, levels=(1, 2, 4), gather=gather)
 
 
 def _entries(item: Reconstruction) -> list[dict[str, Any]]:

@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from brainleaks.errors import printable
 from brainleaks.report import svg
 from brainleaks.report.charts import word
+from brainleaks.report.images import still_uris
 from brainleaks.report.run import Run
 from brainleaks.report.sections.section import Section
 from brainleaks.report.template import fragment
@@ -11,6 +13,8 @@ from brainleaks.report.template import fragment
 KIND = "membership"
 #: The chart distinguishes so many curves.
 _DRAWN = 4
+#: Characters of the page for the samples' pictures.
+_BUDGET = 200_000
 
 
 def section(run: Run) -> Section:
@@ -25,8 +29,20 @@ def section(run: Run) -> Section:
         ranked=ranked,
         claims=claims,
         chart=_chart(run, attacks, ranked[:_DRAWN]) if ranked else None,
+        exposed=_exposed(run, found.get("exposed", [])),
     )
     return Section({KIND: "Membership"}, html)
+
+
+def _exposed(run: Run, samples: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The samples that are found most easily, with their pictures."""
+    if not samples:
+        return []
+    uris = still_uris(run.samples("exposed.safetensors", len(samples)), _BUDGET)
+    return [
+        {"class": printable(str(one.get("class", ""))), "sample": one["sample"], "uri": uri}
+        for one, uri in zip(samples, uris, strict=True)
+    ]
 
 
 def _chart(run: Run, attacks: dict[str, Any], names: list[str]) -> Any:
