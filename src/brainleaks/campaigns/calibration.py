@@ -32,7 +32,7 @@ from brainleaks.studies import Study, load_study
 _EMPTY = 3
 #: Targets that are audited with data which none of them saw, by study and seed.
 _UNSEEN = 5
-#: Of each class, one sample is repeated so many times, and stands beside so many others.
+#: The training samples of a class are so many times the same one.
 _TIMES = 50
 
 
@@ -196,12 +196,12 @@ def _of_membership(new: _New, dataset: Dataset) -> Iterator[_Audit]:
 
 
 def _of_single_samples(new: _New, dataset: Dataset) -> Iterator[_Audit]:
-    """One sample of each class, seen many times among others, and never seen."""
+    """One sample of each class, seen many times and alone of its class, and never seen."""
     labels = dataset.train.labels
     order = torch.randperm(len(labels), generator=stream(new(dataset).seed, "repeated"))
     each = [order[labels[order] == c] for c in range(len(dataset.class_names))]
-    repeated = torch.cat([torch.cat([c[:1].repeat(_TIMES), c[1 : _TIMES + 1]]) for c in each])
-    others = torch.cat([c[_TIMES + 1 :] for c in each])
+    repeated = torch.cat([c[:1].repeat(_TIMES) for c in each])
+    others = torch.cat([c[1:] for c in each])
     pipeline = new(_trained_on(dataset, repeated))
     model = pipeline.study.model
     yield _Audit("repeated-samples", pipeline.train("target", model), pipeline)

@@ -23,6 +23,9 @@ _HALF_WAY = 0.5
 _FEWEST_JUDGES, _FEWEST_CLASSES = 3, 5
 #: An excess over the controls that is worth knowing of.
 _MATERIAL = 0.25
+#: So much nearer to members are reconstructions that contain single ones. Less is the trace of the
+#: training set's mean, which differs from the held-out samples' mean.
+_DETAIL = 0.02
 #: Reconstructions are recognisable from this share of the class mean's correlation on. Blind naming
 #: of pictures places it (docs/judgement.md, "Recognisable").
 RECOGNISABLE = 0.65
@@ -52,7 +55,8 @@ def claims(
     each difference's interval being above 0. Level 2: some attack's identification and correlation
     do, and its correlation is at least :data:`RECOGNISABLE` of the class mean's, by the lower end
     of its interval. Level 4: of the attack whose reconstructions are nearest, those are nearer to
-    members than to held-out samples, and more so than those of the control without the class.
+    members than to held-out samples, and more so than those of the control without the class, by a
+    correlation of at least 0.02.
 
     A level is refuted if every attack's upper ends leave an excess below 0.25, or a correlation
     below the bar; else it is not decided. Nothing is decided with fewer than five classes or
@@ -194,7 +198,7 @@ def _samples(cases: list[_Case]) -> Claim:
     beyond = paired(memorisation, case.controls["without-class"]["memorisation"])
     if own["value"] is None or own["low"] is None or own["high"] is None or beyond is None:
         return _undecided(4, ["There are no held-out samples to compare with."])
-    shown = case.exceeds(IDENTIFICATION) and own["low"] > 0 and beyond["low"] > 0
+    shown = case.exceeds(IDENTIFICATION) and own["low"] > 0 and beyond["low"] > _DETAIL
     found = _claim(4, shown, case, Reached(*(beyond[end] for end in _ENDS)), [])
     found["supports" if shown else "opposes"].append(
         f"The reconstructions of {case.attack} correlate with the nearest training sample by "

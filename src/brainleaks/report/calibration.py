@@ -30,7 +30,7 @@ TRUTH = {
     "other-data": Truth(
         "trained on other data of the same classes than the audit is given", {3: False, 4: False}
     ),
-    "repeated-samples": Truth("saw a sample of each class 50 times", {4: True}),
+    "repeated-samples": Truth("saw one sample of each class 50 times, and no other", {4: True}),
 }
 
 
