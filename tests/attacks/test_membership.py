@@ -18,6 +18,7 @@ from brainleaks.attacks.membership.knowledge import Candidates, References, conf
 from brainleaks.attacks.membership.lira import Lira
 from brainleaks.attacks.membership.loss_threshold import LossThreshold
 from brainleaks.attacks.membership.noise_agreement import NoiseAgreement
+from brainleaks.attacks.membership.quantile_regression import QuantileRegression
 from brainleaks.attacks.membership.rmia import Rmia
 from brainleaks.attacks.membership.weight_span import WeightSpan
 from brainleaks.data import Samples
@@ -30,6 +31,7 @@ SHAPE, CLASSES, COUNT, SHADOWS = (1, 4, 5), 6, 30, 8
 ALL = [
     LossThreshold(), AttackP(), AttackR(), CalibratedLoss(), Lira(), Lira(online=False), Rmia(),
     Rmia(online=False), Bavaria(), InputDropout(masks=3), NoiseAgreement(queries=2), WeightSpan(),
+    QuantileRegression(components=4),
 ]  # fmt: skip
 
 
@@ -198,6 +200,58 @@ def test_bavaria(own, candidates, references):
         expected.append(densities[0] - densities[1])
     found = Bavaria()(target(), candidates, references).tolist()
     assert found == pytest.approx(expected, rel=1e-3, abs=1e-3)
+
+
+def test_quantile_regression(own, candidates, references):
+    """Ridge regression by its normal equations, on components by their eigenvectors."""
+    inputs, labels = candidates.samples
+    x, known = inputs.flatten(1).double().numpy(), references.population.numpy()
+    score = np.array([logit_of(p) for p in own])
+    centred = x - x[known].mean(0)
+    values, vectors = np.linalg.eigh(np.cov(x[known].T))
+    components = centred @ vectors[:, ::-1][:, :4] / np.sqrt(values[::-1][:4])
+    features = np.concatenate([components, np.eye(CLASSES)[labels.numpy()]], 1)
+
+    def regressed(y):
+        a = features[known] - features[known].mean(0)
+        gram = a.T @ a + 10.0 * np.eye(a.shape[1])
+        slope = np.linalg.solve(gram, a.T @ (y[known] - y[known].mean()))
+        return y[known].mean() + (features - features[known].mean(0)) @ slope
+
+    residual = score - regressed(score)
+    expected = residual / np.exp(regressed(np.log(residual**2)) / 2)
+    found = QuantileRegression(components=4)(target(), candidates, references)
+    assert found.numpy() == pytest.approx(expected, rel=1e-5)
+
+
+def test_an_easy_sample_is_not_taken_for_a_member():
+    """Where the loss follows the picture, quantile regression sees beyond it."""
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.rand(600, *SHAPE, generator=generator)
+    member = torch.arange(600) < 150
+    easy = 20 * inputs.flatten(1)[:, 0] + 2 * member + torch.randn(600, generator=generator)
+    inputs.flatten(1)[:, 0] *= 5  # the leading component
+
+    class Told(torch.nn.Module):
+        spiking, activations = False, 1
+
+        def __init__(self):
+            super().__init__()
+            self.scale = torch.nn.Parameter(torch.ones(()))
+
+        def forward(self, asked):
+            rows = (asked.flatten(1)[:, None] - inputs.flatten(1)).abs().sum(-1).argmin(1)
+            return self.scale * torch.stack([easy[rows], torch.zeros(len(asked))], 1)
+
+    asked = Candidates(Samples(inputs, torch.zeros(600, dtype=torch.long)), as_images)
+    view = Target(Told(), input_shape=SHAPE, classes=2, access="scores")
+    nothing = torch.zeros(0, 600, 2), torch.zeros(0, 600, dtype=torch.bool)
+    known = References(*nothing, torch.arange(600) >= 300)
+    areas = {}
+    for attack in (QuantileRegression(), LossThreshold()):
+        scores = attack(view, asked, known).numpy()
+        areas[attack.attack] = auc(scores[member], scores[150:300])["value"]
+    assert areas["quantile-regression"] > 0.8 > 0.6 > areas["loss-threshold"]
 
 
 def test_a_sure_answer_has_a_finite_logit():
