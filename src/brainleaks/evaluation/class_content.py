@@ -1,6 +1,8 @@
 """What class reconstructions show: the claims on levels 1, 2 and 4 of the scale."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -95,17 +97,21 @@ class Reached(NamedTuple):
 _ENDS: tuple[Literal["difference", "low", "high"], ...] = ("difference", "low", "high")
 
 
-class _Case(NamedTuple):
+@dataclass(frozen=True)
+class _Case:
     """One attack, and its controls."""
 
     attack: str
     scores: Scores
     controls: Controls
+    _over: dict[str, dict[str, Difference]] = field(default_factory=dict)
 
     def over(self, metric: str) -> dict[str, Difference]:
-        """Its excess over each negative control."""
-        each = {c: paired(self.scores[metric], self.controls[c][metric]) for c in NEGATIVE}
-        return {control: excess for control, excess in each.items() if excess is not None}
+        """Its excess over each negative control, resampled once."""
+        if metric not in self._over:
+            each = {c: paired(self.scores[metric], self.controls[c][metric]) for c in NEGATIVE}
+            self._over[metric] = {c: excess for c, excess in each.items() if excess is not None}
+        return self._over[metric]
 
     def least(self, metric: str) -> tuple[str, Difference]:
         """The control that comes nearest to the attack, or beats it by most."""
@@ -125,7 +131,7 @@ class _Case(NamedTuple):
         """How like its classes its reconstructions are, on the mean."""
         return float(np.nanmean(np.asarray(self.scores.get(LIKENESS, [np.nan]), np.float64)))
 
-    @property
+    @cached_property
     def relative(self) -> Reached:
         """Its correlation as a share of the class mean's."""
         mean = np.asarray(self.controls["class-mean"][LIKENESS], np.float64)
