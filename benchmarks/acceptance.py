@@ -201,7 +201,7 @@ def _once(
     if kept.get("key") != key:
         kept = about | make() | {"key": key, "machine": machine("cpu")}
         atomic.write_json(path, kept)
-    print(f"{name}: accuracy {kept['accuracy']:.3f}, {kept['verdict']}", flush=True)
+    print(f"{name}: accuracy {kept['accuracy']:.3f}, level {kept['level']}", flush=True)
     return kept
 
 
@@ -225,7 +225,7 @@ def _found(folder: Path) -> dict[str, Any]:
         "lowered": target.get("lowered"),
         "parity": adapter.get("parity"),
         "why_not_lowered": adapter.get("why_not_lowered"),
-        "verdict": results["verdict"]["verdict"],
+        "level": results["verdict"]["level"],
         "sentence": results["verdict"]["sentence"],
         "reasons": results["verdict"]["reasons"],
         "attacks": {
@@ -240,9 +240,7 @@ def _write(rows: list[dict[str, Any]], docs: Path) -> None:
     trained = [row for row in rows if row["trained"]]
     foreign = [row for row in trained if row["framework"] != "brainleaks"]
     untrained = {
-        (row["framework"], row["architecture"]): row["verdict"]
-        for row in rows
-        if not row["trained"]
+        (row["framework"], row["architecture"]): _level(row) for row in rows if not row["trained"]
     }
     content = {"command": "python benchmarks/acceptance.py", "machine": facts, "rows": rows}
     atomic.write_json(docs / "acceptance.json", content)
@@ -263,14 +261,14 @@ def _write(rows: list[dict[str, Any]], docs: Path) -> None:
         "those of the audit, controls included.",
         "",
         *_table(
-            ["framework", "network", "test accuracy", "lowered", "verdict", "untrained", "seconds"],
+            ["framework", "network", "test accuracy", "lowered", "level", "untrained", "seconds"],
             [
                 [
                     FRAMEWORKS.get(row["framework"], row["framework"]),
                     row["architecture"],
                     f"{row['accuracy']:.3f}",
                     _lowered(row),
-                    row["verdict"],
+                    _level(row),
                     untrained.get((row["framework"], row["architecture"]), ""),
                     f"{row['seconds']:.0f}",
                 ]
@@ -280,13 +278,14 @@ def _write(rows: list[dict[str, Any]], docs: Path) -> None:
         "",
         "*Lowered* networks run on this package's operator, and answer the samples that they are "
         "shown as their framework does, spike for spike, or, where they answer with the membrane, "
-        "up to rounding. *Untrained* is the verdict on the same network as it is initialised.",
+        "up to rounding. *Level* is that of [the verdict](judgement.md); *untrained*, that of the "
+        "same network as it is initialised.",
         "",
         "## As good as on our own network?",
         "",
-        "What comes back is compared with the training sample of its class that it resembles most "
-        "(correlation, SSIM), and shown to the judges (panel accuracy). In brackets: by how much "
-        "that exceeds the own network's, paired by class, with its 95 % interval.",
+        "Reconstructions are compared with the training sample of their class that they resemble "
+        "most (correlation, SSIM), and shown to the judges (panel accuracy). In brackets: the "
+        "difference from our own network, paired by class, with its 95 % interval.",
         "",
         *_table(["framework", "network", "attack", *MEASURES.values()], _likeness(trained)),
         "",
@@ -351,8 +350,16 @@ def _beside(
 
 
 def _odd(row: dict[str, Any]) -> bool:
-    hoped = row["verdict"] == "leak" if row["trained"] else row["verdict"] != "leak"
-    return not hoped or row["lowered"] is False
+    return not _is_hoped(row) or row["lowered"] is False
+
+
+def _is_hoped(row: dict[str, Any]) -> bool:
+    """A trained network shows its classes, at least to classifiers; an untrained one nothing."""
+    return bool(row["level"]) == row["trained"]
+
+
+def _level(row: dict[str, Any]) -> str:
+    return "not decided" if row["level"] is None else str(row["level"])
 
 
 def _remark(row: dict[str, Any]) -> str:
@@ -361,7 +368,7 @@ def _remark(row: dict[str, Any]) -> str:
     said = []
     if row["lowered"] is False:
         said.append(f"It was audited as it is: {row['why_not_lowered']}")
-    if (row["verdict"] == "leak") != row["trained"]:
+    if not _is_hoped(row):
         said += [row["sentence"], *row["reasons"]]
     return f"- **{name}.** {' '.join(said)}"
 

@@ -12,6 +12,7 @@ from brainleaks.evaluation.membership import (
     roc,
     share,
     shift,
+    tail,
     tpr_at,
 )
 
@@ -110,3 +111,11 @@ def test_parts_that_differ_are_told_apart_and_parts_that_do_not_are_not():
     other = shift(rng.normal(size=(200, 20)), rng.normal(0.5, 1, size=(150, 20)))
     assert same["low"] < 0.5 < same["high"]
     assert other["low"] > 0.8
+
+
+def test_tail_is_the_true_negative_rate_at_few_false_negatives():
+    """Of 200 members, the two lowest may be missed: what lies below the third is counted."""
+    members = np.arange(200.0) + 10
+    others = np.array([11.5, 12.0, 5.0, 100.0])
+    assert tail(members, others)["value"] == 0.5  # 5 and 11.5 are below 12; 12 itself is not
+    assert tail(members, members)["value"] == pytest.approx(0.01)

@@ -65,6 +65,21 @@ def tpr_at(members: ArrayLike, others: ArrayLike, fpr: float) -> tuple[int, int]
     return int((first > threshold).sum()), int((second > threshold).sum())
 
 
+def tail(members: ArrayLike, others: ArrayLike, fnr: float = RATES[0]) -> Rate:
+    """The share of non-members whose scores are below all but ``fnr`` of the members'.
+
+    Of the scores of the loss attack, it estimates the true-positive rate that an attack with many
+    reference networks has at a false-positive rate of ``fnr``: samples at risk have left the tail
+    of high losses.
+
+    Reference: Dodd, Krčo, Shilov and de Montjoye, "The tail tells all: estimating model-level
+    membership inference vulnerability without reference models", arXiv 2510.19773 (2025): the
+    true-negative rate of the loss attack at a low false-negative rate.
+    """
+    below, _ = tpr_at(-np.asarray(others, np.float64), -np.asarray(members, np.float64), fnr)
+    return share(below, len(np.asarray(others)))
+
+
 def roc(members: ArrayLike, others: ArrayLike) -> list[tuple[float, float]]:
     """Points ``(FPR, TPR)`` of the ROC curve, at rates that are spaced on a logarithmic scale."""
     count = len(np.asarray(others))

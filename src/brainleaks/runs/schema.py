@@ -6,20 +6,14 @@ measured there is ``None``. Whatever passes can be shown by a report.
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import AfterValidator, Field, JsonValue, model_validator
 
+from brainleaks.runs.fields import Count, Label, Name, Number, Part, Share, Text
+from brainleaks.runs.membership import Membership
 from brainleaks.studies.printed import Printed
 
-_MOST = 1e15
-_Number = Annotated[float, Field(ge=-_MOST, le=_MOST, allow_inf_nan=False)]
-_Count = Annotated[int, Field(ge=0, le=_MOST)]
-_Share = Annotated[float, Field(ge=0, le=1)]
-_Text = Annotated[str, Field(max_length=100_000)]
-_Name = Annotated[str, Field(max_length=1_000)]
-#: Names a file in the run folder, and charts in its report.
-_Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=60)]
 #: Of each step of a training or an attack, its quantities, such as ``{"loss": 0.3}``.
-_Steps = list[Annotated[dict[_Name, _Number], Field(min_length=1, max_length=8)]]
+_Steps = list[Annotated[dict[Name, Number], Field(min_length=1, max_length=8)]]
 
 
 def _are_alike(steps: _Steps) -> _Steps:
@@ -40,21 +34,15 @@ _MEASURES = frozenset(
 )
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(strict=True, extra="allow")
-
-    __pydantic_extra__: dict[str, JsonValue]
-
-
-class _Dataset(_Part):
-    name: _Name
+class _Dataset(Part):
+    name: Name
     classes: Annotated[int, Field(ge=1)]
-    class_names: list[_Name]
+    class_names: list[Name]
     input_shape: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=3, max_length=3)]
-    train: _Count
-    test: _Count
-    fingerprint: _Name = ""
-    set_apart: _Count = 0
+    train: Count
+    test: Count
+    fingerprint: Name = ""
+    set_apart: Count = 0
 
     @model_validator(mode="after")
     def _each_class_has_its_name(self) -> Self:
@@ -63,78 +51,78 @@ class _Dataset(_Part):
         return self
 
 
-class _Weights(_Part):
-    file: _Name
-    sha256: _Name
+class _Weights(Part):
+    file: Name
+    sha256: Name
 
 
-class _Adapter(_Part):
-    why_not_lowered: _Text | None = None
-    notes: list[_Text] = []
+class _Adapter(Part):
+    why_not_lowered: Text | None = None
+    notes: list[Text] = []
 
 
-class _Target(_Part):
+class _Target(Part):
     family: Literal["snn", "ann"]
-    train_accuracy: _Share
-    test_accuracy: _Share
-    seconds: _Number
+    train_accuracy: Share
+    test_accuracy: Share
+    seconds: Number
     curve: _Curve = []
     weights: _Weights | None = None
-    framework: _Name | None = None
+    framework: Name | None = None
     lowered: bool | None = None
     adapter: _Adapter | None = None
 
 
-class _Evaluator(_Part):
-    name: _Label
-    train_accuracy: _Share
-    test_accuracy: _Share
-    seconds: _Number
+class _Evaluator(Part):
+    name: Label
+    train_accuracy: Share
+    test_accuracy: Share
+    seconds: Number
     curve: _Curve = []
 
 
-class _Metrics(_Part):
-    attack_accuracy: _Share
-    top3_accuracy: _Share
-    confidence: _Number
-    daa: _Share
+class _Metrics(Part):
+    attack_accuracy: Share
+    top3_accuracy: Share
+    confidence: Number
+    daa: Share
 
 
-class _Draws(_Part):
-    n: _Count
+class _Draws(Part):
+    n: Count
     mean: _Metrics
     std: _Metrics
 
 
-class _Attack(_Part):
-    name: _Label
-    evaluator: _Label
-    attack_accuracy: _Share
-    top3_accuracy: _Share
-    confidence: _Number
-    daa: _Share
+class _Attack(Part):
+    name: Label
+    evaluator: Label
+    attack_accuracy: Share
+    top3_accuracy: Share
+    confidence: Number
+    daa: Share
     draws: _Draws | None = None
-    matrix: list[list[_Number]]
-    seconds: _Number
-    queries: _Count
+    matrix: list[list[Number]]
+    seconds: Number
+    queries: Count
     curve: _Curve = []
 
 
-class _Judge(_Part):
-    name: _Label
-    kind: _Name
-    learned_from: _Name
-    samples: _Count
-    test_accuracy: _Share
+class _Judge(Part):
+    name: Label
+    kind: Name
+    learned_from: Name
+    samples: Count
+    test_accuracy: Share
     counts: bool
-    seconds: _Number
+    seconds: Number
 
 
-class _Interval(_Part):
-    value: _Number | None
-    low: _Number | None
-    high: _Number | None
-    by_class: list[_Number | None]
+class _Interval(Part):
+    value: Number | None
+    low: Number | None
+    high: Number | None
+    by_class: list[Number | None]
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
@@ -143,170 +131,118 @@ class _Interval(_Part):
         return self
 
 
-class _Agreement(_Part):
-    pairs: _Number
-    kappa: _Number | None
+class _Agreement(Part):
+    pairs: Number
+    kappa: Number | None
 
 
-class _View(_Part):
-    attack_accuracy: _Share
-    confidence: _Number
+class _View(Part):
+    attack_accuracy: Share
+    confidence: Number
 
 
-class _Likeness(_Part):
-    reconstructions: _Count
-    strongest_control: _Label | None
+class _Likeness(Part):
+    reconstructions: Count
+    strongest_control: Label | None
     agreement: _Agreement
-    metrics: dict[_Name, _Interval]
+    metrics: dict[Name, _Interval]
     target: _View
 
 
-class _Control(_Part):
-    attack: _Label
-    control: _Label
+class _Control(Part):
+    attack: Label
+    control: Label
     negative: bool
-    metrics: dict[_Name, _Interval]
+    metrics: dict[Name, _Interval]
 
 
-class _Test(_Part):
-    metric: _Name
-    first: _Name
-    second: _Name
-    difference: _Number
-    low: _Number
-    high: _Number
-    p: _Share
-    effect: _Number | None
-    classes: _Count
-    p_holm: _Share
+class _Test(Part):
+    metric: Name
+    first: Name
+    second: Name
+    difference: Number
+    low: Number
+    high: Number
+    p: Share
+    effect: Number | None
+    classes: Count
+    p_holm: Share
 
 
-class _Statistics(_Part):
-    confidence: _Share
-    clusters: _Name
-    smallest_p: _Share | None = None
+class _Statistics(Part):
+    confidence: Share
+    clusters: Name
+    smallest_p: Share | None = None
     tests: list[_Test]
 
 
-class _Claimed(_Part):
+class _Claimed(Part):
     """What claims and levels have alike; the sentences are absent in older runs."""
 
-    level: _Count
-    attack: _Label | None
-    measure: _Text | None = None
-    value: _Number | None
-    low: _Number | None
-    high: _Number | None
-    sentence: _Text
-    supports: list[_Text] = []
-    opposes: list[_Text] = []
+    level: Count
+    attack: Label | None
+    measure: Text | None = None
+    value: Number | None
+    low: Number | None
+    high: Number | None
+    sentence: Text
+    supports: list[Text] = []
+    opposes: list[Text] = []
 
 
 class _Claim(_Claimed):
-    kind: _Name
+    kind: Name
     shown: bool | None
 
 
 class _Rung(_Claimed):
-    name: _Name
+    name: Name
     status: Literal["yes", "no", "inconclusive", "not tested"]
-    meaning: _Text
+    meaning: Text
 
 
-class _Verdict(_Part):
+class _Verdict(Part):
     """Older runs have no ``level`` and no ``levels``."""
 
     verdict: Literal["leak", "no leak shown", "inconclusive"]
     level: Annotated[int, Field(ge=0, le=4)] | None = None
-    attack: _Label | None
-    sentence: _Text
+    attack: Label | None
+    sentence: Text
     levels: list[_Rung] = []
-    reasons: list[_Text]
+    reasons: list[Text]
     claims: list[_Claim] = []
 
 
-class _Rate(_Part):
-    value: _Number
-    low: _Number
-    high: _Number
+class _Failure(Part):
+    part: Name
+    name: Name
+    why: Text
 
 
-class _MembershipLeak(_Part):
-    fpr: _Share
-    tpr: _Rate
-    false: _Rate
-
-
-class _MembershipAttack(_Part):
-    auc: _Rate
-    tpr_at_fpr: dict[Annotated[str, Field(pattern=r"^0\.\d{1,9}$")], _Rate]
-    finest_fpr: Annotated[float, Field(gt=0, le=1)]
-    balanced_accuracy: _Share
-    leak: _MembershipLeak
-    roc: Annotated[
-        list[Annotated[list[_Share], Field(min_length=2, max_length=2)]],
-        Field(min_length=1, max_length=1000),
-    ]
-    queries: _Count
-    seconds: _Number
-    controls: dict[_Name, _Rate]
-
-
-class _Exposed(_Part):
-    sample: _Count
-    score: _Number
-
-
-class _Membership(_Part):
-    """Under ``evidence``, as :mod:`brainleaks.pipeline.evidence.membership` finds it."""
-
-    members: _Count
-    non_members: _Count
-    population: _Count
-    draws: _Count
-    shadows: _Count
-    remarks: list[_Text] = []
-    shift: _Rate | None
-    attacks: dict[_Label, _MembershipAttack]
-    exposed: Annotated[list[_Exposed], Field(max_length=100)] = []
-
-    @model_validator(mode="after")
-    def _same_rates(self) -> Self:
-        if len({tuple(attack.tpr_at_fpr) for attack in self.attacks.values()}) > 1:
-            raise ValueError("every attack's tpr_at_fpr must have the same rates")
-        return self
-
-
-class _Failure(_Part):
-    part: _Name
-    name: _Name
-    why: _Text
-
-
-class Results(_Part):
+class Results(Part):
     """``results.json``; without what follows ``printed`` if an older version wrote it."""
 
-    run_dir: _Text = ""
-    preset: _Name
-    description: _Text
-    seed: _Count
+    run_dir: Text = ""
+    preset: Name
+    description: Text
+    seed: Count
     dataset: _Dataset
     target: _Target
     evaluators: list[_Evaluator]
     attacks: list[_Attack]
     printed: Printed
     judges: list[_Judge] = []
-    likeness: dict[_Label, _Likeness] = {}
+    likeness: dict[Label, _Likeness] = {}
     controls: list[_Control] = []
     statistics: _Statistics | None = None
-    evidence: dict[_Label, dict[_Name, JsonValue]] = {}
+    evidence: dict[Label, dict[Name, JsonValue]] = {}
     verdict: _Verdict | None = None
     failures: list[_Failure] = []
 
     @model_validator(mode="after")
     def _evidence_of_known_kinds(self) -> Self:
         if (found := self.evidence.get("membership")) is not None:
-            _Membership.model_validate(found)
+            Membership.model_validate(found)
         return self
 
     @model_validator(mode="after")
@@ -337,25 +273,25 @@ class Results(_Part):
         return _MEASURES | {f"attack_accuracy:{judge.name}" for judge in self.judges}
 
 
-class _Machine(_Part):
-    system: _Name
-    processor: _Name
-    threads: _Count
-    device: _Name
+class _Machine(Part):
+    system: Name
+    processor: Name
+    threads: Count
+    device: Name
 
 
-class Provenance(_Part):
+class Provenance(Part):
     """``provenance.json``."""
 
-    study: _Name
-    seed: _Count
-    data: _Name
-    finished: _Name
-    command: _Text
-    versions: dict[_Name, _Name]
+    study: Name
+    seed: Count
+    data: Name
+    finished: Name
+    command: Text
+    versions: dict[Name, Name]
     machine: _Machine
     target_weights: _Weights | None = None
-    weights: dict[_Name, _Name]
+    weights: dict[Name, Name]
 
     @model_validator(mode="after")
     def _says_what_it_must(self) -> Self:

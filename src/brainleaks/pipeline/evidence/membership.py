@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from brainleaks.attacks.membership.knowledge import Candidates, MembershipAttack, References
+from brainleaks.attacks.membership.loss_threshold import LossThreshold
 from brainleaks.data.dataset import Dataset, SpikeTrains
 from brainleaks.data.parts import images, select
 from brainleaks.errors import InputError
 from brainleaks.evaluation.levels import MEMBERSHIP, Claim, no_claim
-from brainleaks.evaluation.membership import auc, measured, shift
+from brainleaks.evaluation.membership import auc, measured, shift, tail
 from brainleaks.pipeline.evidence.kind import Case, Evidence, Kind
 from brainleaks.pipeline.keys import digest
 from brainleaks.pipeline.pipeline import Trained
@@ -97,6 +98,7 @@ class _Gathering:
             "shadows": self.settings.shadows if self._shadows_used else 0,
             "remarks": [self.not_trainable] if self.not_trainable else [],
             "shift": attempt("control", "shift", self._shift),
+            "tail": self._tail(scores),
             "attacks": found,
         }
         tensors = {name: values.float() for name, values in scores.items()}
@@ -236,6 +238,13 @@ class _Gathering:
             )
         ]
         return said, {"images": images(samples)}
+
+    def _tail(self, scores: dict[str, Tensor]) -> dict[str, Any] | None:
+        """The estimate from the losses alone, if an attack thresholds them."""
+        member = self.drawn.member
+        names = [n for n, a in self.attacks.items() if a.attack == LossThreshold.attack]
+        losses = [scores[name] for name in names if name in scores]
+        return dict(tail(losses[0][member], losses[0][~member])) if losses else None
 
     def _shift(self) -> dict[str, Any]:
         member = self.drawn.member
