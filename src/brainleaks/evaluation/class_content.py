@@ -153,14 +153,14 @@ _LEVELS = {
     ),
     2: (
         "correlation as a share of the class mean's",
-        "{attack} reconstructs what each class looks like.",
+        "The reconstructions of {attack} show what each class looks like.",
         "No attack's reconstructions resemble their classes enough for a person to recognise them.",
         "whether reconstructions resemble their classes",
     ),
     4: (
         "excess of memorisation over a target that was trained without the class",
-        "{attack}'s reconstructions are closer to the training samples than to held-out samples of "
-        "the same class.",
+        "The reconstructions of {attack} are closer to the training samples than to held-out "
+        "samples of the same class.",
         "Nothing shows that reconstructions contain individual training samples.",
         "whether reconstructions contain individual training samples",
     ),
