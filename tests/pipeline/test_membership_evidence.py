@@ -113,6 +113,28 @@ def test_samples_that_no_run_writes_are_refused(overfitted, tmp_path):
         write_report(altered)
 
 
+def test_the_recipe_has_a_bound_on_epsilon_and_the_losses_an_estimate(overfitted):
+    where, results = overfitted
+    found = results["evidence"]["membership"]
+    bound = found["epsilon"]
+    assert bound["samples"] == 420  # all of the pool, the population included
+    assert 0 < bound["low"] < 10
+    assert bound["right"] > 0.6 * bound["guesses"]
+    assert 0 <= found["tail"]["low"] <= found["tail"]["value"] <= found["tail"]["high"] < 1
+    page = (where / "run" / "report.html").read_text()
+    assert "not differentially private with an epsilon below" in page
+    assert "From the losses alone" in page
+
+
+def test_an_unfair_coin_bounds_no_epsilon(tmp_path):
+    torch.set_num_threads(1)
+    most = study(["rmia"], train=400, epochs=1, hidden=10).model_copy(
+        update={"subset": Subset(train=400, test=100)}
+    )
+    outcome = run_study(most, cache=Cache(tmp_path / "cache"))
+    assert outcome.facts["evidence"]["membership"]["epsilon"] is None
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [

@@ -59,13 +59,19 @@ def train_references(
 
 def _shadows_learn(pipeline: Pipeline, count: int) -> list[Tensor]:
     """The samples of the pool that each reference network learns from, as masks."""
-    train, test = (len(part.labels) for part in (pipeline.dataset.train, pipeline.dataset.test))
-    times = round(min(3.0, max(2.0, BLOCK * train / (train + test))))
+    size = len(pipeline.dataset.train.labels) + len(pipeline.dataset.test.labels)
+    times = BLOCK * shadow_share(pipeline.dataset)
     drawn = [
-        torch.rand(BLOCK, train + test, generator=stream(pipeline.seed, "shadows", i)).argsort(0)
+        torch.rand(BLOCK, size, generator=stream(pipeline.seed, "shadows", i)).argsort(0)
         for i in range(count // BLOCK)
     ]
     return [row < times for block in drawn for row in block]
+
+
+def shadow_share(dataset: Dataset) -> float:
+    """The probability with which a sample is in a reference network's training set."""
+    train, test = len(dataset.train.labels), len(dataset.test.labels)
+    return round(min(3.0, max(2.0, BLOCK * train / (train + test)))) / BLOCK
 
 
 def _other_learns(pipeline: Pipeline) -> Tensor:

@@ -34,6 +34,15 @@ class _MembershipAttack(Part):
     controls: dict[Name, _Rate]
 
 
+class _Epsilon(Part):
+    low: Number
+    delta: Share
+    confidence: Share
+    samples: Count
+    guesses: Count
+    right: Count
+
+
 class _Exposed(Part):
     sample: Count
     score: Number
@@ -50,6 +59,7 @@ class Membership(Part):
     remarks: list[Text] = []
     shift: _Rate | None
     tail: _Rate | None = None
+    epsilon: _Epsilon | None = None
     attacks: dict[Label, _MembershipAttack]
     exposed: Annotated[list[_Exposed], Field(max_length=100)] = []
 

@@ -11,17 +11,30 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor
 
-from brainleaks.attacks.membership.knowledge import Candidates, MembershipAttack, References
+from brainleaks.attacks.membership.knowledge import (
+    Candidates,
+    MembershipAttack,
+    References,
+    logit,
+)
 from brainleaks.attacks.membership.loss_threshold import LossThreshold
 from brainleaks.data.dataset import Dataset, SpikeTrains
 from brainleaks.data.parts import images, select
 from brainleaks.errors import InputError
+from brainleaks.evaluation.epsilon import epsilon
 from brainleaks.evaluation.levels import MEMBERSHIP, Claim, no_claim
 from brainleaks.evaluation.membership import auc, measured, shift, tail
 from brainleaks.pipeline.evidence.kind import Case, Evidence, Kind
 from brainleaks.pipeline.keys import digest
 from brainleaks.pipeline.pipeline import Trained
-from brainleaks.pipeline.shadows import Shadow, pool, reference_scores, train_references
+from brainleaks.pipeline.shadows import (
+    BLOCK,
+    Shadow,
+    pool,
+    reference_scores,
+    shadow_share,
+    train_references,
+)
 from brainleaks.randomness import stream
 from brainleaks.studies.config import Membership
 
@@ -31,6 +44,8 @@ CONTROLS = ("held-out", "other-target", "shuffled-membership")
 _FEWEST = 10
 #: So many members are shown, those that attacks find most easily.
 _EXPOSED = 12
+#: With this probability a sample must be in a training set for the bound on epsilon.
+_FAIR = 0.5
 
 
 def gather(case: Case) -> Evidence:
@@ -99,6 +114,7 @@ class _Gathering:
             "remarks": [self.not_trainable] if self.not_trainable else [],
             "shift": attempt("control", "shift", self._shift),
             "tail": self._tail(scores),
+            "epsilon": self._epsilon(),
             "attacks": found,
         }
         tensors = {name: values.float() for name, values in scores.items()}
@@ -238,6 +254,22 @@ class _Gathering:
             )
         ]
         return said, {"images": images(samples)}
+
+    def _epsilon(self) -> dict[str, Any] | None:
+        """A lower bound for the recipe, from the first reference network.
+
+        Each sample was in its training set by a fair coin, unless the target was trained on most of
+        the data. Networks of its own block know of its coins, so that only others may calibrate.
+        """
+        if not self._shadows_used:
+            return None
+        shadows, _ = self._networks
+        if shadow_share(self.case.pipeline.dataset) != _FAIR:
+            return None
+        references, _ = self._known
+        logits = logit(references.scores, self.candidates.labels)
+        others = logits[BLOCK:].mean(0) if len(shadows) > BLOCK else 0.0
+        return dict(epsilon((logits[0] - others).numpy(), references.trained_on[0].numpy()))
 
     def _tail(self, scores: dict[str, Tensor]) -> dict[str, Any] | None:
         """The estimate from the losses alone, if an attack thresholds them."""
