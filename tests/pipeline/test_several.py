@@ -1,5 +1,6 @@
 """Several networks at once are the same networks as one after the other."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -77,6 +78,35 @@ def test_what_cannot_be_sent_is_trained_here(tmp_path, two_threads):
         return made.retrained(name, dataset)
 
     assert len(train_several(train, jobs, pipeline.cache, device="cpu")) == 3
+
+
+ELSEWHERE = """
+from brainleaks.networks import SpikingMLP
+
+
+class Mine(SpikingMLP):
+    pass
+"""
+
+
+def test_a_class_of_a_module_in_the_current_folder(tmp_path, two_threads, monkeypatch):
+    """As a factory imports it: the folder is in the path only while it does."""
+    (tmp_path / "mine_elsewhere.py").write_text(ELSEWHERE)
+    monkeypatch.chdir(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.syspath_prepend(str(tmp_path))
+        mine = importlib.import_module("mine_elsewhere").Mine
+    pipeline, made, jobs = targets(tmp_path, "elsewhere")
+    done = tmp_path / "done"
+    done.mkdir()
+
+    def train(name, dataset, kind=mine):
+        (done / f"{name}-{os.getpid()}").touch()
+        return made.retrained(name, dataset)
+
+    train_several(train, jobs, pipeline.cache, device="cpu")
+    pids = {path.name.rpartition("-")[2] for path in done.glob("*")}
+    assert pids - {str(os.getpid())}  # other processes had it, too
 
 
 def test_what_fails_there_is_raised(tmp_path, two_threads):

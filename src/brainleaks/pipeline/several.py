@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import cloudpickle
 import joblib
 import torch
-from joblib.externals.loky.process_executor import TerminatedWorkerError
+from joblib.externals.loky.process_executor import BrokenProcessPool
 from tqdm import tqdm
 
 from brainleaks.data import Dataset
@@ -21,8 +22,8 @@ from brainleaks.pipeline.pipeline import Trained
 
 #: Processes hold the data and a copy of torch each.
 _MOST_PROCESSES = 8
-#: What joblib raises where something cannot be sent to another process, or that process dies.
-_NOT_SENT = (pickle.PicklingError, TypeError, AttributeError, TerminatedWorkerError)
+#: What is raised where something cannot be sent to another process, or that process dies.
+_NOT_SENT = (pickle.PicklingError, TypeError, AttributeError, ImportError, BrokenProcessPool)
 
 
 class Job(NamedTuple):
@@ -87,15 +88,20 @@ def _train_in_processes(
         inner_max_num_threads=1,
         return_as="generator_unordered",
     )
-    finished = run(joblib.delayed(_work)(train, job, os.getpid()) for job in jobs)
+    # a network's class may be of a module in the current folder, which the factory imported
+    path = [*sys.path, str(Path.cwd())]
+    packed = (cloudpickle.dumps((train, job)) for job in jobs)
+    finished = run(joblib.delayed(_work)(one, path, os.getpid()) for one in packed)
     for _ in tqdm(finished, "networks", len(jobs), disable=None, file=sys.stderr):
         pass
 
 
-def _work(train: Callable[[str, Dataset], Trained], job: Job, parent: int) -> None:
+def _work(packed: bytes, path: list[str], parent: int) -> None:
     """In another process: train one network, which stays in the cache."""
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     torch.set_num_threads(1)
+    sys.path[:] = path
+    train, job = pickle.loads(packed)  # noqa: S301 (what the parent packed)
     with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stderr(nowhere):
         train(job.name, job.dataset)
 
