@@ -59,7 +59,10 @@ def test_audits_whose_answer_is_known(cells, tmp_path):
     tested = [{n for n, answer in a["levels"].items() if answer != "not tested"} for a in audits]
     assert tested == [{"1", "2", "4"}] * 3 + [{"3"}] * 3 + [{"1", "2", "4"}] * 2
     assert audits[0]["settings"] == SETTINGS
-    assert content["left_out"] == {"faces-snn": "att-faces is not in the data folder"}
+    assert content["left_out"] == {
+        "faces-snn": "att-faces is not in the data folder",
+        "class-content of faces-snn": "1 of 1 seeds are not run yet",
+    }
     assert said[1] == "finished: class-content of demo (small), seed 0"
     assert "| demo, small | digits | shuffled-labels | 1 | 1 |" in table.read_text()
 

@@ -93,12 +93,30 @@ def calibrate(
     atomic.write_bytes(out / ".brainleaks-probe", b"")
     (out / ".brainleaks-probe").unlink()
     audits = [_finished(run) for run in runs]
+    done: dict[tuple[str, str], int] = {}
     for cell, study in zip(cells, studies, strict=True):
         for seed in range(0 if study.name in missing else cell.seeds):
             audits += _audits(cell, study, seed, data_dir, device)
-            write_calibration(audits, missing, out, command=command, machine=machine(device))
+            done[cell.targets, cell.preset] = seed + 1
+            write_calibration(
+                audits,
+                missing | _unfinished(cells, done),
+                out,
+                command=command,
+                machine=machine(device),
+            )
             say(f"finished: {cell.targets} of {cell.preset} (small), seed {seed}")
     return out / "calibration.md"
+
+
+def _unfinished(cells: list[_Cell], done: dict[tuple[str, str], int]) -> dict[str, str]:
+    """The cells of which seeds are left, each with how many."""
+    left = [(cell, cell.seeds - done.get((cell.targets, cell.preset), 0)) for cell in cells]
+    return {
+        f"{cell.targets} of {cell.preset}": f"{count} of {cell.seeds} seeds are not run yet"
+        for cell, count in left
+        if count
+    }
 
 
 def _plan() -> list[_Cell]:
