@@ -210,7 +210,8 @@ def _samples(cases: list[_Case]) -> Claim:
         f"The reconstructions of {case.attack} correlate with the nearest training sample by "
         f"{own['value']:+.3f} ({own['low']:+.3f} to {own['high']:+.3f}) more than with the nearest "
         "held-out sample; those of a target that was trained without the class, by "
-        f"{own['value'] - beyond['difference']:+.3f}."
+        f"{own['value'] - beyond['difference']:+.3f}. Single samples are shown if the difference "
+        f"of the two is above {_DETAIL}, by the lower end of its interval."
     )
     return found
 
