@@ -71,6 +71,13 @@ def test_likeness_is_a_share_of_the_class_means():
     assert found["low"] > RECOGNISABLE
 
 
+def test_likeness_needs_class_means_that_resemble_the_data():
+    beside = controls() | {"class-mean": scores(1.0, 1.0, 0.0, spread=0.0)}
+    found = answers(CLEAR, {"attack": beside})[2]
+    assert found["shown"] is None
+    assert "do not resemble the training samples" in found["opposes"][0]
+
+
 def test_single_samples_are_nearer_than_held_out_ones():
     assert shown(scores(0.9, 0.95, memorisation=0.3))[4] is True
 

@@ -281,6 +281,22 @@ def test_a_control_that_fails_leaves_the_attack_undecided(tmp_path, monkeypatch)
     assert results["verdict"]["verdict"] == "inconclusive"
 
 
+def test_reference_networks_that_fail_leave_the_other_attacks(tmp_path, monkeypatch):
+    """And whatever else is computed of them."""
+    torch.set_num_threads(1)
+
+    def fail(*_):
+        raise ValueError("no memory")
+
+    monkeypatch.setattr("brainleaks.pipeline.evidence.membership.train_references", fail)
+    small = study(["loss-threshold", "rmia"], epochs=1, hidden=10)
+    outcome = run_study(small, cache=Cache(tmp_path / "cache"))
+    found = outcome.facts["evidence"]["membership"]
+    assert list(found["attacks"]) == ["loss-threshold"]
+    assert found["epsilon"] is None
+    assert {f["name"] for f in outcome.failures} >= {"rmia", "epsilon"}
+
+
 def test_other_commands_say_that_nothing_was_reconstructed(overfitted):
     where, _ = overfitted
     with pytest.raises(InputError, match="no class reconstructions to compare"):

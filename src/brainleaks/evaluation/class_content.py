@@ -129,17 +129,25 @@ class _Case:
     @property
     def nearness(self) -> float:
         """How like its classes its reconstructions are, on the mean."""
-        return float(np.nanmean(np.asarray(self.scores.get(LIKENESS, [np.nan]), np.float64)))
+        return _mean(self.scores.get(LIKENESS, [np.nan]))
+
+    @property
+    def unit(self) -> float:
+        """The class mean's correlation."""
+        return _mean(self.controls["class-mean"][LIKENESS])
 
     @cached_property
     def relative(self) -> Reached:
         """Its correlation as a share of the class mean's."""
         mean = np.asarray(self.controls["class-mean"][LIKENESS], np.float64)
-        found, unit = paired(self.scores[LIKENESS], RECOGNISABLE * mean), float(np.nanmean(mean))
+        found = paired(self.scores[LIKENESS], RECOGNISABLE * mean)
         if found is None:
-            return Reached(0.0, 0.0, 1.0)
-        ends = (found[end] for end in _ENDS)
-        return Reached(*(RECOGNISABLE + float(end) / unit for end in ends))
+            raise ValueError("fewer than two classes were measured.")
+        return Reached(*(RECOGNISABLE + found[end] / self.unit for end in _ENDS))
+
+
+def _mean(values: Sequence[float] | Sequence[Sequence[float]]) -> float:
+    return float(np.asarray(values, np.float64).mean())
 
 
 #: By level: what is measured, and the sentences if it is shown, refuted or undecided.
@@ -289,4 +297,6 @@ def _lacking_likeness(cases: list[_Case]) -> list[str]:
         return ["The control class-mean is missing."]
     if any(LIKENESS not in case.scores for case in cases):
         return ["The run was evaluated by a version that did not measure likeness to the class."]
+    if any(not case.unit > 0 for case in cases):
+        return ["The means of held-out samples do not resemble the training samples."]
     return []

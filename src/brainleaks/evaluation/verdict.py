@@ -36,9 +36,7 @@ def decide(claims: Sequence[Claim], remarks: Sequence[str] = ()) -> Verdict:
     rungs = scale(claims)
     level = highest(rungs)
     word = _word(rungs, level)
-    doubts = [
-        reason for claim in claims if claim["shown"] is None for reason in _doubts(claim, word)
-    ]
+    doubts = [reason for claim in claims if claim["shown"] is None for reason in _doubts(claim)]
     return Verdict(
         verdict=word,
         level=level,
@@ -58,7 +56,7 @@ def _word(rungs: list[Rung], level: int | None) -> Word:
     return "no leak shown" if refuted else "inconclusive"
 
 
-def _doubts(claim: Claim, word: Word) -> list[str]:
+def _doubts(claim: Claim) -> list[str]:
     """Why a claim is not decided; where nothing is measured, its sentence does not say."""
     return claim["opposes"] if claim["value"] is None else [claim["sentence"]]
 
@@ -80,7 +78,7 @@ def _sentence(word: Word, level: int | None, rungs: list[Rung]) -> str:
 
 
 def _beyond(rungs: list[Rung], level: int) -> list[str]:
-    """What the headline adds: whether anything above class content was found."""
+    """What the headline adds: that the next levels were refuted, where they were."""
     if level == 1:
         content = rungs[LEAK - 1]
         return [content["sentence"]] if content["status"] == "no" else []

@@ -114,7 +114,7 @@ class _Gathering:
             "remarks": [self.not_trainable] if self.not_trainable else [],
             "shift": attempt("control", "shift", self._shift),
             "tail": self._tail(scores),
-            "epsilon": self._epsilon(),
+            "epsilon": attempt("control", "epsilon", self._epsilon),
             "attacks": found,
         }
         tensors = {name: values.float() for name, values in scores.items()}
