@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from brainleaks.errors import InputError
 
@@ -37,6 +37,22 @@ def make(factory: str, named: str = "the factory", **known: Any) -> Any:
     Raises:
         InputError: if there is no such function, or importing or calling it fails.
     """
+    function = imported(factory, named)
+    with _current_folder():
+        try:
+            return function(**_asked_for(function, known))
+        except InputError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise InputError(f"calling {named} {factory} fails with {_told(error)}.") from error
+
+
+def imported(factory: str, named: str = "the factory") -> Callable[..., Any]:
+    """Import a module, from the current folder or installed, and return its function.
+
+    Raises:
+        InputError: if there is no such function, or importing it fails.
+    """
     name, _, attribute = factory.partition(":")
     if not name or not attribute:
         raise InputError(f"{named} is {factory!r}; expected module:function, as in models:build.")
@@ -51,16 +67,11 @@ def make(factory: str, named: str = "the factory", **known: Any) -> Any:
             ) from error
         except (Exception, SystemExit) as error:  # whatever a stranger's module raises
             raise InputError(f"importing {name} fails with {_told(error)}.") from error
-        function = getattr(module, attribute, None)
-        if not callable(function):
-            found = "has no such name" if function is None else f"has a {type(function).__name__}"
-            raise InputError(f"{named} is {factory}, but {name} {found}; expected a function.")
-        try:
-            return function(**_asked_for(function, known))
-        except InputError:
-            raise
-        except (Exception, SystemExit) as error:
-            raise InputError(f"calling {named} {factory} fails with {_told(error)}.") from error
+    function = getattr(module, attribute, None)
+    if not callable(function):
+        found = "has no such name" if function is None else f"has a {type(function).__name__}"
+        raise InputError(f"{named} is {factory}, but {name} {found}; expected a function.")
+    return cast("Callable[..., Any]", function)
 
 
 def require(package: str) -> None:

@@ -11,11 +11,12 @@ import torch
 from brainleaks.data import Samples, digits
 from brainleaks.data.parts import joined
 from brainleaks.errors import InputError
+from brainleaks.evaluation.membership import claim
 from brainleaks.files.atomic import read_tensors, write_tensors
 from brainleaks.pipeline import Cache, run_study
 from brainleaks.pipeline.controls import OwnTargets
 from brainleaks.pipeline.evidence import Case
-from brainleaks.pipeline.evidence.membership import claim, draw, gather
+from brainleaks.pipeline.evidence.membership import draw, gather
 from brainleaks.pipeline.pipeline import Pipeline
 from brainleaks.pipeline.shadows import train_references
 from brainleaks.report import write_comparison, write_report

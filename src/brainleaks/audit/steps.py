@@ -51,6 +51,7 @@ def audit(
     *,
     framework: str | None = None,
     factory: str | None = None,
+    recipe: str | None = None,
     service_id: str | None = None,
     encoding: EncodingName | None = None,
     steps: int | None = None,
@@ -73,6 +74,9 @@ def audit(
             is detected from the model.
         factory: ``module:function`` that builds the network whose weights are in the file; it may
             take the data's ``shape``, ``(C, H, W)``, and number of ``classes``.
+        recipe: ``module:function`` that trains a network like the model, for the controls and the
+            reference networks; it may take a torch ``dataset`` and a ``seed``, and returns the
+            network. By default the architecture is retrained by a recipe of our own.
         service_id: name and version of a service, where the model is a function that shows no
             weights; what is computed of it is kept under this name, and not at all without.
         encoding: how images become what the model takes.
@@ -98,6 +102,7 @@ def audit(
         data,
         framework=framework,
         factory=factory,
+        recipe=recipe,
         service_id=service_id,
         inputs=Inputs(encoding=encoding, steps=steps),
         access=access,
@@ -114,6 +119,7 @@ def plan(
     *,
     framework: str | None = None,
     factory: str | None = None,
+    recipe: str | None = None,
     dt: float | None = None,
     reset: str | None = None,
     service_id: str | None = None,
@@ -131,6 +137,7 @@ def plan(
         data: likewise.
         framework: likewise.
         factory: likewise.
+        recipe: likewise.
         dt: time step of a ``.nir`` graph, in the unit of its time constants.
         reset: how its neurons are reset.
         service_id: as there.
@@ -156,6 +163,7 @@ def plan(
         "dt": dt,
         "reset": reset,
         "service_id": service_id,
+        "recipe": recipe,
     }
     name = f"audit-{_label(seen.own.name)}"
     study = study_of(

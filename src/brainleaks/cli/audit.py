@@ -43,6 +43,13 @@ _NAMED_LEVELS = {"leak": 2, "membership": 3}
     "model. It may take arguments named shape and classes.",
 )
 @click.option(
+    "--recipe",
+    metavar="MODULE:FUNCTION",
+    help="Function that trains a network like the model, for controls and reference networks. It "
+    "may take arguments named dataset (a torch dataset) and seed, and returns the trained network "
+    "(default: Adam, as in target.training).",
+)
+@click.option(
     "--dt",
     type=click.FloatRange(0, min_open=True),
     help="NIR: length of a time step, in the file's units of time.",
@@ -147,6 +154,7 @@ def audit(
     data_path: str,
     framework: str | None,
     factory: str | None,
+    recipe: str | None,
     dt: float | None,
     reset: str | None,
     access: Any,
@@ -180,6 +188,7 @@ def audit(
         _own_data(data_path, reading),
         framework=framework,
         factory=factory,
+        recipe=recipe,
         dt=dt,
         reset=reset,
         service_id=service_id,

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from brainleaks.evaluation.levels import MEMBERSHIP, Claim, no_claim
 from brainleaks.evaluation.statistics import CONFIDENCE
 
 #: False-positive rates at which true-positive rates are stated.
@@ -152,3 +153,53 @@ def shift(members: NDArray[np.float32], others: NDArray[np.float32]) -> Rate:
     folds = StratifiedKFold(5, shuffle=True, random_state=0)
     found = cross_val_predict(model, inputs, labels, cv=folds, method="decision_function")
     return auc(found[labels == 1], found[labels == 0])
+
+
+def claim(found: dict[str, Any], not_trainable: str | None) -> Claim:
+    """On level 3: some attack's true-positive rate exceeds its false-positive rate and its control.
+
+    Args:
+        found: what was measured of each attack.
+        not_trainable: why the control on another target could not be made.
+    """
+    if not found:
+        return _undecided(not_trainable or "Every membership attack failed.")
+    decided = {name: entry for name, entry in found.items() if "other-target" in entry["controls"]}
+    shown = {name: entry for name, entry in decided.items() if _exceeds(entry)}
+    if not shown and len(decided) < len(found):
+        return _undecided(not_trainable or "A control failed.")
+    among = shown or decided
+    name = max(among, key=lambda name: among[name]["leak"]["tpr"]["low"])
+    leak = found[name]["leak"]
+    rate, fpr = leak["tpr"], leak["fpr"]
+    ends = f"{rate['value']:.1%} of training samples ({rate['low']:.1%} to {rate['high']:.1%})"
+    reached = f"{name} finds {ends} at {fpr:.1%} false alarms."
+    sentence = (
+        f"Training samples can be recognised: {name} finds {rate['value']:.1%} of them while it "
+        f"takes {fpr:.1%} of other samples for training samples."
+        if shown
+        else "Nothing shows that the model was trained on these samples: the best of the "
+        f"membership attacks ({name}) finds {rate['value']:.1%} of them at {fpr:.1%} false alarms."
+    )
+    return Claim(
+        kind="membership",
+        level=MEMBERSHIP,
+        attack=name,
+        shown=bool(shown),
+        measure=f"training samples found at {fpr:.1%} false alarms",
+        value=rate["value"],
+        low=rate["low"],
+        high=rate["high"],
+        sentence=sentence,
+        supports=[reached] if shown else [],
+        opposes=[] if shown else [reached],
+    )
+
+
+def _exceeds(entry: dict[str, Any]) -> bool:
+    leak, control = entry["leak"], entry["controls"]["other-target"]["leak"]
+    return bool(leak["tpr"]["low"] > max(leak["false"]["high"], control["tpr"]["high"]))
+
+
+def _undecided(why: str) -> Claim:
+    return no_claim("membership", MEMBERSHIP, f"Membership could not be decided. {why}", [why])

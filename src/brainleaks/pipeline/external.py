@@ -1,7 +1,7 @@
 """An external target: validated, measured, identified by its outputs, and retrained."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from math import prod
@@ -17,16 +17,17 @@ from brainleaks.data.parts import of_classes, select, with_shuffled_labels
 from brainleaks.errors import InputError
 from brainleaks.evaluation.class_content import bar
 from brainleaks.evaluation.controls import Control
-from brainleaks.monitor import Monitor, State
+from brainleaks.monitor import Monitor
 from brainleaks.networks import Readout, respond, respond_in_pieces
 from brainleaks.networks.views import Coded, OfClasses
-from brainleaks.pipeline import stages
 from brainleaks.pipeline.cache import Artefact
 from brainleaks.pipeline.keys import UNKNOWN
 from brainleaks.pipeline.outputs import check_answers, check_finite, check_order, gradient_of
 from brainleaks.pipeline.pipeline import Pipeline, Trained
+from brainleaks.pipeline.recipe import identity, train_by
 from brainleaks.pipeline.reinitialise import reinitialise, why_not_trainable
-from brainleaks.randomness import stream
+from brainleaks.pipeline.retraining import fill, restore, retrain, state
+from brainleaks.randomness import draw_seed, stream
 from brainleaks.studies.config import External
 from brainleaks.target import RANKS, Access
 from brainleaks.training import summed_cross_entropy
@@ -79,7 +80,8 @@ class ExternalTargets:
         samples: of :func:`shown_samples`.
 
     Raises:
-        InputError: if the model does not take the samples, or what it answers is no answer.
+        InputError: if the model does not take the samples, what it answers is no answer, or the
+            recipe cannot be imported.
     """
 
     def __init__(self, pipeline: Pipeline, built: Built, samples: Tensor) -> None:
@@ -88,10 +90,12 @@ class ExternalTargets:
         self._pipeline, self._config = pipeline, pipeline.study.target
         self._classes = len(pipeline.dataset.class_names)
         _check_access(pipeline.study.access, built)
+        if self._config.recipe:
+            identity(self._config.recipe)  # imported before the work begins
         few = min(_FEW, samples.shape[-4])
         check_answers(built.network, samples.narrow(samples.ndim - 4, 0, few), self._classes)
         self._network = _of_images(pipeline, built.network).to(pipeline.device)
-        self._built = built
+        self._built, self._samples = built, samples
         self._identity = self._known_by(samples)
 
     @cached_property
@@ -127,21 +131,29 @@ class ExternalTargets:
         if reason := self._not_trainable:
             why = f"the target's architecture cannot be retrained: {reason}"
             return dict.fromkeys(("untrained", "shuffled-labels", "without-class"), why)
-        found: list[float] = []
-        for fold in range(2):
-            known = list(range(fold, self._classes, 2))
-            some = of_classes(self._pipeline.dataset, known)
-            answers = self._answers(self.half(fold, known).network, some.test)
-            found.append(max(_share(named, some.test.labels) for named in answers.values()))
+        try:
+            found = [self._recognised_by_half(fold) for fold in range(2)]
+        except InputError as error:
+            if self._config.recipe is None:
+                raise
+            why = f"the target's architecture cannot be retrained: {str(error).rstrip('.')}"
+            return dict.fromkeys(("shuffled-labels", "without-class"), why)
         least = min(bar(-(-self._classes // 2)), self.target.facts["test_accuracy"])
         if min(found) >= least:
             return {}
         why = (
             "the target's architecture, retrained on half of the classes, recognises "
             f"{min(found):.2f} of their test samples, and {least:.2f} are needed to stand for it: "
-            "train it longer or otherwise (--set target.training.epochs=...)"
+            "train it longer (--set target.training.epochs=...) or by your own recipe (--recipe)"
         )
         return dict.fromkeys(("shuffled-labels", "without-class"), why)
+
+    def _recognised_by_half(self, fold: int) -> float:
+        """How much a network that was retrained on half of the classes recognises of them."""
+        known = list(range(fold, self._classes, 2))
+        some = of_classes(self._pipeline.dataset, known).test
+        answers = self._answers(self.half(fold, known).network, some)
+        return max(_share(named, some.labels) for named in answers.values())
 
     @property
     def remarks(self) -> list[str]:
@@ -171,33 +183,54 @@ class ExternalTargets:
     def half(self, fold: int, known: list[int]) -> Trained:
         name = f"control-half-{fold + 1}"
         network = OfClasses(self._anew(name), known)
-        return self._train(name, network, of_classes(self._pipeline.dataset, known))
+        return self._train(name, network, of_classes(self._pipeline.dataset, known), known)
 
     def retrained(self, name: str, dataset: Dataset) -> Trained:
         return self._train(name, self._anew(name), dataset)
 
-    def _train(self, name: str, network: nn.Module, dataset: Dataset) -> Trained:
-        pipeline, recipe = self._pipeline, self._config.training
+    def _train(
+        self, name: str, network: nn.Module, dataset: Dataset, known: Sequence[int] | None = None
+    ) -> Trained:
+        pipeline, recipe, training = self._pipeline, self._config.recipe, self._config.training
+        known = range(self._classes) if known is None else known
         key = {
             "anew": self._identity,
             "name": name,
-            "training": asdict(recipe),
+            "training": identity(recipe) if recipe else asdict(training),
             "data": dataset.fingerprint,
             "seed": pipeline.seed,
             "environment": pipeline.environment("train", "reinitialise"),
         }
 
         def make(monitor: Monitor) -> Artefact:
-            watched = _WithBuffers(monitor, network)
-            stages.train(
-                network, recipe, dataset.train, encode=pipeline.encode, name=name,
-                seed=pipeline.seed, readout=self.target.readout, monitor=watched,
-            )  # fmt: skip
-            return Artefact({k: v.detach().clone() for k, v in _state(network).items()})
+            if recipe is None:
+                retrain(
+                    network, training, dataset.train, encode=pipeline.encode, name=name,
+                    seed=pipeline.seed, readout=self.target.readout, monitor=monitor,
+                )  # fmt: skip
+            else:
+                learned = train_by(
+                    recipe, dataset.train, known, draw_seed(stream(pipeline.seed, name))
+                )
+                fill(network, self._adapted(learned), recipe)
+            return Artefact({k: v.detach().clone() for k, v in state(network).items()})
 
         artefact = pipeline.cache.get_or_make(f"train:{name}", key, make)
-        _restore(network, artefact.tensors)
+        restore(network, artefact.tensors)
         return Trained(name, network.eval(), artefact.facts, key, self.target.readout)
+
+    def _adapted(self, module: nn.Module) -> nn.Module:
+        """A network that the user's recipe trained, in the form of the target."""
+        if self._built.framework != "brainleaks":
+            from brainleaks import adapters  # imported late: it brings frameworks
+
+            module = adapters.adapt(
+                module,
+                framework=self._config.framework,
+                samples=self._samples,
+                classes=self._classes,
+            ).network
+        return _of_images(self._pipeline, module)
 
     def _anew(self, name: str) -> nn.Module:
         return reinitialise(self._network, stream(self._pipeline.seed, name, "initial weights"))
@@ -205,6 +238,8 @@ class ExternalTargets:
     @cached_property
     def _not_trainable(self) -> str | None:
         pipeline = self._pipeline
+        if self._config.recipe and any(w.numel() > 1 for w in self._network.parameters()):
+            return None  # the user's recipe differentiates it in its own way
         batch = pipeline.dataset.train.inputs[
             torch.arange(min(2, len(pipeline.dataset.train.labels)))
         ]
@@ -258,11 +293,11 @@ class ExternalTargets:
         if pipeline.study.access == "gradients":
             few = inputs.narrow(inputs.ndim - 4, 0, min(_FEW, inputs.shape[-4]))
             _hear(heard, gradient_of(network, few))
-        for name, tensor in _state(network).items():
+        for name, tensor in state(network).items():
             heard.update(name.encode())
             _hear(heard, tensor)
         encoding = pipeline.study.encoding
-        shows_weights = any(weight.numel() > 1 for weight in _state(network).values())
+        shows_weights = any(weight.numel() > 1 for weight in state(network).values())
         service = {} if shows_weights else {"service": self._config.service_id or UNKNOWN}
         return {
             **service,
@@ -303,41 +338,3 @@ def _some(samples: Samples) -> Samples:
 
 def _share(named: Tensor, labels: Tensor) -> float:
     return float((named == labels).double().mean())
-
-
-def _state(network: nn.Module) -> dict[str, Tensor]:
-    """Every parameter and buffer that is a plain tensor, by name."""
-    parameters = {name: p.detach() for name, p in network.named_parameters()}
-    return parameters | {name: b for name, b in network.named_buffers() if b is not None}
-
-
-def _restore(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Restore trained values, except what a layer remembers of its last input's shape."""
-    with torch.no_grad():
-        for name, own in _state(network).items():
-            if name in tensors and tensors[name].shape == own.shape:
-                own.copy_(tensors[name])
-
-
-class _WithBuffers(Monitor):
-    """Keeps a network's buffers, such as the averages of batch norm, in its checkpoints too."""
-
-    def __init__(self, monitor: Monitor, network: nn.Module) -> None:
-        self._monitor, self._network = monitor, network
-
-    def remaining(self, iterations: int) -> Iterator[int]:
-        yield from self._monitor.remaining(iterations)
-
-    def resume(self, start: State) -> State:
-        found = self._monitor.resume(start | self._buffers())
-        _restore(self._network, {k.removeprefix(_BUFFER): v for k, v in found.items()})
-        return {name: value for name, value in found.items() if not name.startswith(_BUFFER)}
-
-    def advance(self, iteration: int, state: State, **headline: float) -> None:
-        self._monitor.advance(iteration, state | self._buffers(), **headline)
-
-    def _buffers(self) -> State:
-        return {f"{_BUFFER}{name}": b for name, b in self._network.named_buffers()}
-
-
-_BUFFER = "buffer "

@@ -33,7 +33,8 @@ class External(Strict):
 
     ``model`` is its file, or what it is called where it was handed over in Python; without, its
     ``factory`` makes all of it. ``framework``, ``factory``, ``dt`` and ``reset`` say how the file
-    is read. ``training`` is how its architecture is retrained for the controls. ``service_id``
+    is read. ``training`` is how its architecture is retrained for the controls, unless ``recipe``,
+    ``module:function``, trains it (:func:`brainleaks.pipeline.recipe.train_by`). ``service_id``
     names what answers where the model is a function that shows no weights; what is computed of it
     is kept under that name, and without one it is not kept.
     """
@@ -46,6 +47,7 @@ class External(Strict):
     service_id: Annotated[
         str | None, Field(max_length=200, exclude_if=lambda service_id: service_id is None)
     ] = None
+    recipe: Annotated[str | None, Field(exclude_if=lambda recipe: recipe is None)] = None
     training: Recipe
 
 

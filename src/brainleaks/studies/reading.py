@@ -55,9 +55,10 @@ def load_study(name_or_file: str, settings: tuple[str, ...] = (), *, trust: bool
 
 def _refuse_code(where: str, study: Study, named_by_user: set[str]) -> None:
     """Refuse functions that the file itself names: to import them is to run them."""
-    named = {}
-    if isinstance(study.target, External) and study.target.factory is not None:
-        named["target.factory"] = study.target.factory
+    named: dict[str, str] = {}
+    if isinstance(study.target, External):
+        functions = {"factory": study.target.factory, "recipe": study.target.recipe}
+        named |= {f"target.{field}": name for field, name in functions.items() if name is not None}
     if isinstance(study.dataset, OwnData) and is_factory(study.dataset.path):
         named["dataset.path"] = study.dataset.path
     for field, function in named.items():

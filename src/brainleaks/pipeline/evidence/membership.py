@@ -22,8 +22,7 @@ from brainleaks.data.dataset import Dataset, SpikeTrains
 from brainleaks.data.parts import images, select
 from brainleaks.errors import InputError
 from brainleaks.evaluation.epsilon import epsilon
-from brainleaks.evaluation.levels import MEMBERSHIP, Claim, no_claim
-from brainleaks.evaluation.membership import auc, measured, shift, tail
+from brainleaks.evaluation.membership import auc, claim, measured, shift, tail
 from brainleaks.pipeline.evidence.kind import Case, Evidence, Kind
 from brainleaks.pipeline.keys import digest
 from brainleaks.pipeline.pipeline import Trained
@@ -44,6 +43,8 @@ CONTROLS = ("held-out", "other-target", "shuffled-membership")
 _FEWEST = 10
 #: So many members are shown, those that attacks find most easily.
 _EXPOSED = 12
+#: Reference networks whose accuracy is lower by more than this do not stand for the target.
+_LESS_ACCURATE = 0.1
 #: With this probability a sample must be in a training set for the bound on epsilon.
 _FAIR = 0.5
 
@@ -98,7 +99,7 @@ class _Gathering:
         found: dict[str, Any] = {}
         scores: dict[str, Tensor] = {}
         for name, attack in self.attacks.items():
-            if attack.shadows and self.not_trainable:
+            if attack.shadows and not self._shadows_used:
                 continue
             ask = partial(self._score, name, attack, self.case.target)
             if (asked := attempt("attack", name, ask)) is not None:
@@ -111,7 +112,7 @@ class _Gathering:
             "population": int(self.drawn.population.sum()),
             "draws": self.candidates.draws,
             "shadows": self.settings.shadows if self._shadows_used else 0,
-            "remarks": [self.not_trainable] if self.not_trainable else [],
+            "remarks": [said for said in (self.not_trainable, self._unlike) if said],
             "shift": attempt("control", "shift", self._shift),
             "tail": self._tail(scores),
             "epsilon": attempt("control", "epsilon", self._epsilon),
@@ -158,8 +159,12 @@ class _Gathering:
         }
 
     @property
-    def _shadows_used(self) -> bool:
+    def _shadows_wanted(self) -> bool:
         return not self.not_trainable and any(a.shadows for a in self.attacks.values())
+
+    @property
+    def _shadows_used(self) -> bool:
+        return self._shadows_wanted and not self._unlike
 
     @cached_property
     def not_trainable(self) -> str | None:
@@ -171,9 +176,31 @@ class _Gathering:
         return f"{said}: {reason}."
 
     @cached_property
+    def _unlike(self) -> str | None:
+        """That reference networks recognise less than the target, if they do, in a sentence."""
+        if not self._shadows_wanted:
+            return None
+        attempt = self.case.pipeline.failures.attempt
+        found = attempt("control", "reference networks", self._references_recognise)
+        own = self.case.target.facts["test_accuracy"]
+        if found is None or found >= own - _LESS_ACCURATE:
+            return None
+        return (
+            f"Attacks with reference networks were left out: those recognise {found:.2f} of the "
+            f"samples that they were not trained on, and the target {own:.2f}. Train them as the "
+            "target was trained (--recipe)."
+        )
+
+    def _references_recognise(self) -> float:
+        """The share of the samples that they were not trained on, over all reference networks."""
+        references, _ = self._known
+        right = references.scores.argmax(-1) == self.candidates.labels
+        return float(right[~references.trained_on].double().mean())
+
+    @cached_property
     def _networks(self) -> tuple[list[Shadow], Shadow]:
         """Reference networks, and the one that the control attacks."""
-        count = self.settings.shadows if self._shadows_used else 0
+        count = self.settings.shadows if self._shadows_wanted else 0
         return train_references(self.case.pipeline, self.case.targets, count)
 
     @cached_property
@@ -283,53 +310,3 @@ class _Gathering:
         tested = select(self.candidates.samples, ~self.drawn.population)
         values = images(tested).flatten(1).numpy()
         return dict(shift(values[member.numpy()], values[~member.numpy()]))
-
-
-def claim(found: dict[str, Any], not_trainable: str | None) -> Claim:
-    """On level 3: some attack's true-positive rate exceeds its false-positive rate and its control.
-
-    Args:
-        found: what was measured of each attack.
-        not_trainable: why the control on another target could not be made.
-    """
-    if not found:
-        return _undecided(not_trainable or "Every membership attack failed.")
-    decided = {name: entry for name, entry in found.items() if "other-target" in entry["controls"]}
-    shown = {name: entry for name, entry in decided.items() if _exceeds(entry)}
-    if not shown and len(decided) < len(found):
-        return _undecided(not_trainable or "A control failed.")
-    among = shown or decided
-    name = max(among, key=lambda name: among[name]["leak"]["tpr"]["low"])
-    leak = found[name]["leak"]
-    rate, fpr = leak["tpr"], leak["fpr"]
-    ends = f"{rate['value']:.1%} of training samples ({rate['low']:.1%} to {rate['high']:.1%})"
-    reached = f"{name} finds {ends} at {fpr:.1%} false alarms."
-    sentence = (
-        f"Training samples can be recognised: {name} finds {rate['value']:.1%} of them while it "
-        f"takes {fpr:.1%} of other samples for training samples."
-        if shown
-        else "Nothing shows that the model was trained on these samples: the best of the "
-        f"membership attacks ({name}) finds {rate['value']:.1%} of them at {fpr:.1%} false alarms."
-    )
-    return Claim(
-        kind=NAME,
-        level=MEMBERSHIP,
-        attack=name,
-        shown=bool(shown),
-        measure=f"training samples found at {fpr:.1%} false alarms",
-        value=rate["value"],
-        low=rate["low"],
-        high=rate["high"],
-        sentence=sentence,
-        supports=[reached] if shown else [],
-        opposes=[] if shown else [reached],
-    )
-
-
-def _exceeds(entry: dict[str, Any]) -> bool:
-    leak, control = entry["leak"], entry["controls"]["other-target"]["leak"]
-    return bool(leak["tpr"]["low"] > max(leak["false"]["high"], control["tpr"]["high"]))
-
-
-def _undecided(why: str) -> Claim:
-    return no_claim(NAME, MEMBERSHIP, f"Membership could not be decided. {why}", [why])
