@@ -4,7 +4,6 @@ import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from math import prod
 from typing import Any, Literal, get_args
 
 import torch
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from brainleaks.errors import AccessError
 from brainleaks.networks import Readout, Response, respond, respond_in_pieces
 from brainleaks.networks.views import Coded
+from brainleaks.networks.weights import first_weights
 from brainleaks.neuron import LIF
 from brainleaks.neuron.dynamics import Surrogate
 
@@ -163,7 +163,7 @@ class Target:
         Raises:
             AccessError: if the target does not grant gradients, and so not its weights.
         """
-        return self._first_weights_of(self.network)
+        return first_weights(self.network, self.input_shape)
 
     def learned_weights(self) -> Tensor | None:
         """The first layer's weights less their values before training, as :meth:`first_weights`.
@@ -171,21 +171,29 @@ class Target:
         Raises:
             AccessError: if the target does not grant its initial weights, or nobody knows them.
         """
+        before = first_weights(self._untrained, self.input_shape)
+        now = first_weights(self._network, self.input_shape)
+        return None if now is None or before is None else now - before.to(now.device)
+
+    def halfway(self) -> "Target":
+        """The same target with the mean of its weights before and after training.
+
+        Raises:
+            AccessError: if the target does not grant its initial weights, or nobody knows them.
+        """
+        before = dict(self._untrained.named_parameters())
+        view = copy.copy(self)
+        view._network = copy.deepcopy(self._network)
+        for name, weight in view._network.named_parameters():
+            weight.data = (weight.data + before[name].detach().to(weight.device)) / 2
+        return view
+
+    @property
+    def _untrained(self) -> nn.Module:
         self._grants("initial-weights")
         if self._initial is None:
             raise AccessError("the target's initial weights are not known.")
-        now, before = map(self._first_weights_of, (self._network, self._initial))
-        return None if now is None or before is None else now - before.to(now.device)
-
-    def _first_weights_of(self, network: nn.Module) -> Tensor | None:
-        if isinstance(network, Coded):
-            return None
-        layers = (m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear))
-        first = next(layers, None)
-        if not isinstance(first, nn.Linear) or first.in_features != prod(self.input_shape):
-            return None
-        weights: Tensor = first.weight.detach().unflatten(1, self.input_shape)
-        return weights
+        return self._initial
 
     @contextmanager
     def differentiated_by(self, surrogate: Surrogate) -> Iterator[None]:
@@ -247,6 +255,17 @@ class Target:
             gradients.append(self._pull_back(gradient))
         self.queries += len(labels)
         return torch.cat(values), torch.cat(gradients, batch_axis)
+
+    def entry_gradient(self, inputs: Tensor, labels: Tensor, objective: Objective) -> Tensor:
+        """An objective's gradient at the :meth:`entry`, sample by sample, summed over time.
+
+        ``(B, H)`` where the first layer is fully connected to ``H`` neurons.
+        """
+        entry = self.entry(inputs).detach().requires_grad_()
+        value = objective(self._respond(entry), labels)
+        (gradient,) = torch.autograd.grad(value.sum(), entry)
+        self.queries += len(labels)
+        return torch.as_tensor(gradient.sum(0) if self.spiking else gradient)
 
     def shared_gradient(
         self,

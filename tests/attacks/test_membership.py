@@ -1,6 +1,7 @@
 """Membership attacks, each beside its paper's formula written out sample by sample."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from brainleaks.attacks.membership.attack_p import AttackP
 from brainleaks.attacks.membership.attack_r import AttackR
 from brainleaks.attacks.membership.bavaria import Bavaria
 from brainleaks.attacks.membership.calibrated_loss import CalibratedLoss
+from brainleaks.attacks.membership.discriminant import Discriminant, discriminant
 from brainleaks.attacks.membership.input_dropout import InputDropout
 from brainleaks.attacks.membership.knowledge import Candidates, References, confidences, logit
 from brainleaks.attacks.membership.lira import Lira
@@ -20,7 +22,9 @@ from brainleaks.attacks.membership.loss_threshold import LossThreshold
 from brainleaks.attacks.membership.noise_agreement import NoiseAgreement
 from brainleaks.attacks.membership.quantile_regression import QuantileRegression
 from brainleaks.attacks.membership.rmia import Rmia
+from brainleaks.attacks.membership.weight_credit import WeightCredit
 from brainleaks.attacks.membership.weight_span import WeightSpan
+from brainleaks.attacks.membership.weights import Explanation, leverage
 from brainleaks.data import Samples
 from brainleaks.data.encoding import RateCode, as_images
 from brainleaks.errors import InputError
@@ -31,7 +35,7 @@ SHAPE, CLASSES, COUNT, SHADOWS = (1, 4, 5), 6, 30, 8
 ALL = [
     LossThreshold(), AttackP(), AttackR(), CalibratedLoss(), Lira(), Lira(online=False), Rmia(),
     Rmia(online=False), Bavaria(), InputDropout(masks=3), NoiseAgreement(queries=2), WeightSpan(),
-    QuantileRegression(components=4),
+    QuantileRegression(components=4), WeightCredit(), Discriminant(),
 ]  # fmt: skip
 
 
@@ -47,13 +51,18 @@ def references():
     generator = torch.Generator().manual_seed(1)
     logits = 2 * torch.randn(SHADOWS, COUNT, CLASSES, generator=generator)
     order = torch.rand(SHADOWS, COUNT, generator=generator).argsort(0)
-    return References(logits.softmax(-1), order < SHADOWS // 2, torch.arange(COUNT) >= COUNT // 2)
+    population = torch.arange(COUNT) >= COUNT // 2
+    return References(logits.softmax(-1), order < SHADOWS // 2, population, NETWORKS)
 
 
 def target(access="initial-weights", seed=2):
     torch.manual_seed(seed)
     before, after = MLP(SHAPE, CLASSES, hidden=12), MLP(SHAPE, CLASSES, hidden=12)
     return Target(after, input_shape=SHAPE, classes=CLASSES, access=access, initial=before)
+
+
+#: Reference networks, as whoever trained them knows them.
+NETWORKS = [partial(target, seed=50 + k) for k in range(SHADOWS)]
 
 
 @pytest.fixture
@@ -296,6 +305,85 @@ def test_what_training_added_is_where_members_are(references):
         WeightSpan()(unknown, Candidates(Samples(inputs, labels), as_images), references)
 
 
+def test_credit_is_the_share_of_a_regression_along_the_gradient(candidates):
+    """Ridge regression by its normal equations, and the gradient by autograd on the weights."""
+    view = target()
+    inputs = candidates.samples.inputs.flatten(1).double().numpy()
+    before, after = view._initial, view._network
+    added = (after.fc1.weight - before.fc1.weight).detach().double().numpy()
+    ridge = 0.2 * (inputs**2).sum(1).mean()
+    parts = np.linalg.solve(inputs @ inputs.T + ridge * np.eye(COUNT), inputs @ added.T)
+    middle = MLP(SHAPE, CLASSES, hidden=12)
+    for name, weight in middle.named_parameters():
+        both = (dict(net.named_parameters())[name].detach() for net in (before, after))
+        weight.data = sum(both) / 2
+    expected = []
+    for i, (image, label) in enumerate(zip(*candidates.samples, strict=True)):
+        loss = torch.nn.functional.cross_entropy(middle(image[None]), label[None])
+        # the bias is what is added to the layer's output
+        push = -torch.autograd.grad(loss, middle.fc1.bias)[0].double().numpy()
+        expected.append(parts[i] @ push / np.linalg.norm(push))
+    found = Explanation.by(candidates, 0.2).credit(view, candidates, "an attack", None)
+    assert found.numpy() == pytest.approx(np.array(expected), rel=1e-3, abs=1e-6)
+
+
+def test_leverage_is_that_of_ridge_regression():
+    added = torch.rand(7, 20, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    inputs = torch.rand(5, 20, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    gram = added.T @ added
+    inverse = torch.linalg.inv(gram / gram.diagonal().mean() + 0.01 * torch.eye(20).double())
+    expected = [-float(x @ inverse @ x) for x in inputs]
+    assert leverage(added, inputs, 0.01).tolist() == pytest.approx(expected)
+
+
+def test_the_discriminant_is_fishers():
+    """As scikit-learn's, of values centred by hand, up to a factor and an offset."""
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+    rng = np.random.default_rng(0)
+    others = rng.normal(size=(8, 40, 3)) @ rng.normal(size=(3, 3))
+    on = rng.random((8, 40)).argsort(0) < 4
+    others[on] += [0.5, 0.0, 1.0]
+    own = rng.normal(size=(40, 3))
+    middle = np.zeros((40, 3))
+    for i in range(40):
+        middle[i] = (others[on[:, i], i].mean(0) + others[~on[:, i], i].mean(0)) / 2
+    centred = (others - middle).reshape(-1, 3)
+    # each sample's own means are taken off, as well, where values spread within
+    spread = others.copy()
+    for i, side in np.ndindex(40, 2):
+        which = on[:, i] == bool(side)
+        spread[which, i] -= others[which, i].mean(0)
+    label = on.reshape(-1)
+    apart = centred[label].mean(0) - centred[~label].mean(0)
+    fitted = LinearDiscriminantAnalysis(solver="eigen").fit(
+        np.concatenate([spread.reshape(-1, 3) + apart, spread.reshape(-1, 3)]),
+        np.repeat([1, 0], len(label)),
+    )
+    expected = (own - middle) @ fitted.coef_[0]
+    found = discriminant(*map(torch.from_numpy, (own, others, on))).numpy()
+    assert np.corrcoef(found, expected)[0, 1] == pytest.approx(1, abs=1e-6)
+
+
+def test_a_sample_that_was_trained_on_explains_the_weights():
+    """One step on half of the samples: they have the credit, and the others next to none."""
+    torch.manual_seed(0)
+    inputs, labels = torch.rand(20, 1, 8, 8), torch.arange(20) % CLASSES
+    before, after = (MLP((1, 8, 8), CLASSES, hidden=40) for _ in range(2))
+    after.load_state_dict(before.state_dict())
+    loss = torch.nn.functional.cross_entropy(after(inputs[:10]), labels[:10])
+    torch.optim.SGD(after.parameters(), 0.5).zero_grad()
+    loss.backward()
+    torch.optim.SGD(after.parameters(), 0.5).step()
+    view = Target(
+        after, input_shape=(1, 8, 8), classes=CLASSES, access="initial-weights", initial=before
+    )
+    asked = Candidates(Samples(inputs, labels), as_images)
+    nothing = References(torch.zeros(0, 20, 6), torch.zeros(0, 20).bool(), torch.zeros(20).bool())
+    found = WeightCredit(ridge=1e-4)(view, asked, nothing)
+    assert found[:10].min() > 5 * found[10:].abs().max()
+
+
 def test_every_membership_attack_is_here():
     named = {name for name, attack in ATTACKS.items() if attack.kind == "membership"}
     assert named == {attack.attack for attack in ALL}
@@ -311,7 +399,9 @@ def test_a_target_that_knows_nobody_favours_neither_side(attack):
         asked = Candidates(Samples(inputs, torch.arange(120) % CLASSES), as_images)
         logits = 2 * torch.randn(SHADOWS, 120, CLASSES, generator=generator)
         order = torch.rand(SHADOWS, 120, generator=generator).argsort(0)
-        known = References(logits.softmax(-1), order < SHADOWS // 2, torch.arange(120) >= 90)
+        known = References(
+            logits.softmax(-1), order < SHADOWS // 2, torch.arange(120) >= 90, NETWORKS
+        )
         # of another seed, lest the weights be the numbers that the inputs are
         scores = attack(target(seed=1000 + seed), asked, known).numpy()
         areas.append(auc(scores[:60], scores[60:90])["value"])
@@ -322,8 +412,9 @@ def test_weights_that_did_not_change_are_said_to(candidates, references):
     torch.manual_seed(0)
     network = MLP(SHAPE, CLASSES, hidden=12)
     seen = {"input_shape": SHAPE, "classes": CLASSES, "access": "initial-weights"}
-    with pytest.raises(InputError, match="training did not change"):
-        WeightSpan()(Target(network, **seen, initial=network), candidates, references)
+    for attack in (WeightSpan(), WeightCredit(), Discriminant()):
+        with pytest.raises(InputError, match="training did not change"):
+            attack(Target(network, **seen, initial=network), candidates, references)
 
 
 def test_many_samples_take_little_memory(candidates, references):

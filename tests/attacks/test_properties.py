@@ -14,7 +14,7 @@ from brainleaks.attacks import (
     ScoreEvolution,
     SmoothInversion,
 )
-from brainleaks.networks import MLP
+from brainleaks.networks import MLP, ConvNet
 from cut_off import CutOff
 from gpu import NEEDS_GPU
 
@@ -136,7 +136,7 @@ def test_settings_are_typed_and_frozen(attack):
 
 def test_a_flat_gradient_flips_nothing():
     """A network that does not respond leaves v1 at silence rather than at NaN."""
-    network = MLP((1, 4, 5), 6)
+    network = ConvNet((1, 4, 5), 6, kernel=3, padding=1)  # it is not split at its first layer
     network.spiking = True
     network.forward = lambda x: _flat(x)
     target = Target(network, input_shape=(1, 4, 5), classes=6)

@@ -12,7 +12,7 @@ from brainleaks.attacks.descent import adam, cosine
 from brainleaks.attacks.fields import draw, interpolation, over_time
 from brainleaks.attacks.objectives import contrast, log_odds, negative_log_likelihood
 from brainleaks.attacks.priors import smooth, total_variation
-from brainleaks.networks import MLP, Response, SpikingConvNet
+from brainleaks.networks import MLP, ConvNet, Response, SpikingConvNet
 from brainleaks.neuron import ArcTan
 
 
@@ -125,7 +125,7 @@ def test_first_step_of_an_ordinary_target_by_autograd():
 
 def test_the_first_look_is_the_linear_response_of_a_linear_network():
     weights = torch.randn(6, 20)
-    network = MLP((1, 4, 5), 6)
+    network = ConvNet((1, 4, 5), 6, kernel=3, padding=1)  # it is not split at its first layer
     network.forward = lambda images: images.flatten(1) @ weights.T
     attack = SmoothInversion(
         iterations=1, blur=0, learning_rate=1e-9, common_rate=0, look=1.0, ground=0, detail=0
@@ -140,7 +140,7 @@ def test_the_last_look_is_taken_from_what_is_common_and_keeps_the_spread():
     """A linear network, squared: its gradients at any image are known by hand."""
     torch.manual_seed(4)
     weights = torch.randn(6, 20)
-    network = MLP((1, 4, 5), 6)
+    network = ConvNet((1, 4, 5), 6, kernel=3, padding=1)  # it is not split at its first layer
     network.forward = lambda images: (images.flatten(1) @ weights.T).square() / 2
 
     def look(image):

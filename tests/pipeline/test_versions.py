@@ -9,7 +9,7 @@ import itertools
 import json
 import os
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +41,7 @@ from brainleaks.pipeline import stages
 from brainleaks.pipeline.keys import digest
 from brainleaks.pipeline.reinitialise import reinitialise
 from brainleaks.pipeline.versions import VERSIONS, of_attack
+from brainleaks.target import RANKS
 from brainleaks.training import Recipe
 from brainleaks.training.prior import Prior
 
@@ -151,19 +152,20 @@ def reference_scores():
     return {"scores": confidences(view, candidates(), generator)}
 
 
+def view_of(access, seed=None):
+    after = network(spiking=True)
+    if seed is not None:
+        torch.manual_seed(seed)
+    before = SpikingMLP(SHAPE, CLASSES, hidden=20, beta=0.7, surrogate=FastSigmoid(40))
+    return Target(after, input_shape=SHAPE, classes=CLASSES, access=access, initial=before)
+
+
 def membership(attack):
     logits = torch.randn(4, 12, CLASSES, generator=torch.Generator().manual_seed(0))
     trained_on = (torch.arange(4)[:, None] + torch.arange(12)) % 4 < 2
-    references = References(logits.softmax(-1), trained_on, torch.arange(12) >= 6)
-    torch.manual_seed(1)
-    view = Target(
-        network(spiking=True),
-        input_shape=SHAPE,
-        classes=CLASSES,
-        access=attack.access,
-        initial=SpikingMLP(SHAPE, CLASSES, hidden=20, beta=0.7, surrogate=FastSigmoid(40)),
-    )
-    return {"answer": attack(view, candidates(), references)}
+    networks = [partial(view_of, RANKS[-1], 2 + k) for k in range(4)]
+    references = References(logits.softmax(-1), trained_on, torch.arange(12) >= 6, networks)
+    return {"answer": attack(view_of(attack.access), candidates(), references)}
 
 
 def attacked(name):

@@ -12,18 +12,35 @@ from brainleaks.neuron.synapse import spike_linear
 
 
 class MLP(nn.Module):
-    """``Linear(D, hidden)`` - sigmoid - ``Linear(hidden, C)``: images to logits."""
+    """``Linear(D, hidden)`` - sigmoid - ``Linear(hidden, C)``: images ``(B, C, H, W)`` to logits.
+
+    ``drive``, ``respond`` and ``pull_back`` are as in :class:`SpikingMLP`.
+    """
 
     spiking = False
 
     def __init__(self, input_shape: tuple[int, ...], classes: int, *, hidden: int = 3000) -> None:
         super().__init__()
+        self.input_shape = input_shape
         self.fc1 = nn.Linear(prod(input_shape), hidden)
         self.fc2 = nn.Linear(hidden, classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.fc2(torch.sigmoid(self.fc1(images.flatten(1))))
-        return logits
+        return self.respond(self.drive(images)).membrane[0]
+
+    def drive(self, images: Tensor, *, bias: bool = True) -> Tensor:
+        """Input of the hidden layer's sigmoid, ``(B, hidden)``; linear without the bias."""
+        offset = self.fc1.bias if bias else None
+        return nn.functional.linear(images.flatten(1), self.fc1.weight, offset)
+
+    def respond(self, hidden: Tensor) -> Response:
+        """The logits for an input of the hidden layer's sigmoid, as one time step."""
+        return Response(None, self.fc2(torch.sigmoid(hidden)).unsqueeze(0))
+
+    def pull_back(self, gradient: Tensor) -> Tensor:
+        """Transpose of :meth:`drive`: a gradient ``(B, hidden)`` to one on the images."""
+        images: Tensor = (gradient @ self.fc1.weight).unflatten(-1, self.input_shape)
+        return images
 
     @property
     def activations(self) -> int:

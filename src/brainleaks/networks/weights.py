@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path
 
 import safetensors.torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from brainleaks.errors import InputError
 from brainleaks.files.tensors import is_dense
+from brainleaks.networks.views import Coded
 from brainleaks.neuron import LIF
 
 _RESETS = {"subtract": 0, "zero": 1, "none": 2}  # snntorch.SpikingNeuron.reset_dict
@@ -134,3 +136,18 @@ def _compare(path: Path, name: str, tensor: Tensor, expected: Tensor) -> None:
             f"the study's is {float(expected):g}. Set target.network.beta to the value in the "
             "file, or give other weights."
         )
+
+
+def first_weights(network: nn.Module, input_shape: tuple[int, ...]) -> Tensor | None:
+    """Weights ``(H, *input_shape)`` of a first layer that is fully connected to the inputs.
+
+    ``None`` if it is not, and behind a code, whose weights are not the network's.
+    """
+    if isinstance(network, Coded):
+        return None
+    layers = (m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear))
+    first = next(layers, None)
+    if not isinstance(first, nn.Linear) or first.in_features != prod(input_shape):
+        return None
+    weights: Tensor = first.weight.detach().unflatten(1, input_shape)
+    return weights

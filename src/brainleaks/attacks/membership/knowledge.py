@@ -1,6 +1,6 @@
 """What membership attacks are given, and what they compute from the target's answers."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
@@ -72,11 +72,14 @@ class References:
         trained_on: ``(K, N)``, whether a reference network was trained on a sample.
         population: ``(N,)``, the samples that stand for the population. The attacker knows that
             they are no members, and they are not evaluated.
+        networks: each gives one of the reference networks, with all that the attacker, who trained
+            it, knows of it.
     """
 
     scores: Tensor
     trained_on: Tensor
     population: Tensor
+    networks: Sequence[Callable[[], Target]] = ()
 
     def require(self, attack: str, *, inside: bool) -> None:
         """Refuse an attack that needs reference networks that there are not.

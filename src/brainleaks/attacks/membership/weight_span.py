@@ -12,8 +12,8 @@ from brainleaks.attacks.membership.knowledge import (
     Candidates,
     References,
 )
+from brainleaks.attacks.membership.weights import change
 from brainleaks.data.parts import images
-from brainleaks.errors import InputError
 from brainleaks.monitor import Monitor
 from brainleaks.target import Access, Target
 
@@ -59,16 +59,8 @@ class WeightSpan:
             InputError: if its first layer is not fully connected to the inputs, or did not change.
         """
         target.require(self.access, self.attack, spiking=self.spiking)
-        change = target.learned_weights()
-        if change is None:
-            raise InputError(
-                f"{self.attack} needs a first layer that is fully connected to the inputs; this "
-                "target's is not."
-            )
-        change = change.flatten(1).cpu()
-        if not change.any():
-            raise InputError(f"{self.attack}: training did not change the first layer's weights.")
-        _, values, directions = torch.linalg.svd(change, full_matrices=False)
+        added = change(target, self.attack).float()
+        _, values, directions = torch.linalg.svd(added, full_matrices=False)
         shares = (values**2).cumsum(0) / (values**2).sum()
         leading = directions[: int((shares < self.energy).sum()) + 1]
         inputs = images(candidates.samples).flatten(1)

@@ -36,6 +36,7 @@ from brainleaks.pipeline.shadows import (
 )
 from brainleaks.randomness import stream
 from brainleaks.studies.config import Membership
+from brainleaks.target import RANKS
 
 NAME = "membership"
 CONTROLS = ("held-out", "other-target", "shuffled-membership")
@@ -212,7 +213,9 @@ class _Gathering:
             reference_scores(pipeline, shadow, self.candidates, self._made_of) for shadow in shadows
         ]
         trained_on = torch.stack([shadow.learned[places] for shadow in shadows])
-        references = References(torch.stack(scores), trained_on, self.drawn.population)
+        networks = [partial(pipeline.view, shadow.trained, RANKS[-1]) for shadow in shadows]
+        stacked = torch.stack(scores)
+        references = References(stacked, trained_on, self.drawn.population, networks)
         return references, [shadow.trained.key for shadow in shadows]
 
     @cached_property
