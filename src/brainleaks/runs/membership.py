@@ -41,6 +41,7 @@ class _Epsilon(Part):
     samples: Count
     guesses: Count
     right: Count
+    gaussian: Number | None = None
 
 
 class _Exposed(Part):
