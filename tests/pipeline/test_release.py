@@ -252,7 +252,7 @@ WEIGHTS = {
     "sparse": ({"fc1.weight": torch.zeros(HIDDEN, 64).to_sparse()}, "torch.sparse_coo"),
     "meta": ({"fc2.bias": torch.zeros(10, device="meta")}, "on meta"),
     "checkpoint": ({"epoch": 3}, "holds a int under 'epoch'; expected tensors"),
-    "wrapped": ({"state_dict": {"a": torch.zeros(1)}}, "holds a dict under 'state_dict'"),
+    "wrapped": ({"state_dict": {"a": torch.zeros(1)}}, "weights of another architecture"),
 }
 
 
@@ -323,7 +323,7 @@ def test_harmful_file_is_not_run(tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"[Uu]npickling"):
         read_weights(tmp_path / "w")
     torch.save(fresh(), tmp_path / "w")
-    with pytest.raises(InputError, match=r"[Uu]npickling"):
+    with pytest.raises(InputError, match="could be read only by running its code"):
         read_weights(tmp_path / "w")
     assert not (tmp_path / "harm").exists()
 

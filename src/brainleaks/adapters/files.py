@@ -59,6 +59,7 @@ def load_model(
             f"{path or 'the model'} needs a factory, module:function, that returns the untrained "
             "network: weights alone do not say what they are the weights of."
         )
+    said: list[str] = []
     module = make(factory, shape=tuple(samples.shape[-3:]), classes=classes)
     if path is not None:
         if not isinstance(module, nn.Module):
@@ -66,12 +67,16 @@ def load_model(
                 f"the factory {factory} returns a {type(module).__name__}, which takes no weights "
                 f"from {path}; expected a torch module."
             )
-        load_weights(module, path, read_weights(path).tensors)
+        weights = read_weights(path)
+        said = [weights.found] if weights.found else []
+        said += load_weights(module, path, weights.tensors)
     elif not isinstance(module, nn.Module) and (isinstance(module, type) or not callable(module)):
         kind = type(module).__name__
         found = f"the class {module.__name__}" if isinstance(module, type) else f"a {kind}"
         raise InputError(f"the factory {factory} returns {found}; expected a torch module.")
-    return adapt(module, framework=framework, samples=samples, classes=classes)
+    adapted = adapt(module, framework=framework, samples=samples, classes=classes)
+    adapted.facts["notes"][:0] = said
+    return adapted
 
 
 def _load_nir(

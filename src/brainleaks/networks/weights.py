@@ -11,15 +11,17 @@ from torch import Tensor, nn
 
 from brainleaks.errors import InputError
 from brainleaks.files.tensors import is_dense
+from brainleaks.networks.names import STATE, match
 from brainleaks.networks.views import Coded
 from brainleaks.neuron import LIF
 
 _RESETS = {"subtract": 0, "zero": 1, "none": 2}  # snntorch.SpikingNeuron.reset_dict
-_STATE = ("mem", "spk")  # the last state of a snnTorch neuron; every run resets it
 
 
-def load_weights(network: nn.Module, path: Path, tensors: dict[str, Tensor]) -> None:
+def load_weights(network: nn.Module, path: Path, tensors: dict[str, Tensor]) -> list[str]:
     """Load a state dict into a network of the same architecture and the same neurons.
+
+    What wrappers put before the names is removed (:func:`brainleaks.networks.names.match`).
 
     What snnTorch's neurons keep beside the weights may be there; it must agree with the network's.
 
@@ -28,14 +30,19 @@ def load_weights(network: nn.Module, path: Path, tensors: dict[str, Tensor]) -> 
         path: where they come from, for the message.
         tensors: the state dict.
 
+    Returns:
+        Sentences on what was removed or left out.
+
     Raises:
         InputError: naming the first entry that does not fit, or is not finite.
     """
+    tensors, said = match(network, path, tensors)
     weights = check_weights(network, path, tensors)
     network.load_state_dict(weights)
     for name, tensor in network.state_dict().items():
         if not tensor.isfinite().all():
             raise InputError(f"{path} holds NaN or infinity in {name}; weights must be finite.")
+    return said
 
 
 def check_weights(network: nn.Module, path: Path, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -121,7 +128,7 @@ def _without_neurons(
         stated = neuron_entries(neurons[layer]) if layer in neurons else {}
         if entry in stated:
             _compare(path, name, tensor, stated[entry])
-        elif layer not in neurons or entry not in _STATE:
+        elif layer not in neurons or entry not in STATE:
             weights[name] = tensor
     return weights
 

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from brainleaks.data.encoding import RateCode
 from brainleaks.errors import InputError
 from brainleaks.files import atomic
-from brainleaks.files.tensors import check_extent, is_dense, is_zip, read_torch
+from brainleaks.files.checkpoints import is_torch, read_torch
+from brainleaks.files.tensors import check_extent, is_dense
 from brainleaks.networks.weights import refuse_the_target
 from brainleaks.pipeline.evidence.reconstruction import attack_entry, from_release
 from brainleaks.pipeline.stages import judge_all
@@ -76,7 +77,7 @@ def read_reconstruction(path: Path) -> Tensor:
     """
     if not path.is_file():
         raise InputError(f"no such file: {path}.")
-    value = _read_torch(path) if is_zip(path) else _read_safetensors(path)
+    value = _read_torch(path) if is_torch(path) else _read_safetensors(path)
     if not is_dense(value) or value.dtype not in _READABLE:
         raise InputError(
             f"{path} holds a {value.layout} tensor of {value.dtype}; expected a dense one of "
