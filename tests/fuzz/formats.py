@@ -313,6 +313,7 @@ FORMATS = {
     "webp": Format(".webp", _images("WEBP"), read_image),
     "safetensors": Format(".safetensors", [save(STATE)], _weights),
     "torch": Format(".pt", [_torch(STATE), _torch(dict(STATE))], _weights),
+    "torch-legacy": Format(".pt", [_torch(STATE, _use_new_zipfile_serialization=False)], _weights),
     "torch-pickle": Format(".pt", _pickles(), _weights, _torch_member),
     "torch-tensor": Format("", [_torch(torch.rand(4, 1, 6)), save(STATE)], read_reconstruction),
     "study": Format(
