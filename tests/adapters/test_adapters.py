@@ -277,7 +277,7 @@ def test_weights_that_do_not_fit(tmp_path):
     with pytest.raises(InputError, match=r"extra is .*, expected absent"):
         load("ordinary", path)
     torch.save(ordinary(), path)
-    with pytest.raises(InputError, match=r"[Uu]npickling"):
+    with pytest.raises(InputError, match="could be read only by running its code"):
         load("ordinary", path)
     with pytest.raises(InputError, match="returns a function, which takes no weights"):
         load("service", path)

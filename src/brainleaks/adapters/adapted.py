@@ -42,11 +42,16 @@ def settled(
     facts: dict[str, Any],
     samples: Tensor,
     parts: Callable[[], Any],
+    head: Callable[[nn.Module], nn.Module] = lambda network: network,
 ) -> Adapted:
-    """The lowered network if lowering is possible and verified, otherwise the original."""
+    """The lowered network if lowering is possible and verified, otherwise the original.
+
+    ``head`` makes of either, whose form is the same, a network with an output for each class.
+    """
+    original = head(original)
     try:
         layers, steps = parts()
-        network = lower(layers, tuple(samples.shape[-3:]), steps)
+        network = head(lower(layers, tuple(samples.shape[-3:]), steps))
     except (CannotLower, RuntimeError) as reason:  # torch's, where layers do not fit so chained
         facts |= {"parity": None, "why_not_lowered": f"{first_line(reason)}."}
         return _finished(Adapted(original, framework, False, facts))

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from brainleaks.errors import AccessError, InputError, ServiceError, first_line
 from brainleaks.networks import Response
+from brainleaks.networks.views import logits_of
 
 Gives = Literal["scores", "labels"]
 
@@ -26,7 +27,8 @@ class Service(nn.Module):
 
     Args:
         ask: takes what the network takes, ``(T, B, C, H, W)`` or ``(B, C, H, W)``, and answers
-            with labels ``(B,)``, or with scores ``(B, classes)``: probabilities or logits.
+            with labels ``(B,)``, or with scores ``(B, classes)``: probabilities or logits; of two
+            classes also ``(B,)`` or ``(B, 1)``, for the second.
         samples: inputs to find out by what it answers.
         classes: how many classes there are.
 
@@ -48,8 +50,13 @@ class Service(nn.Module):
         # a target asks for the device of the weights
         self.place = nn.Parameter(torch.zeros(()), requires_grad=False)
         self._queries = 0
-        answer = self._tensor(samples)
         batch = samples.shape[-4]
+        self._single: Literal["scores", "probability"] | None = None
+        first = self._tensor(samples)
+        if classes == 2 and first.is_floating_point() and first.shape in ((batch,), (batch, 1)):
+            within = bool(((first >= 0) & (first <= 1)).all())
+            self._single = "probability" if within else "scores"
+        answer = self._paired(first)
         if not _is_answer(answer, (batch,), labels_of=classes) and not _is_answer(
             answer, (batch, classes)
         ):
@@ -75,7 +82,7 @@ class Service(nn.Module):
 
     def _answer(self, inputs: Tensor) -> Tensor:
         """A validated output: scores ``(B, classes)`` or labels ``(B,)``."""
-        answer, batch = self._tensor(inputs), inputs.shape[-4]
+        answer, batch = self._paired(self._tensor(inputs)), inputs.shape[-4]
         labels = self.gives == "labels"
         shape = (batch,) if labels else (batch, self.classes)
         if not _is_answer(answer, shape, labels_of=self.classes if labels else None):
@@ -90,6 +97,15 @@ class Service(nn.Module):
                 "probabilities; earlier scores were between 0 and 1 and summed to 1 for each input."
             )
         return answer
+
+    def _paired(self, answer: Tensor) -> Tensor:
+        """One value a sample as the scores of two classes."""
+        if self._single is None or answer.ndim == 0 or answer.numel() != len(answer):
+            return answer
+        column = answer.reshape(-1, 1)
+        if self._single == "probability":
+            return torch.cat([1 - column, column], 1)
+        return logits_of(column, probability=False)
 
     def _tensor(self, inputs: Tensor) -> Tensor:
         self._queries += 1

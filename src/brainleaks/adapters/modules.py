@@ -3,6 +3,7 @@
 import copy
 import importlib
 from collections.abc import Callable
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -18,6 +19,10 @@ from brainleaks.adapters.trace import Watched, chain, watch
 from brainleaks.adapters.validate import FRAMEWORKS, check_framework, check_samples, few
 from brainleaks.adapters.wrap import Original, find_call
 from brainleaks.errors import InputError
+from brainleaks.networks.views import OneLogit
+
+#: Steps of a backward pass that change no values.
+_RESHAPES = ("Unsqueeze", "Squeeze", "View", "Reshape", "UnsafeView", "Stack", "Select")
 
 
 def adapt(
@@ -76,7 +81,23 @@ def adapt(
     def parts() -> Any:
         return chain(watched, adapter, sample)
 
-    return settled(original, adapter.NAME, facts, samples, parts)
+    if not call.single:
+        return settled(original, adapter.NAME, facts, samples, parts)
+    probability = _ends_in_a_sigmoid(original, sample)
+    notes.append(
+        "its one output is taken as the "
+        f"{'probability' if probability else 'logit'} of the second class."
+    )
+    head = partial(OneLogit, probability=probability)
+    return settled(original, adapter.NAME, facts, samples, parts, head)
+
+
+def _ends_in_a_sigmoid(original: Original, few: Tensor) -> bool:
+    """Whether its answers come from a sigmoid, reshaped or stacked over time at most."""
+    node = original(few.clone().requires_grad_()).membrane.grad_fn
+    while node is not None and type(node).__name__.startswith(_RESHAPES):
+        node = node.next_functions[0][0]
+    return type(node).__name__.startswith("SigmoidBackward")
 
 
 def _service_facts(service: Service) -> dict[str, Any]:

@@ -26,6 +26,7 @@ class Call:
         carries: whether the module takes its state and gives it back, as Norse's do.
         spikes: which of the answers are the output spikes; ``None`` if none.
         membrane: which are the membrane, logits, or rates; ``None`` if none.
+        single: whether it answers with one value for two classes.
     """
 
     loops: bool
@@ -34,6 +35,7 @@ class Call:
     carries: bool
     spikes: int | None = None
     membrane: int | None = None
+    single: bool = False
 
 
 class Original(nn.Module):
@@ -65,6 +67,8 @@ class Original(nn.Module):
 
     def forward(self, inputs: Tensor) -> Response:
         answers = run(self.module, self._forget, self.call, inputs)
+        if self.call.single:
+            answers = [_as_column(answer, inputs) for answer in answers]
         spikes = None if self.call.spikes is None else answers[self.call.spikes]
         if self.call.membrane is None and spikes is not None:
             return Response(spikes, spikes)
@@ -180,6 +184,9 @@ def _read(call: Call, answers: Sequence[Tensor], samples: Tensor, classes: int, 
     """Decide which outputs are the spikes and the membrane."""
     batch = samples.shape[-4]
     spiking = samples.ndim == 5
+    single = classes == 2 and not any(answer.shape[-1:] == (2,) for answer in answers)
+    if single:
+        answers, classes = [_as_column(answer, samples) for answer in answers], 1
     leads = [(len(samples), batch), (batch,)] if spiking else [(batch,)]
     outputs = [
         i
@@ -197,8 +204,8 @@ def _read(call: Call, answers: Sequence[Tensor], samples: Tensor, classes: int, 
     fitting = [i for i in outputs if answers[i].shape[-1] == classes]
     if not fitting:
         raise InputError(
-            f"the model has {answers[outputs[-1]].shape[-1]} outputs but the data has {classes} "
-            "classes; use the data that the model was trained on."
+            f"the model has {answers[outputs[-1]].shape[-1]} outputs but the data has "
+            f"{2 if single else classes} classes; use the data that the model was trained on."
         )
     for i in fitting:
         if not answers[i].isfinite().all():
@@ -214,7 +221,15 @@ def _read(call: Call, answers: Sequence[Tensor], samples: Tensor, classes: int, 
         call.carries,
         spikes[-1] if spikes else None,  # state of earlier layers, or a current, come before
         others[-1] if others else None,
+        single,
     )
+
+
+def _as_column(answer: Tensor, inputs: Tensor) -> Tensor:
+    """One value a sample, ``(T, B)`` or ``(B,)``, with a last axis of one."""
+    batch = inputs.shape[-4]
+    leads = [(batch,)] if inputs.ndim == 4 else [(len(inputs), batch), (batch,)]
+    return answer.unsqueeze(-1) if tuple(answer.shape) in leads else answer
 
 
 def _tensors(output: Any) -> list[Tensor]:

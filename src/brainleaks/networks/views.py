@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from brainleaks.networks.response import Response, respond
@@ -49,3 +50,41 @@ class OfClasses(nn.Module):
     def activations(self) -> int:
         """As of the whole network."""
         return int(self.network.activations)
+
+
+class OneLogit(nn.Module):
+    """A network with one output as one that distinguishes two classes.
+
+    The logits are ``(0, z)``, whose softmax is the sigmoid of the output ``z``; those of a
+    probability ``p`` are ``(log(1 - p), log p)``. One output neuron's spikes ``s`` become
+    ``(1 - s, s)``: the second class is named if it fires in more than half of the time steps.
+
+    Args:
+        network: answers with ``(T, B, 1)`` or ``(B, 1)``.
+        probability: whether it answers with probabilities.
+    """
+
+    def __init__(self, network: Any, *, probability: bool = False) -> None:
+        super().__init__()
+        self.network, self.probability = network, probability
+        self.spiking = bool(network.spiking)
+
+    def forward(self, inputs: Tensor) -> Response:
+        spikes, membrane = respond(self.network, inputs)
+        fired = None if spikes is None else torch.cat([1 - spikes, spikes], -1)
+        if spikes is not None and spikes is membrane:
+            return Response(fired, torch.cat([1 - spikes, spikes], -1))
+        return Response(fired, logits_of(membrane, probability=self.probability))
+
+    @property
+    def activations(self) -> int:
+        """As of the network."""
+        return int(self.network.activations)
+
+
+def logits_of(output: Tensor, *, probability: bool) -> Tensor:
+    """Two logits ``(..., 2)`` of one output ``(..., 1)``; see :class:`OneLogit`."""
+    if not probability:
+        return torch.cat([torch.zeros_like(output), output], -1)
+    bounded = output.clamp(1e-7, 1 - 1e-7)
+    return torch.cat([torch.log1p(-bounded), bounded.log()], -1)
