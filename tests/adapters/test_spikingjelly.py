@@ -109,18 +109,21 @@ def test_a_membrane_at_the_threshold_fires():
 
 
 @pytest.mark.parametrize("kind", [neuron.LIFNode, neuron.ParametricLIFNode])
-def test_a_leak_after_a_subtractive_reset_is_left_as_it_is(kind):
-    network = connected(kind, "m", v_reset=None)
+@pytest.mark.parametrize("step_mode", ["s", "m"])
+def test_a_leak_after_a_subtractive_reset_is_kept(kind, step_mode):
+    network = connected(kind, step_mode, v_reset=None)
     adapted = adapt(network, samples=spikes(), classes=10)
-    assert not adapted.lowered
-    assert "applies the leak after the subtractive reset" in adapted.facts["why_not_lowered"]
-    assert torch.equal(adapted.network(spikes()).spikes, asked(network, spikes()))
+    assert adapted.lowered, adapted.facts["why_not_lowered"]
+    told = "runs in its own framework, step by step: it applies the leak after the subtractive"
+    assert sum(told in note for note in adapted.facts["notes"]) == 2
+    assert torch.equal(adapted.network(spikes(seed=1)).spikes, asked(network, spikes(seed=1)))
     check_target(adapted.network, spikes())
 
 
-def test_a_threshold_below_the_reset_is_left_as_it_is():
+def test_a_threshold_below_the_reset_is_kept():
     adapted = adapt(connected(v_threshold=-0.1), samples=spikes(), classes=10)
-    assert "threshold is below its resting potential" in adapted.facts["why_not_lowered"]
+    notes = " ".join(adapted.facts["notes"])
+    assert "threshold is below its resting potential" in notes
 
 
 def test_currents_as_the_answer():
@@ -168,11 +171,17 @@ def test_layers_in_a_container_that_folds_time_into_the_batch():
     check_target(adapted.network, spikes())
 
 
-def test_unknown_layers_are_left_as_they_are():
-    network = nn.Sequential(connected(step_mode="m"), layer.VotingLayer(1, step_mode="m"))
-    adapted = adapt(network, samples=spikes(), classes=10)
-    assert not adapted.lowered
-    assert "VotingLayer" in adapted.facts["why_not_lowered"]
+def test_votes_of_several_neurons_a_class():
+    network = connected(step_mode="m")[:-2]
+    network.append(layer.Linear(40, 30, step_mode="m"))
+    network.append(neuron.LIFNode(step_mode="m"))
+    network.append(layer.VotingLayer(3, step_mode="m"))
+    adapted = adapt(lively(network, 4), samples=spikes(), classes=10)
+    assert adapted.lowered, adapted.facts["why_not_lowered"]
+    new = spikes(seed=1)
+    expected = asked(network, new)
+    assert 0.01 < expected.mean() < 0.99
+    torch.testing.assert_close(adapted.network(new).membrane, expected)
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from brainleaks.adapters.graph import Graph
 from brainleaks.adapters.layers import CannotLower
-from brainleaks.adapters.lower import lower
+from brainleaks.adapters.lowered import lower
 from brainleaks.adapters.parity import compare
 from brainleaks.errors import first_line
 from brainleaks.networks import respond_in_pieces
@@ -41,7 +42,7 @@ def settled(
     framework: str,
     facts: dict[str, Any],
     samples: Tensor,
-    parts: Callable[[], Any],
+    graph: Callable[[], Graph],
     head: Callable[[nn.Module], nn.Module] = lambda network: network,
 ) -> Adapted:
     """The lowered network if lowering is possible and verified, otherwise the original.
@@ -49,13 +50,13 @@ def settled(
     ``head`` makes of either, whose form is the same, a network with an output for each class.
     """
     original = head(original)
+    own = respond_in_pieces(original, samples)
     try:
-        layers, steps = parts()
-        network = head(lower(layers, tuple(samples.shape[-3:]), steps))
-    except (CannotLower, RuntimeError) as reason:  # torch's, where layers do not fit so chained
+        network = head(lower(graph(), tuple(samples.shape[-3:])))
+        answers = (own, respond_in_pieces(network, samples))
+    except (CannotLower, RuntimeError) as reason:  # torch's, where layers do not fit so connected
         facts |= {"parity": None, "why_not_lowered": f"{first_line(reason)}."}
         return _finished(Adapted(original, framework, False, facts))
-    answers = (respond_in_pieces(original, samples), respond_in_pieces(network, samples))
     parity = compare(*answers) | {"samples": samples.shape[-4], "steps": len(answers[1].membrane)}
     facts |= {"parity": parity, "why_not_lowered": None}
     if not parity["identical"]:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from brainleaks.adapters import nir
 from brainleaks.adapters.adapted import Adapted, settled
+from brainleaks.adapters.graph import Graph, chain
 from brainleaks.adapters.modules import adapt
 from brainleaks.adapters.validate import check_answer, check_framework, check_samples, few
 from brainleaks.errors import InputError
@@ -112,7 +113,7 @@ def _load_nir(
         "neurons": network.conventions(),
     }
 
-    def parts() -> Any:
-        return nir.parts(network, tuple(samples.shape[-3:])), None
+    def graph_of_layers() -> Graph:
+        return chain(nir.parts(network, tuple(samples.shape[-3:])))
 
-    return settled(network, nir.NAME, facts, samples, parts)
+    return settled(network, nir.NAME, facts, samples, graph_of_layers)

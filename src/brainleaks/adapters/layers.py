@@ -1,5 +1,6 @@
 """Stateless layers of torch, for lowered networks."""
 
+import copy
 from typing import Any
 
 import torch
@@ -8,8 +9,14 @@ from torch import Tensor, nn
 from brainleaks.neuron.synapse import spike_linear
 
 Affine = nn.Linear | nn.Conv1d | nn.Conv2d
-Pool = nn.AvgPool2d | nn.MaxPool2d
 BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d
+#: Layers of torch that treat each sample alone, and are copied as they are.
+_COPIED = (
+    nn.ReLU | nn.LeakyReLU | nn.Sigmoid | nn.Tanh | nn.Upsample | nn.LayerNorm | nn.GroupNorm
+    | nn.AvgPool1d | nn.MaxPool1d | nn.ConvTranspose2d | nn.Softmax | nn.ELU | nn.GELU | nn.SiLU
+)  # fmt: skip
+_ADAPTIVE = nn.AdaptiveAvgPool2d | nn.AdaptiveMaxPool2d
+_SUPPORTED = Affine | BatchNorm | nn.AvgPool2d | nn.MaxPool2d | _ADAPTIVE | nn.Flatten
 
 
 class CannotLower(Exception):  # noqa: N818 - it is no error: the network is audited as it is
@@ -18,7 +25,17 @@ class CannotLower(Exception):  # noqa: N818 - it is no error: the network is aud
 
 def is_affine(layer: nn.Module) -> bool:
     """Whether the layer computes an affine function of its input."""
-    return isinstance(layer, Affine | nn.AvgPool2d | nn.Flatten | nn.Unflatten)
+    kinds = Affine | BatchNorm | nn.AvgPool2d | nn.AdaptiveAvgPool2d | nn.Flatten | nn.Unflatten
+    return isinstance(layer, kinds)
+
+
+def is_supported(layer: nn.Module) -> bool:
+    """Whether the layer is one of torch's that treat each sample and time step alone."""
+    return isinstance(layer, _SUPPORTED) or _is_torchs(layer)
+
+
+def _is_torchs(layer: nn.Module) -> bool:
+    return isinstance(layer, _COPIED) and type(layer).__module__.startswith("torch.nn")
 
 
 def affine(layer: nn.Module, rows: Tensor, bias: bool) -> Tensor:
@@ -29,11 +46,15 @@ def affine(layer: nn.Module, rows: Tensor, bias: bool) -> Tensor:
     if isinstance(layer, nn.Conv1d | nn.Conv2d):
         offset = layer.bias if bias else None
         return torch.as_tensor(layer._conv_forward(rows, layer.weight, offset))
+    if isinstance(layer, BatchNorm) and not bias and not layer.training:
+        factor = (torch.as_tensor(layer.running_var) + layer.eps).rsqrt()
+        factor = factor * layer.weight if layer.affine else factor
+        return rows * factor.view(-1, *[1] * (rows.ndim - 2))
     return torch.as_tensor(layer(rows))
 
 
 @torch.no_grad()
-def scale(layer: Affine, gain: float) -> None:
+def scale(layer: Affine | BatchNorm, gain: float) -> None:
     """Multiply the layer's output by a positive factor, in place."""
     if not gain > 0:
         raise CannotLower(f"neurons multiply their input by {gain:g}")
@@ -42,24 +63,8 @@ def scale(layer: Affine, gain: float) -> None:
         layer.bias.mul_(gain)
 
 
-@torch.no_grad()
-def fold(layer: nn.Module | None, norm: BatchNorm) -> None:
-    """Fold batch norm, as it evaluates, into the layer before it, in place."""
-    if not isinstance(layer, Affine):
-        raise CannotLower("batch norm does not directly follow a linear or convolutional layer")
-    if norm.running_mean is None or norm.running_var is None:
-        raise CannotLower("batch norm keeps no running statistics, so it normalises by each batch")
-    factor = (norm.running_var + norm.eps).rsqrt()
-    shift = -norm.running_mean * factor
-    if norm.affine:
-        factor, shift = factor * norm.weight, shift * norm.weight + norm.bias
-    layer.weight.mul_(factor.view(-1, *[1] * (layer.weight.ndim - 1)))
-    if layer.bias is not None:  # lowered layers have one
-        layer.bias.mul_(factor).add_(shift)
-
-
 def plain(layer: nn.Module) -> Any:
-    """Torch's own version of the layer, with a bias."""
+    """Torch's own version of the layer, with a bias; what is not torch's is copied."""
     if isinstance(layer, nn.Linear):
         shape = (layer.in_features, layer.out_features)
         return _weighted(nn.Linear(*shape, device="meta"), layer)
@@ -93,7 +98,27 @@ def plain(layer: nn.Module) -> Any:
         return nn.Flatten(layer.start_dim, layer.end_dim)
     if isinstance(layer, nn.Unflatten):
         return nn.Unflatten(layer.dim, layer.unflattened_size)
-    raise CannotLower(f"{type(layer).__name__} is not supported by the fused network")
+    if isinstance(layer, BatchNorm):
+        return _normalising(layer)
+    if isinstance(layer, nn.AdaptiveAvgPool2d):
+        return nn.AdaptiveAvgPool2d(layer.output_size)
+    if isinstance(layer, nn.AdaptiveMaxPool2d):
+        return nn.AdaptiveMaxPool2d(layer.output_size)
+    return copy.deepcopy(layer)
+
+
+@torch.no_grad()
+def _normalising(layer: Any) -> Any:
+    kind: Any = nn.BatchNorm1d if isinstance(layer, nn.BatchNorm1d) else nn.BatchNorm2d
+    made = kind(layer.num_features, layer.eps, layer.momentum)
+    made.running_mean.copy_(layer.running_mean)
+    made.running_var.copy_(layer.running_var)
+    if layer.affine:
+        made.weight.data, made.bias.data = (
+            layer.weight.detach().clone(),
+            layer.bias.detach().clone(),
+        )
+    return made.to(layer.running_mean.device)
 
 
 def _weighted(plain: Any, layer: Affine) -> Any:

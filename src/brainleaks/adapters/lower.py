@@ -1,28 +1,17 @@
-"""Lowering: networks of supported layers on the fused operator.
+"""Neurons of every framework, in the terms of the fused operator.
 
-What can be lowered is a chain of layers: affine ones (linear, convolution, with batch norm folded
-into them), pooling, flattening, and neurons. The neurons of each framework are stated as a
-:class:`Neuron`, exactly; where the operator of :mod:`brainleaks.neuron` cannot express one,
-:class:`CannotLower` says why and the network is audited as it is.
+The neurons of each framework are stated as a :class:`Neuron`, exactly; where the operator of
+:mod:`brainleaks.neuron` cannot express one, :class:`CannotLower` says why.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from brainleaks.adapters.layers import (
-    Affine,
-    BatchNorm,
-    CannotLower,
-    affine,
-    fold,
-    is_affine,
-    plain,
-    scale,
-)
+from brainleaks.adapters.layers import CannotLower
 from brainleaks.networks import Response
 from brainleaks.neuron import LIF, ArcTan
 from brainleaks.neuron.dynamics import Reset, Surrogate
@@ -114,7 +103,7 @@ def one_rest(leak: float, reset: float) -> None:
 class Neurons(nn.Module):
     """A layer of :class:`Neuron`: currents ``(T, B, ...)`` to spikes (or ``None``) and membrane.
 
-    The gain is not applied here: :func:`lower` folds it into the layer before. The membrane is
+    The gain is not applied here: it is folded into the layer before. The membrane is
     that of :class:`Neuron` where it is ``shown``.
     """
 
@@ -146,118 +135,11 @@ class Neurons(nn.Module):
         return Response(spikes if self.fires else None, membrane)
 
 
-class Lowered(nn.Module):
-    """A chain of layers on the fused operator, all time steps at once.
-
-    The leading affine layers are the network's entry: an attack can add up changes of the inputs,
-    or gradients of many inputs, behind them (see :class:`brainleaks.target.Target`).
-
-    Args:
-        layers: affine layers, pooling, flattening and :class:`Neurons`, in order.
-        input_shape: of one input.
-        steps: how many time steps an image is shown for; ``None`` for inputs that are spike trains.
-    """
-
-    def __init__(
-        self, layers: Sequence[nn.Module], input_shape: tuple[int, ...], steps: int | None
-    ) -> None:
-        super().__init__()
-        self.spiking = steps is None
-        self.input_shape = tuple(input_shape)
-        self.steps = steps
-        affine = 0
-        while affine < len(layers) and is_affine(layers[affine]):
-            affine += 1
-        self.first = nn.ModuleList(layers[:affine])
-        self.rest = nn.ModuleList(layers[affine:])
-        self.activations = self._count() * (steps or 1)
-
-    def forward(self, inputs: Tensor) -> Response:
-        return self.respond(self.drive(inputs))
-
-    def drive(self, inputs: Tensor, *, bias: bool = True) -> Tensor:
-        """The input of the first neurons or pooling; linear without the bias.
-
-        ``(T, B, *input_shape)`` or ``(B, *input_shape)`` in, time and batch first out.
-        """
-        lead = 2 if self.spiking else 1
-        rows = inputs.flatten(0, lead - 1)
-        for layer in self.first:
-            rows = affine(layer, rows, bias)
-        return rows.reshape(*inputs.shape[:lead], *rows.shape[1:])
-
-    def respond(self, entry: Tensor) -> Response:
-        """The output layer's response to the result of :meth:`drive`."""
-        trace = entry if self.steps is None else entry.expand(self.steps, *entry.shape)
-        response = Response(None, trace)
-        for layer in self.rest:
-            if isinstance(layer, Neurons):
-                response = layer(trace)
-                trace = response.membrane if response.spikes is None else response.spikes
-            else:
-                rows = affine(layer, trace.flatten(0, 1), bias=True)
-                trace = rows.unflatten(0, trace.shape[:2])
-                response = Response(None, trace)
-        return response
-
-    def pull_back(self, gradient: Tensor) -> Tensor:
-        """Transpose of :meth:`drive`: a gradient on the entry to one on the inputs."""
-        lead = 2 if self.spiking else 1
-        with torch.enable_grad():
-            inputs = gradient.new_zeros(*gradient.shape[:lead], *self.input_shape)
-            inputs.requires_grad_()
-            entry = self.drive(inputs, bias=False)
-            (pulled,) = torch.autograd.grad(entry, inputs, gradient)
-        return torch.as_tensor(pulled)
-
-    def _count(self) -> int:
-        """Approximate number of values kept per input and time step for a backward pass."""
-        weight = next(self.parameters(), torch.empty(0))
-        rows = weight.new_zeros(1, *self.input_shape)
-        total = rows.numel()
-        with torch.no_grad():
-            for layer in (*self.first, *self.rest):
-                if isinstance(layer, Neurons):
-                    spikes, membrane = layer(rows.unsqueeze(0))
-                    rows = (membrane if spikes is None else spikes)[0]
-                    total += 3 * rows.numel()
-                else:
-                    rows = layer(rows)
-                    total += rows.numel()
-        return total
-
-
-def lower(
-    parts: Sequence[nn.Module | Neuron], input_shape: tuple[int, ...], steps: int | None
-) -> Lowered:
-    """Build the fused network of a chain of layers and neurons; weights are copied.
-
-    Batch norm is folded into the affine layer before it, and so is what a neuron multiplies its
-    input by: pooling, which may lie between, commutes with a positive factor.
+def neuron_of(framework: ModuleType, layer: nn.Module) -> Neuron:
+    """A framework's layer of neurons in terms of the operator.
 
     Raises:
-        CannotLower: if there is no affine layer to fold into, or no neuron at all.
+        CannotLower: if the operator has no such neuron.
     """
-    if not any(isinstance(part, Neuron) for part in parts):
-        raise CannotLower("it has no spiking neurons")
-    layers: list[nn.Module] = []
-    for i, part in enumerate(parts):
-        if isinstance(part, Neuron):
-            if part.gain != 1.0:
-                scale(_affine_before(layers), part.gain)
-            layers.append(Neurons(part, shown=i == len(parts) - 1))
-        elif isinstance(part, BatchNorm):
-            fold(layers[-1] if layers else None, part)
-        else:
-            layers.append(plain(part))
-    # modules are built wanting gradients; a target's weights never need any
-    return Lowered(layers, input_shape, steps).requires_grad_(False).eval()
-
-
-def _affine_before(layers: Sequence[nn.Module]) -> Affine:
-    for layer in reversed(layers):
-        if isinstance(layer, Affine):
-            return layer
-        if isinstance(layer, Neurons):
-            break
-    raise CannotLower("neurons that scale their input come straight after other neurons")
+    neuron: Neuron = framework.describe(layer)
+    return neuron

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from brainleaks.adapters import pytorch
 from brainleaks.adapters.adapted import Adapted, settled
 from brainleaks.adapters.callable import Service
+from brainleaks.adapters.graph import Graph, connect
 from brainleaks.adapters.layers import CannotLower
 from brainleaks.adapters.lower import Neuron
-from brainleaks.adapters.trace import Watched, chain, watch
+from brainleaks.adapters.trace import Watched, watch
 from brainleaks.adapters.validate import FRAMEWORKS, check_framework, check_samples, few
 from brainleaks.adapters.wrap import Original, find_call
 from brainleaks.errors import InputError
@@ -77,19 +78,40 @@ def adapt(
         "notes": notes,
         "neurons": [_found(seen, adapter) for seen in watched if adapter.is_neuron(seen.layer)],
     }
+    adapted = _settled(original, adapter, facts, samples, watched)
+    kept = [n for n in facts["neurons"] if "not_lowered" in n] if adapted.lowered else []
+    adapted.facts["notes"] += [_told_of_kept(neuron) for neuron in kept]
+    return adapted
 
-    def parts() -> Any:
-        return chain(watched, adapter, sample)
 
-    if not call.single:
-        return settled(original, adapter.NAME, facts, samples, parts)
+def _settled(
+    original: Original,
+    adapter: ModuleType,
+    facts: dict[str, Any],
+    samples: Tensor,
+    watched: list[Watched],
+) -> Adapted:
+    sample = few(samples)
+
+    def graph() -> Graph:
+        return connect(watched, adapter, sample, original(sample))
+
+    if not original.call.single:
+        return settled(original, adapter.NAME, facts, samples, graph)
     probability = _ends_in_a_sigmoid(original, sample)
-    notes.append(
+    facts["notes"].append(
         "its one output is taken as the "
         f"{'probability' if probability else 'logit'} of the second class."
     )
     head = partial(OneLogit, probability=probability)
-    return settled(original, adapter.NAME, facts, samples, parts, head)
+    return settled(original, adapter.NAME, facts, samples, graph, head)
+
+
+def _told_of_kept(neuron: dict[str, Any]) -> str:
+    return (
+        f"{neuron['layer']} ({neuron['neuron']}) runs in its own framework, step by step: "
+        f"{neuron['not_lowered']}."
+    )
 
 
 def _ends_in_a_sigmoid(original: Original, few: Tensor) -> bool:
@@ -187,7 +209,7 @@ def _notes(module: nn.Module) -> list[str]:
 def _activations(watched: Any, few: Tensor) -> int:
     """Approximate number of values kept per input and time step for a backward pass."""
     lead = few.shape[0] * (few.shape[1] if few.ndim == 5 else 1)
-    given = sum(trace.numel() for seen in watched for trace in seen.given)
+    given = sum(t.numel() for seen in watched for outputs in seen.given for t in outputs)
     return int(few.numel() // lead + 4 * given // lead)
 
 

@@ -1,11 +1,4 @@
-"""Tracing: the chain of layers of a network, recorded while it runs.
-
-A network's forward pass is anyone's code: it loops over time or not, flattens, pools by functions.
-So what each layer takes and gives is recorded while a few samples go through, and the layers are
-put in order by it: what one takes must be, to the last bit, what another gave, flattened or pooled
-if need be. Whatever else happens between two layers shows, and the network is left as it is. That
-the chain is the network is then proved on the user's own samples, not here.
-"""
+"""Tracing: what each layer of a network takes and gives, recorded while it runs."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,24 +9,24 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from brainleaks.adapters.layers import Affine, BatchNorm, CannotLower, Pool
-from brainleaks.adapters.lower import Neuron
-
-# by name, for frameworks have their own; what they do, nothing in eval mode or flattening, shows in
-# what the next layer takes
-_TRANSPARENT = ("Flatten", "Unflatten", "Identity", "Dropout", "Dropout1d", "Dropout2d")
-_LARGEST_POOL = 8
+from brainleaks.adapters.kept import tensors_of
+from brainleaks.adapters.layers import CannotLower
 
 
 @dataclass
 class Watched:
-    """A layer with its recorded inputs and outputs; ``turns`` numbers the calls."""
+    """A layer with its recorded inputs and outputs; ``turns`` numbers the calls.
+
+    ``given`` holds all tensors of each answer, and ``states`` what the first call passed besides
+    the input.
+    """
 
     name: str
     layer: nn.Module
     taken: list[Tensor] = field(default_factory=list)
-    given: list[Tensor] = field(default_factory=list)
+    given: list[list[Tensor]] = field(default_factory=list)
     turns: list[int] = field(default_factory=list)
+    states: tuple[Any, ...] = ()
 
 
 def watch(
@@ -46,10 +39,11 @@ def watch(
     def watching(name: str) -> Any:
         def note(layer: nn.Module, inputs: Any, output: Any) -> None:
             seen = order.setdefault(name, Watched(name, layer))
-            first = output[0] if isinstance(output, tuple) else output
-            if inputs and isinstance(inputs[0], Tensor) and isinstance(first, Tensor):
+            given = tensors_of(output)
+            if inputs and isinstance(inputs[0], Tensor) and given:
+                seen.states = seen.states if seen.taken else tuple(inputs[1:])
                 seen.taken.append(inputs[0].detach().clone())
-                seen.given.append(first.detach().clone())
+                seen.given.append([tensor.detach().clone() for tensor in given])
                 seen.turns.append(next(turns))
 
         return note
@@ -65,53 +59,12 @@ def watch(
     return list(order.values())
 
 
-def chain(watched: list[Watched], framework: ModuleType, samples: Tensor) -> Any:
-    """Put the layers in order.
-
-    Args:
-        watched: from :func:`watch`, of these samples.
-        framework: the adapter that describes neurons.
-        samples: ``(T, B, C, H, W)`` or, shown for as long as the network likes, ``(B, C, H, W)``.
-
-    Returns:
-        ``(parts, steps)``: layers and :class:`Neuron`, and for how many steps an image is shown
-        (``None`` for spike trains).
+def uses(seen: Watched, framework: ModuleType, steps: int, batch: int) -> list[Watched]:
+    """The uses of a layer that runs at several places, such as one pooling.
 
     Raises:
-        CannotLower: if the layers are no chain, or one of them is unknown.
+        CannotLower: if the layer maps no tensor, or neurons are used twice.
     """
-    kept = [seen for seen in watched if type(seen.layer).__name__ not in _TRANSPARENT]
-    steps = len(samples) if samples.ndim == 5 else _steps(kept, framework)
-    batch = samples.shape[-4]
-    trace = samples if samples.ndim == 5 else samples.expand(steps, *samples.shape)
-    parts: list[nn.Module | Neuron] = []
-    before = "the input"
-    uses = [use for seen in kept for use in _uses(seen, framework, steps, batch)]
-    for seen in sorted(uses, key=lambda use: use.turns[0]):
-        taken = _over_time(seen.name, seen.taken, steps, batch)
-        try:
-            parts += _between(trace, taken)
-        except CannotLower as reason:
-            raise CannotLower(f"between {before} and {seen.name}, {reason}") from None
-        parts.append(_part(seen, framework))
-        trace = _over_time(seen.name, seen.given, steps, batch)
-        before = seen.name
-    return parts, steps if samples.ndim == 4 else None
-
-
-def _layers(
-    module: nn.Module, is_neuron: Callable[[nn.Module], bool], prefix: str = ""
-) -> Iterator[tuple[str, nn.Module]]:
-    """The modules that are layers: neurons, and modules without children."""
-    if is_neuron(module) or not any(True for _ in module.children()):
-        yield prefix or type(module).__name__, module
-        return
-    for name, child in module.named_children():
-        yield from _layers(child, is_neuron, f"{prefix}.{name}" if prefix else name)
-
-
-def _uses(seen: Watched, framework: ModuleType, steps: int, batch: int) -> list[Watched]:
-    """The uses of a layer that the chain contains several times, such as one pooling."""
     calls = len(seen.taken)
     if not calls:
         raise CannotLower(f"{seen.name} does not map one tensor to another")
@@ -126,26 +79,18 @@ def _uses(seen: Watched, framework: ModuleType, steps: int, batch: int) -> list[
             seen.taken[place::places],
             seen.given[place::places],
             seen.turns[place::places],
+            seen.states,
         )
         for place in range(places)
     ]
 
 
-def _part(seen: Watched, framework: ModuleType) -> nn.Module | Neuron:
-    if framework.is_neuron(seen.layer):
-        try:
-            neuron: Neuron = framework.describe(seen.layer)
-        except CannotLower as reason:
-            raise CannotLower(f"{seen.name}: {reason}") from None
-        return neuron
-    if isinstance(seen.layer, Affine | Pool | BatchNorm):
-        return seen.layer
-    kind = type(seen.layer).__name__
-    raise CannotLower(f"{seen.name} is a {kind}, which cannot be lowered")
+def steps_of(watched: list[Watched], framework: ModuleType) -> int:
+    """The number of time steps of a network that takes images.
 
-
-def _steps(watched: list[Watched], framework: ModuleType) -> int:
-    """The number of time steps of a network that takes images."""
+    Raises:
+        CannotLower: if it has no neurons.
+    """
     for seen in watched:
         if framework.is_neuron(seen.layer) and seen.taken:
             whole = len(seen.taken) == 1 and not framework.makes_one_step(seen.layer)
@@ -153,8 +98,12 @@ def _steps(watched: list[Watched], framework: ModuleType) -> int:
     raise CannotLower("it has no spiking neurons")
 
 
-def _over_time(name: str, calls: list[Tensor], steps: int, batch: int) -> Tensor:
-    """The recorded inputs or outputs of a layer as ``(T, B, ...)``."""
+def over_time(name: str, calls: list[Tensor], steps: int, batch: int) -> Tensor:
+    """The recorded inputs or outputs of a layer as ``(T, B, ...)``.
+
+    Raises:
+        CannotLower: if they are no trace of all time steps.
+    """
     first = calls[0]
     if len(calls) == steps and len(first) == batch:
         return torch.stack(calls)
@@ -168,32 +117,12 @@ def _over_time(name: str, calls: list[Tensor], steps: int, batch: int) -> Tensor
     raise CannotLower(f"{name} is called {len(calls)} times in {steps} time steps")
 
 
-def _between(before: Tensor, after: Tensor) -> list[nn.Module]:
-    """The flattening and pooling that make ``after`` of ``before``, both ``(T, B, ...)``."""
-    rows, wanted = before.flatten(0, 1), after.flatten(0, 1)
-    found = [layers for layers in _guesses(rows.ndim) if _makes(layers, rows, wanted)]
-    if not found:
-        raise CannotLower("an operation other than flattening or pooling takes place")
-    if len(found) > 1 and found[0]:
-        raise CannotLower("the samples do not determine which pooling takes place")
-    return found[0]
-
-
-def _guesses(ndim: int) -> list[list[nn.Module]]:
-    """Flattening and pooling in their order of simplicity; pooling is of images alone."""
-    plain: list[list[nn.Module]] = [[], [nn.Flatten()]] if ndim > 2 else [[]]
-    if ndim != 4:
-        return plain
-    pools = [
-        kind(size) for size in range(2, _LARGEST_POOL + 1) for kind in (nn.MaxPool2d, nn.AvgPool2d)
-    ]
-    return plain + [[pool, *rest] for pool in pools for rest in ([], [nn.Flatten()])]
-
-
-def _makes(layers: list[nn.Module], rows: Tensor, wanted: Tensor) -> bool:
-    for layer in layers:
-        size = getattr(layer, "kernel_size", 1)
-        if min(rows.shape[2:], default=1) < size:
-            return False
-        rows = layer(rows)
-    return torch.equal(rows, wanted)
+def _layers(
+    module: nn.Module, is_neuron: Callable[[nn.Module], bool], prefix: str = ""
+) -> Iterator[tuple[str, nn.Module]]:
+    """The modules that are layers: neurons, and modules without children."""
+    if is_neuron(module) or not any(True for _ in module.children()):
+        yield prefix or type(module).__name__, module
+        return
+    for name, child in module.named_children():
+        yield from _layers(child, is_neuron, f"{prefix}.{name}" if prefix else name)
