@@ -25,12 +25,17 @@ def is_neuron(module: nn.Module) -> bool:
     """Whether a module is a layer of snnTorch's neurons."""
     import snntorch
 
-    return isinstance(module, snntorch.SpikingNeuron)
+    return isinstance(module, snntorch.SpikingNeuron | snntorch.LeakyParallel)
 
 
 def makes_one_step(module: nn.Module) -> bool:
-    """Whether a module is a layer of neurons that advances one time step a call: all are."""
-    return is_neuron(module)
+    """Whether a module is a layer of neurons that advances one time step a call.
+
+    All do but ``LeakyParallel``, which takes a whole recording.
+    """
+    import snntorch
+
+    return isinstance(module, snntorch.SpikingNeuron)
 
 
 def forget(network: nn.Module) -> None:

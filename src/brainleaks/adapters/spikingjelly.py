@@ -25,12 +25,14 @@ NAME = "spikingjelly"
 
 
 def is_neuron(module: nn.Module) -> bool:
-    """Whether a module is a layer of SpikingJelly's neurons."""
-    from spikingjelly.activation_based import neuron
+    """Whether a module is a layer of SpikingJelly's neurons, or remembers otherwise."""
+    from spikingjelly.activation_based import layer, neuron
 
     # version 0.0.0.0.14, which many still have, knows the first alone
     names = ("BaseNode", "SimpleBaseNode", "NonSpikingBaseNode")
-    return isinstance(module, tuple(getattr(neuron, n) for n in names if hasattr(neuron, n)))
+    kinds = [getattr(neuron, name) for name in names if hasattr(neuron, name)]
+    kinds += [layer.LinearRecurrentContainer, layer.ElementWiseRecurrentContainer]
+    return isinstance(module, (*kinds, layer.SynapseFilter))
 
 
 def makes_one_step(module: nn.Module) -> bool:
