@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from brainleaks.adapters import nir
 from brainleaks.adapters.adapted import Adapted, settled
-from brainleaks.adapters.graph import Graph, chain
+from brainleaks.adapters.graph import Graph
 from brainleaks.adapters.modules import adapt
 from brainleaks.adapters.validate import check_answer, check_framework, check_samples, few
 from brainleaks.errors import InputError
@@ -109,11 +109,11 @@ def _load_nir(
         "call": "the graph, node by node",
         "readout": "membrane" if answer.spikes is None else "spikes",
         "access": "gradients",
-        "notes": nir.notes(graph),
+        "notes": [*graph.said, *nir.notes(graph)],
         "neurons": network.conventions(),
     }
 
     def graph_of_layers() -> Graph:
-        return chain(nir.parts(network, tuple(samples.shape[-3:])))
+        return nir.layers_of(network, tuple(samples.shape[-3:]))
 
     return settled(network, nir.NAME, facts, samples, graph_of_layers)

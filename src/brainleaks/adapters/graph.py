@@ -86,14 +86,6 @@ class Graph:
         return Ref(len(self.nodes))
 
 
-def chain(parts: list[nn.Module | Neuron], steps: int | None = None) -> Graph:
-    """The graph of layers that follow one another."""
-    graph, last = Graph(steps=steps), Ref(0)
-    for part in parts:
-        last = graph.add(part, last)
-    return graph
-
-
 def connect(
     watched: list[Watched], framework: ModuleType, samples: Tensor, answer: Response
 ) -> Graph:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from brainleaks.adapters.nir.graph import Graph, check
+from brainleaks.adapters.nir.nested import flatten
 from brainleaks.errors import InputError
 from brainleaks.factory import require
 from brainleaks.files import isolated
@@ -16,7 +17,7 @@ def read_graph(path: Path) -> Graph:
 
     Raises:
         InputError: if it is no HDF5 file of a NIR graph, goes beyond the limits, or holds nodes
-            that are unknown here, or connections in a circle.
+            that are unknown here, or a circle without neurons or delays in it.
     """
     require("h5py")
     if not path.is_file():
@@ -35,17 +36,9 @@ def _graph(path: Path, values: dict[str, Any], version: str | None) -> Graph:
         raise InputError(f"{path} holds {found}; expected a NIRGraph with its nodes.")
     if len(nodes) > _NODES:
         raise InputError(f"{path} has {len(nodes):,} nodes; at most {_NODES:,} are run.")
-    graph = Graph(nodes, _edges(path, values.get("edges", [])), version)
+    flat = flatten(path, nodes, values.get("edges", []))
+    if len(flat.nodes) > _NODES:
+        raise InputError(f"{path} has {len(flat.nodes):,} nodes; at most {_NODES:,} are run.")
+    graph = Graph(flat.nodes, flat.edges, version, flat.said)
     check(path, graph)
     return graph
-
-
-def _edges(path: Path, found: Any) -> list[tuple[str, str]]:
-    """Pairs of nodes' names, each once."""
-    whole = isinstance(found, list) and all(
-        isinstance(pair, list) and len(pair) == 2 and all(isinstance(end, str) for end in pair)
-        for pair in found
-    )
-    if not whole:
-        raise InputError(f"{path}: edges are not pairs of nodes' names; expected (N, 2) text.")
-    return list(dict.fromkeys((source, sink) for source, sink in found))

@@ -1,6 +1,8 @@
 """A NIR graph: its nodes, its edges, and the supported types."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -8,8 +10,9 @@ from typing import Any
 from brainleaks.adapters.nir.fields import check_fields
 from brainleaks.errors import InputError
 
-NEURONS = ("IF", "LIF", "CubaLIF", "LI")
-_STATELESS = ("Affine", "Linear", "Conv1d", "Conv2d", "SumPool2d", "AvgPool2d", "Flatten")
+NEURONS = ("I", "IF", "LI", "LIF", "CubaLI", "CubaLIF")
+#: Nodes whose answer depends on earlier time steps: every circle needs one.
+STATEFUL = (*NEURONS, "Delay")
 _NEEDED = {
     "Input": ("shape",),
     "Output": (),
@@ -20,9 +23,14 @@ _NEEDED = {
     "SumPool2d": ("kernel_size", "stride", "padding"),
     "AvgPool2d": ("kernel_size", "stride", "padding"),
     "Flatten": ("start_dim", "end_dim"),
+    "Scale": ("scale",),
+    "Threshold": ("threshold",),
+    "Delay": ("delay",),
+    "I": ("r",),
     "IF": ("r", "v_threshold"),
     "LIF": ("tau", "r", "v_leak", "v_threshold"),
     "LI": ("tau", "r", "v_leak"),
+    "CubaLI": ("tau_syn", "tau_mem", "r", "v_leak"),
     "CubaLIF": ("tau_syn", "tau_mem", "r", "v_leak", "v_threshold"),
 }
 
@@ -31,12 +39,14 @@ _NEEDED = {
 class Graph:
     """Nodes by name (each its fields, ``type`` among them), and the edges between them.
 
-    ``version`` is that of the ``nir`` package that wrote them.
+    ``version`` is that of the ``nir`` package that wrote them, and ``said`` holds sentences on how
+    they were read.
     """
 
     nodes: dict[str, dict[str, Any]]
     edges: list[tuple[str, str]]
     version: str | None
+    said: list[str] = field(default_factory=list)
 
     def inputs_of(self, name: str) -> list[str]:
         """The nodes whose summed outputs are the input of a node."""
@@ -46,14 +56,74 @@ class Graph:
         """The only node of a type."""
         return next(name for name, node in self.nodes.items() if node["type"] == kind)
 
-    def order(self) -> list[str]:
-        """The nodes in topological order.
+    @cached_property
+    def feedback(self) -> frozenset[tuple[str, str]]:
+        """The edges that close circles, each of which takes one time step.
 
-        Raises:
-            CycleError: if they are connected in a circle, which is its second argument.
+        They lead back to a node that a search in depth from the input is still below.
         """
-        sources = {name: self.inputs_of(name) for name in self.nodes}
-        return list(TopologicalSorter(sources).static_order())
+        sinks: dict[str, list[str]] = {name: [] for name in self.nodes}
+        for source, sink in self.edges:
+            sinks[source].append(sink)
+        found: set[tuple[str, str]] = set()
+        done: set[str] = set()
+        for start in sorted(self.nodes, key=lambda name: self.nodes[name]["type"] != "Input"):
+            above = dict[str, Iterator[str]]()
+            if start not in done:
+                above[start] = iter(sinks[start])
+            while above:
+                name = next(reversed(above))
+                below = next(above[name], None)
+                if below is None:
+                    done.add(name)
+                    del above[name]
+                elif below in above:
+                    found.add((name, below))
+                elif below not in done:
+                    above[below] = iter(sinks[below])
+        return frozenset(found)
+
+    def order(self) -> list[str]:
+        """The nodes in topological order, without the feedback."""
+        return _sorted(self.nodes, [edge for edge in self.edges if edge not in self.feedback])
+
+    def loops(self) -> list[list[str]]:
+        """The nodes in the order in which they run; those in common circles are together."""
+        order = self.order()
+        place = {name: i for i, name in enumerate(order)}
+        group = {name: name for name in order}
+        for source, sink in self.feedback:
+            inside = _between(self, sink, source)
+            first = min((group[name] for name in inside), key=place.__getitem__)
+            merged = {group[name] for name in inside}
+            group = {name: first if g in merged else g for name, g in group.items()}
+        together: dict[str, list[str]] = {}
+        for name in order:
+            together.setdefault(group[name], []).append(name)
+        edges = [(group[a], group[b]) for a, b in self.edges if group[a] != group[b]]
+        return [together[name] for name in _sorted(together, edges)]
+
+
+def _between(graph: Graph, first: str, last: str) -> set[str]:
+    """The nodes on paths from one node to another."""
+
+    def reached(start: str, edges: list[tuple[str, str]]) -> set[str]:
+        found, left = {start}, [start]
+        while left:
+            name = left.pop()
+            new = [b for a, b in edges if a == name and b not in found]
+            found |= set(new)
+            left += new
+        return found
+
+    return reached(first, graph.edges) & reached(last, [(b, a) for a, b in graph.edges])
+
+
+def _sorted(nodes: Iterable[str], edges: list[tuple[str, str]]) -> list[str]:
+    sources: dict[str, list[str]] = {name: [] for name in nodes}
+    for source, sink in edges:
+        sources[sink].append(source)
+    return list(TopologicalSorter(sources).static_order())
 
 
 def check(path: Path, graph: Graph) -> None:
@@ -70,23 +140,30 @@ def check(path: Path, graph: Graph) -> None:
             raise InputError(f"{path} has {len(names)} {kind} nodes; expected one.")
     for name in {end for edge in graph.edges for end in edge} - set(graph.nodes):
         raise InputError(f"{path} connects {name!r}, which is not one of its nodes.")
-    try:
-        graph.order()
-    except CycleError as error:
-        circle = " -> ".join(error.args[1])
-        raise InputError(
-            f"{path} is a graph with a circle, {circle}; recurrent connections are not run. Audit "
-            "the network in its own framework."
-        ) from error
+    _check_circles(path, graph)
     for name, node in graph.nodes.items():
         if node["type"] != "Input" and not graph.inputs_of(name):
             raise InputError(f"{path}: no edge leads to node {name} ({node['type']}).")
 
 
+def _check_circles(path: Path, graph: Graph) -> None:
+    """Refuse a circle in which nothing takes time."""
+    passing = {n for n, node in graph.nodes.items() if node["type"] not in STATEFUL}
+    edges = [(a, b) for a, b in graph.edges if a in passing and b in passing]
+    try:
+        _sorted(passing, edges)
+    except CycleError as error:
+        circle = " -> ".join(error.args[1])
+        raise InputError(
+            f"{path} is a graph with a circle without a delay, {circle}; expected a neuron or a "
+            "Delay in every circle."
+        ) from error
+
+
 def _check_node(path: Path, name: str, node: Any) -> None:
     kind = node.get("type") if isinstance(node, dict) else None
     if not isinstance(kind, str) or kind not in _NEEDED:
-        known = ", ".join((*_STATELESS, *NEURONS))
+        known = ", ".join(_NEEDED)
         found = kind if isinstance(kind, str) else type(kind).__name__
         raise InputError(
             f"{path}: node {name} is a {found}, which is not known here; known are {known}."

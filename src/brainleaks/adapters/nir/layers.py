@@ -7,8 +7,21 @@ import torch
 from torch import Tensor, nn
 
 from brainleaks.adapters.nir.graph import NEURONS
-from brainleaks.adapters.nir.neurons import Dynamics, NirReset
+from brainleaks.adapters.nir.neurons import Delay, Dynamics, NirReset, Threshold
 from brainleaks.errors import InputError
+
+
+class Scale(nn.Module):
+    """Inputs times a factor each."""
+
+    scale: Tensor
+
+    def __init__(self, scale: Any) -> None:
+        super().__init__()
+        self.register_buffer("scale", torch.as_tensor(np.asarray(scale, np.float64)))
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return rows * self.scale
 
 
 def build(name: str, node: dict[str, Any], dt: float, reset: NirReset) -> nn.Module:
@@ -32,6 +45,12 @@ def _module(name: str, node: dict[str, Any], dt: float, reset: NirReset) -> nn.M
     if kind in NEURONS:
         _check_step(name, node, dt)
         return Dynamics(kind, node, dt, reset)
+    if kind == "Delay":
+        return Delay(node["delay"], dt)
+    if kind == "Threshold":
+        return Threshold(node["threshold"])
+    if kind == "Scale":
+        return Scale(node["scale"])
     if kind == "Flatten":
         # NIR counts dimensions without the batch
         start, end = (int(node[name]) for name in ("start_dim", "end_dim"))
