@@ -1,11 +1,13 @@
 """Stateless layers of torch, for lowered networks."""
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from brainleaks.networks.conv import PIECE
 from brainleaks.neuron.synapse import spike_linear
 
 Affine = nn.Linear | nn.Conv1d | nn.Conv2d
@@ -36,6 +38,29 @@ def is_supported(layer: nn.Module) -> bool:
 
 def _is_torchs(layer: nn.Module) -> bool:
     return isinstance(layer, _COPIED) and type(layer).__module__.startswith("torch.nn")
+
+
+def through(layers: Sequence[nn.Module], rows: Tensor, *, bias: bool = True) -> Tensor:
+    """Apply stateless layers one after the other, to frames in pieces that stay in the cache.
+
+    Batch norm that trains normalises by pieces, as it does by time steps in networks that loop.
+
+    Args:
+        layers: in order.
+        rows: ``(T*B, ...)``.
+        bias: whether affine layers add theirs.
+    """
+    if rows.ndim != 4 or len(rows) <= PIECE:
+        return _through(layers, rows, bias)
+    return torch.cat([_through(layers, piece, bias) for piece in rows.split(PIECE)])
+
+
+def _through(layers: Sequence[nn.Module], rows: Tensor, bias: bool) -> Tensor:
+    for layer in layers:
+        if isinstance(layer, nn.Conv2d):
+            rows = rows.contiguous(memory_format=torch.channels_last)
+        rows = affine(layer, rows, bias)
+    return rows
 
 
 def affine(layer: nn.Module, rows: Tensor, bias: bool) -> Tensor:

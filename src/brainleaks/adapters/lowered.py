@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from brainleaks.adapters.graph import Graph, Join, Node, Population, Ref
 from brainleaks.adapters.kept import Kept
-from brainleaks.adapters.layers import Affine, BatchNorm, CannotLower, affine, is_affine, plain
+from brainleaks.adapters.layers import Affine, BatchNorm, CannotLower, is_affine, plain, through
 from brainleaks.adapters.layers import scale as scale_layer
 from brainleaks.adapters.lower import Neuron, Neurons
 from brainleaks.networks import Response
@@ -23,6 +23,10 @@ class Scale(nn.Module):
 
     def forward(self, trace: Tensor) -> Tensor:
         return trace * self.factor
+
+
+#: Layers that see time steps apart.
+_OVER_TIME = (Neurons, Kept, Join, Population, Scale)
 
 
 class Lowered(nn.Module):
@@ -53,6 +57,7 @@ class Lowered(nn.Module):
         self.first = nn.ModuleList(layers[:leading])
         self.rest = nn.ModuleList(layers[leading:])
         self._takes = [tuple(refs) for refs in takes[leading:]]
+        self._stretches = _stretches(list(self.rest), self._takes, leading)
         self.eval()  # lest batch norm learns from what is counted
         self.activations = self._count() * (steps or 1)
 
@@ -66,14 +71,13 @@ class Lowered(nn.Module):
         """
         lead = 2 if self.spiking else 1
         rows = inputs.flatten(0, lead - 1)
-        for layer in self.first:
-            rows = affine(layer, rows, bias)
+        rows = through(list(self.first), rows, bias=bias)
         return rows.reshape(*inputs.shape[:lead], *rows.shape[1:])
 
     def respond(self, entry: Tensor) -> Response:
         """The output layer's response to the result of :meth:`drive`."""
         trace = entry if self.steps is None else entry.expand(self.steps, *entry.shape)
-        return self._run(trace)[-1]
+        return self._run(trace, self._stretches)[-1]
 
     def pull_back(self, gradient: Tensor) -> Tensor:
         """Transpose of :meth:`drive`: a gradient on the entry to one on the inputs."""
@@ -85,15 +89,17 @@ class Lowered(nn.Module):
             (pulled,) = torch.autograd.grad(entry, inputs, gradient)
         return torch.as_tensor(pulled)
 
-    def _run(self, trace: Tensor) -> list[Response]:
-        """The response of every node behind the entry."""
+    def _run(self, trace: Tensor, stretches: list[tuple[int, int]]) -> list[Response]:
+        """The response of every stretch of layers behind the entry."""
         behind = len(self.first)
         traces: dict[Ref, Tensor] = {Ref(behind): trace}
         responses = [Response(None, trace)]
-        for i, (layer, takes) in enumerate(zip(self.rest, self._takes, strict=True), behind + 1):
-            outputs = _outputs(layer, [traces[ref] for ref in takes])
-            responses.append(_response(layer, outputs))
-            traces |= {Ref(i, j): output for j, output in enumerate(outputs)}
+        for first, last in stretches:
+            layers = list(self.rest[first : last + 1])
+            outputs = _outputs(layers, [traces[ref] for ref in self._takes[first]])
+            responses.append(_response(layers[-1], outputs))
+            number = behind + 1 + last
+            traces |= {Ref(number, j): output for j, output in enumerate(outputs)}
         return responses
 
     def _count(self) -> int:
@@ -102,7 +108,8 @@ class Lowered(nn.Module):
         inputs = weight.new_zeros(1, 1, *self.input_shape)
         with torch.no_grad():
             entry = self.drive(inputs if self.spiking else inputs[0])
-            found = self._run(entry if self.spiking else entry.unsqueeze(0))
+            alone = [(i, i) for i in range(len(self.rest))]
+            found = self._run(entry if self.spiking else entry.unsqueeze(0), alone)
         total = inputs.numel()
         for response in found:
             total += response.membrane.numel() * (1 if response.spikes is None else 3)
@@ -182,8 +189,9 @@ def _response(layer: nn.Module, outputs: list[Tensor]) -> Response:
     return Response(outputs[0] if len(outputs) > 1 else None, outputs[-1])
 
 
-def _outputs(layer: nn.Module, traces: list[Tensor]) -> list[Tensor]:
-    """The traces that a node gives, spikes first and its membrane last."""
+def _outputs(layers: list[nn.Module], traces: list[Tensor]) -> list[Tensor]:
+    """The traces that a stretch of layers gives, spikes first and the membrane last."""
+    layer = layers[0]
     if isinstance(layer, Neurons):
         spikes, membrane = layer(traces[0])
         return [membrane] if spikes is None else [spikes, membrane]
@@ -191,5 +199,24 @@ def _outputs(layer: nn.Module, traces: list[Tensor]) -> list[Tensor]:
         return list(layer(traces[0]))
     if isinstance(layer, Join | Population | Scale):
         return [layer(*traces)]
-    rows = affine(layer, traces[0].flatten(0, 1), bias=True)
+    rows = through(layers, traces[0].flatten(0, 1))
     return [rows.unflatten(0, traces[0].shape[:2])]
+
+
+def _stretches(
+    layers: Sequence[nn.Module], takes: Sequence[tuple[Ref, ...]], before: int
+) -> list[tuple[int, int]]:
+    """The first and the last of layers that follow one another and keep no time."""
+    consumers = Counter(ref.node for refs in takes for ref in refs)
+    found: list[tuple[int, int]] = []
+    for i, (layer, refs) in enumerate(zip(layers, takes, strict=True)):
+        alone = i > 0 and refs == (Ref(before + i),) and consumers[before + i] == 1
+        if (
+            alone
+            and not isinstance(layer, _OVER_TIME)
+            and not isinstance(layers[i - 1], _OVER_TIME)
+        ):
+            found[-1] = (found[-1][0], i)
+        else:
+            found.append((i, i))
+    return found

@@ -1,4 +1,8 @@
-"""The networks as a study file names them: typed settings that build themselves."""
+"""The networks as a study file names them: typed settings that build themselves.
+
+The ``version`` of an architecture is raised by the author of a change that changes its values; what
+was trained or measured under another is not used (:mod:`brainleaks.pipeline.versions`).
+"""
 
 from typing import Annotated, ClassVar, Literal
 
@@ -22,6 +26,8 @@ class Strict(BaseModel):
 
 
 class _Spiking(Strict):
+    version: ClassVar[int] = 1
+
     beta: _Share
     surrogate: _Surrogate
     readout: Readout = "membrane"
@@ -29,6 +35,8 @@ class _Spiking(Strict):
 
 
 class _Ordinary(Strict):
+    version: ClassVar[int] = 1
+
     readout: ClassVar[Readout] = "membrane"
     spiking: ClassVar[bool] = False
 
@@ -75,8 +83,9 @@ class ConvNetConfig(_Ordinary):
 
 
 class SpikingConvNetConfig(_Spiking):
-    """:class:`~brainleaks.networks.SpikingConvNet`."""
+    """:class:`~brainleaks.networks.SpikingConvNet`; version 2 sums its gradients in pieces."""
 
+    version: ClassVar[int] = 2
     takes: ClassVar[tuple[Signal, ...]] = PLANAR
 
     architecture: Literal["spiking-conv"]

@@ -10,6 +10,9 @@ from brainleaks.networks.response import Response
 from brainleaks.neuron import LIF
 from brainleaks.neuron.dynamics import Surrogate
 
+#: So many frames are convolved and pooled at a time: their activations stay in the cache.
+PIECE = 250
+
 
 class ConvNet(nn.Module):
     """``Conv(12)`` - ReLU - pool - ``Conv(24)`` - ReLU - pool - ``Linear``: images to logits."""
@@ -40,7 +43,7 @@ class SpikingConvNet(nn.Module):
     """``Conv(12)`` - pool - LIF - ``Conv(24)`` - pool - LIF - ``Linear`` - LIF.
 
     Spikes ``(T, B, C, H, W)`` in. Convolution and pooling keep no state: they see all time steps
-    at once, as ``(T*B, C, H, W)``.
+    as frames ``(T*B, C, H, W)``, in pieces that stay in the cache.
     """
 
     spiking = True
@@ -64,8 +67,8 @@ class SpikingConvNet(nn.Module):
         steps, batch = spikes.shape[:2]
         frames = spikes.flatten(0, 1).contiguous(memory_format=torch.channels_last)
         for conv, lif in ((self.conv1, self.lif1), (self.conv2, self.lif2)):
-            current = max_pool(conv(frames))
-            frames = _over_time(lif, current, steps)
+            current = [max_pool(conv(piece)) for piece in frames.split(PIECE)]
+            frames = _over_time(lif, torch.cat(current), steps)
         return Response(*self.lif3(self.fc1(frames.flatten(1)).unflatten(0, (steps, batch))))
 
     @property

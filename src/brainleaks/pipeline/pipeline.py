@@ -18,6 +18,7 @@ from brainleaks.evaluation.panel import Judge, References, new_judge, with_netwo
 from brainleaks.files.tensors import Weights
 from brainleaks.monitor import Monitor
 from brainleaks.networks import Readout
+from brainleaks.networks.config import NetworkConfig
 from brainleaks.networks.weights import load_weights, weights_digest
 from brainleaks.pipeline import stages
 from brainleaks.pipeline.cache import Artefact, Cache
@@ -93,7 +94,7 @@ class Pipeline:
             facts = {} if control else stages.measure(network, config, recipe, dataset, **common)
             return Artefact(dict(network.state_dict()), facts)
 
-        key = self._network_key(name, dataset, model=model.model_dump(mode="json"))
+        key = self._network_key(name, dataset, config, model=model.model_dump(mode="json"))
         artefact = self.cache.get_or_make(f"train:{name}", key, make)
         network.load_state_dict(artefact.tensors)
         initial = partial(self._new, name, model, dataset)
@@ -101,7 +102,9 @@ class Pipeline:
 
     def untrained(self, name: str, model: Model) -> Trained:
         """A network that was never trained; its first weights are a function of seed and name."""
-        key = self._network_key(name, self.dataset, untrained=model.network.model_dump(mode="json"))
+        config = model.network
+        settings = config.model_dump(mode="json")
+        key = self._network_key(name, self.dataset, config, untrained=settings)
         network = self._new(name, model, self.dataset).eval()
         return Trained(name, network, {}, key, model.network.readout)
 
@@ -119,6 +122,7 @@ class Pipeline:
         key = self._network_key(
             name,
             self.dataset,
+            config,
             network=config.model_dump(mode="json"),
             weights=weights_digest(network),
             batch_size=recipe.batch_size,
@@ -320,10 +324,13 @@ class Pipeline:
         facts = artefact.facts
         return Judgement(facts["metrics"], artefact.tensors["matrix"], facts["draws"])
 
-    def _network_key(self, name: str, dataset: Dataset, **made_of: Any) -> dict[str, Any]:
+    def _network_key(
+        self, name: str, dataset: Dataset, config: NetworkConfig, **made_of: Any
+    ) -> dict[str, Any]:
         """What determines a network and what is measured of it; ``made_of`` is its own part."""
         return {
             **made_of,
+            **({"architecture": config.version} if config.version > 1 else {}),
             "name": name,
             "encoding": asdict(self.code) if self.code else None,
             "data": dataset.fingerprint,
