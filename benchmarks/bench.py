@@ -21,6 +21,7 @@ from torch.nn import functional
 from brainleaks import keep_freed_memory
 from brainleaks.neuron.synapse import EVENT_DRIVEN_BELOW, event_driven_linear
 from brainleaks.pipeline.provenance import machine
+from conv_bench import against_frameworks
 from event_bench import against_tonic, at_full_size
 from image_bench import image_folders
 from jobs import (
@@ -65,6 +66,7 @@ def main() -> None:
     tables = {
         "rows": rows,
         "crossover": [_crossover(share) for share in (0.02, 0.05, 0.13, 0.22, 0.3)],
+        "convolutions": against_frameworks(arguments.train_pairs),
         "tonic": against_tonic(arguments.recordings),
         "full_size": at_full_size(),
         "images": image_folders(arguments.folders),
@@ -153,6 +155,7 @@ def _write(
     *,
     rows: list[list[str]],
     crossover: list[list[str]],
+    convolutions: list[list[str]],
     tonic: list[list[str]],
     full_size: list[list[str]],
     images: list[list[str]],
@@ -176,6 +179,26 @@ def _write(
         f"spike vectors of 784 into 3,000 units; it is used up to a share of {EVENT_DRIVEN_BELOW}.",
         "",
         *table(["share of inputs that fire", "event-driven", "dense", "ratio"], crossover),
+        "",
+        "## Convolutions",
+        "",
+        "A training step of two convolutions (12 and 24 channels, 3 x 3) on 28 x 28 inputs, batch "
+        "100, T = 25, 13 % of the inputs fire: ours, snnTorch 1.0 in a loop over time, and "
+        "SpikingJelly's multi-step mode without CuPy, which has none on a CPU. Each is in a "
+        "process of its own, with torch's memory settings as they come. Ratios above 1 say that "
+        "the other is slower.",
+        "",
+        *table(
+            [
+                "threads",
+                "ours (s)",
+                "snnTorch (s)",
+                "SpikingJelly (s)",
+                "snnTorch / ours",
+                "SpikingJelly / ours",
+            ],
+            convolutions,
+        ),
         "",
         "## Events",
         "",

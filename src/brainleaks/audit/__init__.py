@@ -1,6 +1,6 @@
 """Audits: from a user's own model and data to a study, its run and its report."""
 
 from brainleaks.audit.infer import Inputs
-from brainleaks.audit.steps import Plan, audit, plan, run, run_twin, write
+from brainleaks.audit.steps import Plan, audit, plan, run, run_twin, within, write
 
-__all__ = ["Inputs", "Plan", "audit", "plan", "run", "run_twin", "write"]
+__all__ = ["Inputs", "Plan", "audit", "plan", "run", "run_twin", "within", "write"]

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from brainleaks.audit.budget import fit, measure
 from brainleaks.audit.infer import EncodingName, Inputs, Seen, look
 from brainleaks.audit.plan import Extent, study_of
 from brainleaks.data import Dataset
@@ -16,7 +17,7 @@ from brainleaks.data.own import OwnData
 from brainleaks.errors import InputError
 from brainleaks.pipeline import Cache, Outcome, run_study
 from brainleaks.pipeline.external import Built
-from brainleaks.pipeline.run import Build, load_external
+from brainleaks.pipeline.run import Build, load_external, prepare, target_of
 from brainleaks.report import write_comparison, write_report
 from brainleaks.runs import folder
 from brainleaks.studies import Study
@@ -59,6 +60,7 @@ def audit(
     attacks: Sequence[str] = (),
     membership: Extent = "quick",
     settings: Sequence[str] = (),
+    budget: float | None = None,
     seed: int = 0,
     device: str = "cpu",
     cache: Cache | None = None,
@@ -86,6 +88,8 @@ def audit(
         membership: how far membership is tested if ``attacks`` are not named: ``"none"``,
             ``"quick"`` (strong attacks with four reference networks) or ``"full"`` (all with 16).
         settings: changes of the study's fields, ``"path.to.field=value"``.
+        budget: seconds that the audit should take; what does not fit is left out, and the study's
+            description says what (:func:`within`).
         seed: where all randomness comes from.
         device: ``"cpu"`` or ``"cuda"``.
         cache: where stages are kept.
@@ -110,7 +114,10 @@ def audit(
         membership=membership,
         settings=settings,
     )
-    return run(planned, seed=seed, device=device, cache=cache)
+    how: dict[str, Any] = {"seed": seed, "device": device, "cache": cache}
+    if budget is not None:
+        planned, _ = within(planned, budget, **how)
+    return run(planned, **how)
 
 
 def plan(
@@ -179,6 +186,36 @@ def plan(
     build = load_external if in_file else _handed_over(model, framework)
     ordinary = _twin(seen, name, access, membership, settings) if twin else None
     return Plan(study, seen.said, seen.dataset, build, ordinary)
+
+
+def within(
+    planned: Plan,
+    budget: float,
+    *,
+    seed: int = 0,
+    device: str = "cpu",
+    cache: Cache | None = None,
+) -> tuple[Plan, tuple[str, ...]]:
+    """The plan that fits a time, by measuring what each part of it takes.
+
+    Args:
+        planned: what would be done without a budget.
+        budget: seconds.
+        seed: as in :func:`audit`.
+        device: likewise.
+        cache: likewise.
+
+    Returns:
+        The plan, and sentences: the estimate, and what was left out.
+
+    Raises:
+        InputError: as :func:`audit`.
+    """
+    where = (seed, None, device, cache or Cache())
+    pipeline = prepare(planned.study, *where, planned.dataset)
+    target, _ = target_of(pipeline, None, planned.build)
+    fitted = fit(planned.study, measure(pipeline, target), budget)
+    return dataclasses.replace(planned, study=fitted.study), fitted.said
 
 
 def run(

@@ -20,6 +20,14 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> tupl
     return (int(found[1]), int(found[2])) if found else None
 
 
+def _time(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+    found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)([smh]?)", value or "")
+    seconds = float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]] if found else 0.0
+    if value is not None and not seconds > 0:
+        raise InputError(f"--budget: found {value!r}; expected a time, such as 90s, 10m or 2h.")
+    return seconds or None
+
+
 #: What ``--fail-on`` takes besides the numbers of the levels.
 _NAMED_LEVELS = {"leak": 2, "membership": 3}
 
@@ -121,6 +129,13 @@ _NAMED_LEVELS = {"leak": 2, "membership": 3}
     "by all attacks with 16.",
 )
 @click.option(
+    "--budget",
+    metavar="TIME",
+    callback=_time,
+    help="Time the audit should take, such as 10m or 90s. What does not fit is left out; an "
+    "estimate and what was left out are printed before it starts.",
+)
+@click.option(
     "--twin",
     is_flag=True,
     help="Also train and audit a non-spiking network on the same data, and compare.",
@@ -160,6 +175,7 @@ def audit(
     access: Any,
     attacks: tuple[str, ...],
     membership: Any,
+    budget: float | None,
     twin: bool,
     seed: int,
     out: Path | None,
@@ -175,7 +191,7 @@ def audit(
     The reconstructions are scored by classifiers trained on the data and compared with negative
     controls. The exit status is 0 whatever the verdict, unless --fail-on is given.
     """
-    from brainleaks.audit import plan, run, run_twin, write
+    from brainleaks.audit import plan, run, run_twin, within, write
     from brainleaks.runs import folder
 
     if model is None and factory is None:
@@ -202,8 +218,13 @@ def audit(
     place = out or Path("runs") / f"{planned.study.name}-seed{seed}"
     keep_out_of(place, "MODEL", model)
     keep_out_of(place, "--data", Path(data_path))
+    how: dict[str, Any] = {"seed": seed, "device": device}
+    if budget is not None:
+        planned, said = within(planned, budget, **how)
+        for line in said:
+            click.echo(line, err=True)
+    how["command"] = command_line()
     folder.prepare(place, planned.study, seed)
-    how: dict[str, Any] = {"seed": seed, "device": device, "command": command_line()}
     outcome = run(planned, **how)
     results = write(outcome, place, run_twin(planned, **how) if twin else None)
     if as_json:

@@ -135,11 +135,9 @@ def run_study(
             or a result cannot be written.
     """
     weights = read_weights(target_weights) if target_weights else None
-    cache = cache or Cache()
-    dataset = _data(study, data_dir, cache) if dataset is None else as_taken(study, dataset)
-    _check_networks(study, dataset)
-    pipeline = Pipeline(study, seed, dataset, device, cache)
-    target, targets = _target(pipeline, weights, build)
+    pipeline = prepare(study, seed, data_dir, device, cache or Cache(), dataset)
+    dataset = pipeline.dataset
+    target, targets = target_of(pipeline, weights, build)
     evaluators = _evaluators(pipeline, target)
     evidence = _gather(pipeline, target, targets, evaluators)
     return Outcome(
@@ -159,6 +157,20 @@ def run_study(
         )
         | ({"target_weights": weights.origin} if weights else {}),
     )
+
+
+def prepare(
+    study: Study,
+    seed: int,
+    data_dir: Path | None,
+    device: str,
+    cache: Cache,
+    dataset: Dataset | None,
+) -> Pipeline:
+    """The stages of a study, once its data is there and its networks fit the data."""
+    dataset = _data(study, data_dir, cache) if dataset is None else as_taken(study, dataset)
+    _check_networks(study, dataset)
+    return Pipeline(study, seed, dataset, device, cache)
 
 
 def _data(study: Study, data_dir: Path | None, cache: Cache) -> Dataset:
@@ -209,7 +221,7 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _target(pipeline: Pipeline, weights: Weights | None, build: Build) -> tuple[Trained, Targets]:
+def target_of(pipeline: Pipeline, weights: Weights | None, build: Build) -> tuple[Trained, Targets]:
     """The target, and a builder of the controls' targets that works as it was built."""
     if not isinstance(pipeline.study.target, External):
         own = (
