@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from brainleaks.networks.conv import PIECE
+from brainleaks.networks.pool import max_pool
 from brainleaks.neuron.synapse import spike_linear
 
 Affine = nn.Linear | nn.Conv1d | nn.Conv2d
@@ -71,6 +72,8 @@ def affine(layer: nn.Module, rows: Tensor, bias: bool) -> Tensor:
     if isinstance(layer, nn.Conv1d | nn.Conv2d):
         offset = layer.bias if bias else None
         return torch.as_tensor(layer._conv_forward(rows, layer.weight, offset))
+    if isinstance(layer, nn.MaxPool2d) and _halves(layer):
+        return max_pool(rows)
     if isinstance(layer, BatchNorm) and not bias and not layer.training:
         factor = (torch.as_tensor(layer.running_var) + layer.eps).rsqrt()
         factor = factor * layer.weight if layer.affine else factor
@@ -86,6 +89,12 @@ def scale(layer: Affine | BatchNorm, gain: float) -> None:
     layer.weight.mul_(gain)
     if layer.bias is not None:
         layer.bias.mul_(gain)
+
+
+def _halves(layer: nn.MaxPool2d) -> bool:
+    """Whether it is the 2 x 2 pooling that :mod:`brainleaks.networks.pool` computes."""
+    sizes = (layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.ceil_mode)
+    return sizes in ((2, 2, 0, 1, False), ((2, 2), (2, 2), (0, 0), (1, 1), False))
 
 
 def plain(layer: nn.Module) -> Any:

@@ -25,6 +25,10 @@ LEAKS_LAST = (
 )
 
 
+#: Axes of ``(T, B, C, H, W)``.
+_OF_FRAMES = 5
+
+
 @dataclass(frozen=True)
 class Neuron:
     """A layer of neurons, in the terms of :func:`brainleaks.neuron.dynamics`.
@@ -125,6 +129,14 @@ class Neurons(nn.Module):
         )
 
     def forward(self, current: Tensor) -> Response:
+        if current.ndim == _OF_FRAMES:  # channels lie side by side in memory, as convolutions like
+            rows = current.permute(0, 1, 3, 4, 2).contiguous()
+            spikes, membrane = self._respond(rows)
+            kept = None if spikes is None else spikes.permute(0, 1, 4, 2, 3)
+            return Response(kept, membrane.permute(0, 1, 4, 2, 3))
+        return self._respond(current)
+
+    def _respond(self, current: Tensor) -> Response:
         if self.synapse is not None:
             current = self.synapse(current)[1]
         spikes, membrane = self.membrane(current)

@@ -62,7 +62,12 @@ class Lowered(nn.Module):
         self.activations = self._count() * (steps or 1)
 
     def forward(self, inputs: Tensor) -> Response:
-        return self.respond(self.drive(inputs))
+        if not self._pools_first:
+            return self.respond(self.drive(inputs))
+        lead = 2 if self.spiking else 1
+        _, last = self._stretches[0]
+        rows = through([*self.first, *self.rest[: last + 1]], inputs.flatten(0, lead - 1))
+        return self._respond(rows.unflatten(0, inputs.shape[:lead]), first=last + 1)
 
     def drive(self, inputs: Tensor, *, bias: bool = True) -> Tensor:
         """What enters the first layer that is not affine; linear without the bias.
@@ -76,8 +81,20 @@ class Lowered(nn.Module):
 
     def respond(self, entry: Tensor) -> Response:
         """The output layer's response to the result of :meth:`drive`."""
-        trace = entry if self.steps is None else entry.expand(self.steps, *entry.shape)
-        return self._run(trace, self._stretches)[-1]
+        return self._respond(entry, first=0)
+
+    @property
+    def _pools_first(self) -> bool:
+        """Whether what follows the entry keeps no time, and may be computed along with it."""
+        layer, (takes, *_) = self.rest[0], self._takes
+        alone = Counter(ref for refs in self._takes for ref in refs)[takes[0]] == 1
+        return len(self._stretches) > 1 and alone and not isinstance(layer, _OVER_TIME)
+
+    def _respond(self, trace: Tensor, *, first: int) -> Response:
+        """From what enters the layer ``first`` behind the entry."""
+        trace = trace if self.steps is None else trace.expand(self.steps, *trace.shape)
+        left = [stretch for stretch in self._stretches if stretch[0] >= first]
+        return self._run(trace, left, first)[-1]
 
     def pull_back(self, gradient: Tensor) -> Tensor:
         """Transpose of :meth:`drive`: a gradient on the entry to one on the inputs."""
@@ -89,10 +106,12 @@ class Lowered(nn.Module):
             (pulled,) = torch.autograd.grad(entry, inputs, gradient)
         return torch.as_tensor(pulled)
 
-    def _run(self, trace: Tensor, stretches: list[tuple[int, int]]) -> list[Response]:
-        """The response of every stretch of layers behind the entry."""
+    def _run(
+        self, trace: Tensor, stretches: list[tuple[int, int]], entered: int = 0
+    ) -> list[Response]:
+        """The response of every stretch of layers, entered at one of those behind the entry."""
         behind = len(self.first)
-        traces: dict[Ref, Tensor] = {Ref(behind): trace}
+        traces: dict[Ref, Tensor] = {Ref(behind + entered): trace}
         responses = [Response(None, trace)]
         for first, last in stretches:
             layers = list(self.rest[first : last + 1])
