@@ -132,7 +132,7 @@ def test_a_network_without_a_first_layer_is_read_through_all_of_it():
     departed = ((found / flat[0] - 1)[:, 4:9]).flatten(1)
     wanted = patterns - patterns.mean(0)
     for own, pattern in zip(departed, wanted, strict=True):
-        assert np.corrcoef(own, pattern)[0, 1] > 0.99
+        assert np.corrcoef(own, pattern)[0, 1] > 0.95
     assert float(flat.mean()) == pytest.approx(PatternInversion().rate, rel=1e-3)
 
 
