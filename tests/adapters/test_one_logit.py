@@ -111,4 +111,8 @@ def test_an_audit_of_two_classes(tmp_path):
     by_level = {claim["level"]: claim for claim in outcome.verdict["claims"]}
     assert by_level[3]["shown"] is not None
     assert by_level[1]["shown"] is None
+    assert not outcome.failures
+    reasons = " ".join(outcome.verdict["reasons"])
+    assert "target without half of the classes would know one alone, as there are 2" in reasons
+    assert {c["control"] for c in outcome.facts["controls"]} >= {"untrained", "shuffled-labels"}
     assert outcome.reconstructions[0].values.shape[0] == 2

@@ -9,6 +9,17 @@ from brainleaks.evaluation.controls import Control
 from brainleaks.pipeline.pipeline import Pipeline, Trained
 from brainleaks.randomness import stream
 
+#: With fewer classes, a target without half of them would know one class alone.
+_FEWEST_CLASSES = 4
+
+
+def too_few_to_halve(classes: int) -> dict[Control, str]:
+    """That the control without the class is not possible, if there are too few classes."""
+    if classes >= _FEWEST_CLASSES:
+        return {}
+    why = f"a target without half of the classes would know one alone, as there are {classes}"
+    return {"without-class": why}
+
 
 class Targets(Protocol):
     """Networks that the controls attack."""
@@ -42,8 +53,8 @@ class OwnTargets:
 
     @property
     def missing(self) -> Mapping[Control, str]:
-        """None."""
-        return {}
+        """One that cannot be made of few classes."""
+        return too_few_to_halve(len(self._pipeline.dataset.class_names))
 
     @property
     def remarks(self) -> Sequence[str]:

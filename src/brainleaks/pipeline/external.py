@@ -21,12 +21,13 @@ from brainleaks.monitor import Monitor
 from brainleaks.networks import Readout, respond, respond_in_pieces
 from brainleaks.networks.views import Coded, OfClasses
 from brainleaks.pipeline.cache import Artefact
+from brainleaks.pipeline.controls import too_few_to_halve
 from brainleaks.pipeline.keys import UNKNOWN
 from brainleaks.pipeline.outputs import check_answers, check_finite, check_order, gradient_of
 from brainleaks.pipeline.pipeline import Pipeline, Trained
 from brainleaks.pipeline.recipe import identity, train_by
 from brainleaks.pipeline.reinitialise import reinitialise, why_not_trainable
-from brainleaks.pipeline.retraining import fill, restore, retrain, state
+from brainleaks.pipeline.retraining import fill, restore, retrain, state, too_little
 from brainleaks.randomness import draw_seed, stream
 from brainleaks.studies.config import External
 from brainleaks.target import RANKS, Access
@@ -126,34 +127,41 @@ class ExternalTargets:
         """Controls that cannot be made, and why.
 
         A control that retrains the architecture is valid only if the recipe can train it: networks
-        trained on half of the classes must recognise these, or at least as well as the target does.
+        trained on half of the classes, or on all if there are few, must recognise these, or at
+        least as well as the target does.
         """
         if reason := self._not_trainable:
             why = f"the target's architecture cannot be retrained: {reason}"
             return dict.fromkeys(("untrained", "shuffled-labels", "without-class"), why)
+        few = too_few_to_halve(self._classes)
         try:
-            found = [self._recognised_by_half(fold) for fold in range(2)]
+            found = self._recognised_anew() if few else min(map(self._recognised_by_half, (0, 1)))
         except InputError as error:
             if self._config.recipe is None:
                 raise
             why = f"the target's architecture cannot be retrained: {str(error).rstrip('.')}"
             return dict.fromkeys(("shuffled-labels", "without-class"), why)
-        least = min(bar(-(-self._classes // 2)), self.target.facts["test_accuracy"])
-        if min(found) >= least:
-            return {}
-        why = (
-            "the target's architecture, retrained on half of the classes, recognises "
-            f"{min(found):.2f} of their test samples, and {least:.2f} are needed to stand for it: "
-            "train it longer (--set target.training.epochs=...) or by your own recipe (--recipe)"
-        )
+        known = self._classes if few else -(-self._classes // 2)
+        least = min(bar(known), self.target.facts["test_accuracy"])
+        if found >= least:
+            return few
+        why = too_little(found, least, "all" if few else "half")
         return dict.fromkeys(("shuffled-labels", "without-class"), why)
+
+    def _recognised_anew(self) -> float:
+        """How much a network that was retrained on the data recognises of it."""
+        dataset = self._pipeline.dataset
+        return self._recognised(self.retrained("control-anew", dataset), dataset.test)
 
     def _recognised_by_half(self, fold: int) -> float:
         """How much a network that was retrained on half of the classes recognises of them."""
         known = list(range(fold, self._classes, 2))
         some = of_classes(self._pipeline.dataset, known).test
-        answers = self._answers(self.half(fold, known).network, some)
-        return max(_share(named, some.labels) for named in answers.values())
+        return self._recognised(self.half(fold, known), some)
+
+    def _recognised(self, trained: Trained, samples: Samples) -> float:
+        answers = self._answers(trained.network, samples)
+        return max(_share(named, samples.labels) for named in answers.values())
 
     @property
     def remarks(self) -> list[str]:

@@ -60,6 +60,15 @@ def fill(network: nn.Module, learned: nn.Module, recipe: str) -> None:
     restore(inner, found)
 
 
+def too_little(found: float, least: float, known: str) -> str:
+    """That networks which were retrained on ``known`` of the classes recognise too little."""
+    return (
+        f"the target's architecture, retrained on {known} of the classes, recognises {found:.2f} "
+        f"of their test samples, and {least:.2f} are needed to stand for it: train it longer "
+        "(--set target.training.epochs=...) or by your own recipe (--recipe)"
+    )
+
+
 def state(network: nn.Module) -> dict[str, Tensor]:
     """Every parameter and buffer that is a plain tensor, by name."""
     parameters = {name: p.detach() for name, p in network.named_parameters()}
