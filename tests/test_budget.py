@@ -94,6 +94,8 @@ def test_times():
         assert "expected a time, such as 90s" in refused(
             "audit", "x.pt", "--data", "d", "--budget", text
         )
+    both = ("--budget", "5m", "--twin")
+    assert "leave out --twin" in refused("audit", "x.pt", "--data", "d", *both)
 
 
 def test_on_the_command_line(data, tmp_path, monkeypatch):

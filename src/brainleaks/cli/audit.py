@@ -199,6 +199,8 @@ def audit(
             "MODEL: missing; name a file, or use --factory to name a function that builds the "
             "model."
         )
+    if budget is not None and twin:
+        raise InputError("--budget: a twin's audit is not planned within it; leave out --twin.")
     planned = plan(
         model,
         _own_data(data_path, reading),
