@@ -327,8 +327,9 @@ def test_credit_is_the_share_of_a_regression_along_the_gradient(candidates):
     assert found.numpy() == pytest.approx(np.array(expected), rel=1e-3, abs=1e-6)
 
 
-def test_leverage_is_that_of_ridge_regression():
-    added = torch.rand(7, 20, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+@pytest.mark.parametrize("units", [7, 50])
+def test_leverage_is_that_of_ridge_regression(units):
+    added = torch.rand(units, 20, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     inputs = torch.rand(5, 20, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     gram = added.T @ added
     inverse = torch.linalg.inv(gram / gram.diagonal().mean() + 0.01 * torch.eye(20).double())

@@ -35,17 +35,23 @@ def leverage(change: Tensor, inputs: Tensor, ridge: float) -> Tensor:
     """How well the rows of a change of weights span each input, at most 0, ``(N,)``.
 
     It is ``-x (G + ridge I)^-1 x``, where ``G`` is the Gram matrix of the rows with a mean diagonal
-    of 1, as of ridge regression (Hoerl and Kennard 1970); computed by the singular vectors.
+    of 1, as of ridge regression (Hoerl and Kennard 1970); computed by the eigenvectors of the
+    smaller of the two Gram matrices.
 
     Args:
         change: ``(H, D)``.
         inputs: ``(N, D)``.
         ridge: above 0.
     """
-    _, values, directions = torch.linalg.svd(change, full_matrices=False)
-    energy = values**2 / (values**2).sum() * change.shape[1]
-    along = (inputs @ directions.T) ** 2
-    explained = along @ (energy / (energy + ridge))
+    units, size = change.shape
+    if units <= size:
+        energies, vectors = torch.linalg.eigh(change @ change.T)
+        along = ((inputs @ change.T) @ vectors) ** 2
+    else:
+        energies, vectors = torch.linalg.eigh(change.T @ change)
+        along = (inputs @ vectors) ** 2 * energies
+    scale = size / energies.sum()
+    explained = along @ (scale / (energies * scale + ridge))
     found: Tensor = (explained - (inputs**2).sum(1)) / ridge
     return found
 
