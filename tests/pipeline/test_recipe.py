@@ -8,8 +8,11 @@ from brainleaks import InputError
 from brainleaks.audit import audit
 from brainleaks.data import Samples, digits
 from brainleaks.data.own import OwnData
+from brainleaks.networks import SpikingMLP
+from brainleaks.neuron import FastSigmoid
 from brainleaks.pipeline import Cache
 from brainleaks.pipeline.recipe import Learnable, identity, train_by
+from brainleaks.pipeline.retraining import constants, fill, restore, state
 from test_cli import brainleaks
 
 RECIPES = """
@@ -111,6 +114,21 @@ def test_a_recipe_that_cannot_be_used(place, tmp_path, recipe, said):
     assert said in found["remarks"][0]
     with pytest.raises(InputError, match="has no such name; expected a function"):
         audited(place, "absent", tmp_path)
+
+
+def test_what_a_recipe_learns_of_neurons_is_taken_over():
+    """Their leak and threshold, which lowered neurons keep as numbers."""
+    networks = [SpikingMLP((1, 8, 8), 10, hidden=20, beta=b, surrogate=FastSigmoid(25))
+                for b in (0.5, 0.9)]  # fmt: skip
+    networks[1].lif1.threshold = 0.7
+    spikes = (torch.rand(9, 4, 1, 8, 8) < 0.4).float()
+    expected = networks[1](spikes).membrane
+    fill(networks[0], networks[1], "a:recipe")
+    assert torch.equal(networks[0](spikes).membrane, expected)
+    kept = state(networks[1]) | constants(networks[1])
+    anew = SpikingMLP((1, 8, 8), 10, hidden=20, beta=0.1, surrogate=FastSigmoid(25))
+    restore(anew, kept)
+    assert torch.equal(anew(spikes).membrane, expected)
 
 
 def test_samples_as_a_torch_data_set():

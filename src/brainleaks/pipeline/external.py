@@ -27,7 +27,7 @@ from brainleaks.pipeline.outputs import check_answers, check_finite, check_order
 from brainleaks.pipeline.pipeline import Pipeline, Trained
 from brainleaks.pipeline.recipe import identity, train_by
 from brainleaks.pipeline.reinitialise import reinitialise, why_not_trainable
-from brainleaks.pipeline.retraining import fill, restore, retrain, state, too_little
+from brainleaks.pipeline.retraining import constants, fill, restore, retrain, state, too_little
 from brainleaks.randomness import draw_seed, stream
 from brainleaks.studies.config import External
 from brainleaks.target import RANKS, Access
@@ -221,7 +221,8 @@ class ExternalTargets:
                     recipe, dataset.train, known, draw_seed(stream(pipeline.seed, name))
                 )
                 fill(network, self._adapted(learned), recipe)
-            return Artefact({k: v.detach().clone() for k, v in state(network).items()})
+            kept = state(network) | (constants(network) if recipe else {})
+            return Artefact({k: v.detach().clone() for k, v in kept.items()})
 
         artefact = pipeline.cache.get_or_make(f"train:{name}", key, make)
         restore(network, artefact.tensors)

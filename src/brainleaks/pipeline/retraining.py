@@ -10,11 +10,12 @@ from brainleaks.errors import InputError
 from brainleaks.monitor import Monitor, State
 from brainleaks.networks import Readout
 from brainleaks.networks.views import OfClasses
+from brainleaks.neuron import LIF
 from brainleaks.pipeline import stages
 from brainleaks.training import Recipe
 from brainleaks.training.fitting import Encode
 
-_BUFFER = "buffer "
+_BUFFER, _NEURON = "buffer ", " neuron"
 
 
 def retrain(
@@ -57,7 +58,7 @@ def fill(network: nn.Module, learned: nn.Module, recipe: str) -> None:
             f"the recipe {recipe} returns another architecture than the model's: {name} is "
             f"{others.get(name, 'missing')} instead of {shapes.get(name, 'absent')}."
         )
-    restore(inner, found)
+    restore(inner, found | constants(learned))
 
 
 def too_little(found: float, least: float, known: str) -> str:
@@ -75,12 +76,21 @@ def state(network: nn.Module) -> dict[str, Tensor]:
     return parameters | {name: b for name, b in network.named_buffers() if b is not None}
 
 
+def constants(network: nn.Module) -> dict[str, Tensor]:
+    """The leak and the threshold of each layer of neurons, which a recipe may learn."""
+    layers = [(name, m) for name, m in network.named_modules() if isinstance(m, LIF)]
+    return {f"{name}{_NEURON}": torch.tensor([m.beta, m.threshold]).double() for name, m in layers}
+
+
 def restore(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     """Restore trained values, except what a layer remembers of its last input's shape."""
     with torch.no_grad():
         for name, own in state(network).items():
             if name in tensors and tensors[name].shape == own.shape:
                 own.copy_(tensors[name])
+    for name, layer in network.named_modules():
+        if isinstance(layer, LIF) and f"{name}{_NEURON}" in tensors:
+            layer.beta, layer.threshold = tensors[f"{name}{_NEURON}"].tolist()
 
 
 class _WithBuffers(Monitor):
