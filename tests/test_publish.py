@@ -3,10 +3,12 @@
 import json
 
 import pytest
+import torch
 
 from brainleaks import InputError
 from brainleaks.campaigns.collection import Cell, collection, left_out
 from brainleaks.campaigns.publish import publish
+from brainleaks.data import DATASETS, Dataset, Samples
 from brainleaks.pipeline import Cache, run_study
 from brainleaks.report.page import METRICS
 from brainleaks.report.summary import interval
@@ -172,6 +174,22 @@ def test_part_of_a_data_set_is_not_the_paper(tmp_path):
         path.write_bytes(b"".join(map(bytes, events)))
     reason = left_out("nmnist-snn", tmp_path, Cache())
     assert reason == "only 10 + 10 of nmnist's 60,000 + 10,000 samples are there"
+
+
+def test_a_preset_that_asks_for_part_of_the_data_is_run(tmp_path, monkeypatch):
+    """What it asks for must be there, not the whole of it."""
+    images, labels = torch.zeros(500, 1, 28, 28), torch.arange(500) % 10
+    part, names = Samples(images, labels), tuple("0123456789")
+
+    def loaded(study, base, cache):
+        short = Samples(images[:400], labels[:400])
+        return Dataset("mnist", part, short if "5000" in study.name else part, names)
+
+    monkeypatch.setattr("brainleaks.campaigns.collection.load_dataset", loaded)
+    monkeypatch.setattr(DATASETS["mnist"], "present", lambda base: True)
+    assert left_out("mnist-500-ann-membership", tmp_path, Cache()) is None
+    reason = left_out("mnist-5000-ann-membership", tmp_path, Cache())
+    assert reason == "only 500 + 400 of mnist's 5,000 + 5,000 samples are there"
 
 
 def test_a_table_that_was_cut_off_says_what_it_lacks(runs, tmp_path, monkeypatch):

@@ -55,7 +55,7 @@ def collection(name: str) -> Collection:
 
 
 def left_out(preset: str, data_dir: Path | None, cache: Cache) -> str | None:
-    """Why a preset cannot be run on the whole of its data, or ``None`` if it can."""
+    """Why a preset cannot be run on all the data that it asks for, or ``None`` if it can."""
     study, base = load_study(preset), data_folder(data_dir)
     source = DATASETS[study.data_name]
     if not source.present(base):
@@ -67,7 +67,9 @@ def left_out(preset: str, data_dir: Path | None, cache: Cache) -> str | None:
     except InputError as error:
         return str(error)
     found = (len(dataset.train.labels), len(dataset.test.labels))
-    if source.SIZE is not None and found != source.SIZE:
-        whole = " + ".join(f"{n:,}" for n in source.SIZE)
+    subset = study.subset
+    wanted = (subset.train, subset.test) if subset else source.SIZE
+    if wanted is not None and found != wanted:
+        whole = " + ".join(f"{n:,}" for n in wanted)
         return f"only {found[0]:,} + {found[1]:,} of {study.data_name}'s {whole} samples are there"
     return None
