@@ -220,10 +220,8 @@ def test_evaluate_refuses(finished, tmp_path, name, monkeypatch):
 
 def test_evaluate_refuses_other_files(finished, tmp_path):
     (tmp_path / "p").write_bytes(pickle.dumps([1, 2, 3]))
-    (tmp_path / "old").touch()
-    torch.save(torch.zeros(10, 1, 64), tmp_path / "old", _use_new_zipfile_serialization=False)
     (tmp_path / "empty").touch()
-    for name in ("p", "old", "empty"):
+    for name in ("p", "empty"):
         assert "not a complete safetensors file" in refused(
             "evaluate", tmp_path / name, "--run", finished
         )
@@ -235,6 +233,13 @@ def test_evaluate_refuses_other_files(finished, tmp_path):
     (tmp_path / "cut").write_bytes(content[: len(content) // 2])
     refused("evaluate", tmp_path / "cut", "--run", finished)
     assert "not a finished run" in refused("evaluate", tmp_path / "cut", "--run", tmp_path)
+
+
+def test_evaluate_reads_torchs_format_of_before_1_6(finished, tmp_path):
+    torch.save(torch.zeros(10, 1, 64), tmp_path / "old", _use_new_zipfile_serialization=False)
+    done = brainleaks("evaluate", tmp_path / "old", "--run", finished)
+    assert done.returncode == 0, done.stderr
+    assert "old     snn-conv" in done.stdout
 
 
 def test_evaluate_refuses_weights_of_another_architecture(finished, tmp_path):

@@ -196,3 +196,8 @@ def test_a_nested_graph_without_an_output_is_refused(tmp_path):
         group.create_group("nodes")
     with pytest.raises(InputError, match="the graph 0_ has 0 Input nodes; expected one"):
         load(path)
+    with h5py.File(path, "a") as file:
+        del file["node/nodes/0_/type"]
+        file["node/nodes/0_/type"] = np.zeros(3)
+    with pytest.raises(InputError, match="node 0_ is a ndarray, which is not known here"):
+        load(path)

@@ -29,7 +29,7 @@ def flatten(path: Path, nodes: dict[str, Any], edges: Any) -> Flat:
     outer, renamed = _repaired(nodes, pairs(path, edges))
     said += renamed
     for name, node in nodes.items():
-        if not (isinstance(node, dict) and node.get("type") == _GRAPH):
+        if _kind(node) != _GRAPH:
             flat[name] = node
             continue
         if not isinstance(node.get("nodes"), dict):
@@ -79,10 +79,15 @@ def _repaired(
 
 
 def _only(path: Path, name: str, nodes: dict[str, Any], kind: str) -> str:
-    found = [n for n, node in nodes.items() if isinstance(node, dict) and node.get("type") == kind]
+    found = [name for name, node in nodes.items() if _kind(node) == kind]
     if len(found) != 1:
         raise InputError(f"{path}: the graph {name} has {len(found)} {kind} nodes; expected one.")
     return found[0]
+
+
+def _kind(node: Any) -> str | None:
+    kind = node.get("type") if isinstance(node, dict) else None
+    return kind if isinstance(kind, str) else None
 
 
 def _end(ends: dict[str, tuple[str, str]], name: str, which: int) -> str:

@@ -183,8 +183,8 @@ class _Gathering:
             return None
         attempt = self.case.pipeline.failures.attempt
         found = attempt("control", "reference networks", self._references_recognise)
-        own = self.case.target.facts["test_accuracy"]
-        if found is None or found >= own - _LESS_ACCURATE:
+        own = self.case.target.facts.get("test_accuracy")  # controls are not measured
+        if found is None or own is None or found >= own - _LESS_ACCURATE:
             return None
         return (
             f"Attacks with reference networks were left out: those recognise {found:.2f} of the "
