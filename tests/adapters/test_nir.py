@@ -467,6 +467,12 @@ def test_refuses_graphs_that_it_cannot_run(tmp_path):
     circle = [affine(), affine(10), affine(10)]
     with pytest.raises(InputError, match="with a circle without a delay, "):
         load(written(tmp_path / "b.nir", *circle, shape=(64,), edges=loop))
+    apart = [("input", "0"), ("0", "output"), ("1", "2"), ("2", "1")]
+    with pytest.raises(InputError, match="no path leads from the input to node 1"):
+        load(written(tmp_path / "b.nir", affine(), neurons("IF"), affine(10), edges=apart))
+    back = [("input", "0"), ("0", "1"), ("1", "output"), ("output", "1")]
+    with pytest.raises(InputError, match="an edge leaves output, the Output of the graph"):
+        load(written(tmp_path / "b.nir", affine(), neurons("IF"), edges=back))
     nowhere = [("input", "0"), ("0", "output")]
     with pytest.raises(InputError, match=r"no edge leads to node 1 \(IF\)"):
         load(written(tmp_path / "c.nir", affine(), neurons("IF", uniform=True), edges=nowhere))

@@ -215,7 +215,46 @@ def _graph_of(nodes, edges):
     return {"version": "1.0", "node": {"type": "NIRGraph", "edges": edges, "nodes": nodes}}
 
 
+def _recurrent():
+    """A circle with every other kind of node around it."""
+    nodes = {
+        "input": {"type": "Input", "shape": np.array([6])},
+        "in": {"type": "Affine", "weight": _numbers(4, 6), "bias": _numbers(4)},
+        "scale": {"type": "Scale", "scale": _numbers(4)},
+        "delay": {"type": "Delay", "delay": np.array([0.0, 0.001, 0.002, 0.001])},
+        "lif": _lif(4),
+        "back": {"type": "Linear", "weight": _numbers(4, 4)},
+        "over": {"type": "Threshold", "threshold": _numbers(4)},
+        "out": {"type": "Affine", "weight": _numbers(2, 4), "bias": _numbers(2)},
+        "last": {"type": "I", "r": np.full(2, 10.0)},
+    }
+    edges = [["input", "in"], ["in", "scale"], ["scale", "delay"], ["delay", "lif"],
+             ["lif", "back"], ["back", "lif"], ["lif", "over"], ["over", "out"], ["out", "last"],
+             ["last", "output"]]  # fmt: skip
+    return _graph_of(nodes, edges)
+
+
+def _nested():
+    """The same circle as a graph of its own."""
+    inner = {
+        "input": {"type": "Input", "shape": np.array([4])},
+        "lif": _lif(4),
+        "back": {"type": "Linear", "weight": _numbers(4, 4)},
+    }
+    circle = [["input", "lif"], ["lif", "back"], ["back", "lif"], ["lif", "output"]]
+    nodes = {
+        "input": {"type": "Input", "shape": np.array([6])},
+        "in": {"type": "Affine", "weight": _numbers(4, 6), "bias": _numbers(4)},
+        "loop": _graph_of(inner, circle)["node"],
+        "out": {"type": "Affine", "weight": _numbers(2, 4), "bias": _numbers(2)},
+    }
+    chain = [["input", "in"], ["in", "loop"], ["loop", "out"], ["out", "output"]]
+    return _graph_of(nodes, chain)
+
+
 GRAPHS = [
+    _recurrent(),
+    _nested(),
     _graph_of(
         {
             "input": {"type": "Input", "shape": np.array([6])},

@@ -54,8 +54,12 @@ def settled(
     try:
         network = head(lower(graph(), tuple(samples.shape[-3:])))
         answers = (own, respond_in_pieces(network, samples))
-    except (CannotLower, RuntimeError) as reason:  # torch's, where layers do not fit so connected
+    except CannotLower as reason:
         facts |= {"parity": None, "why_not_lowered": f"{first_line(reason)}."}
+        return _finished(Adapted(original, framework, False, facts))
+    except Exception as error:  # a stranger's layers, connected as they need not fit
+        said = f"the lowered copy fails with {type(error).__name__}: {first_line(error)}."
+        facts |= {"parity": None, "why_not_lowered": said}
         return _finished(Adapted(original, framework, False, facts))
     parity = compare(*answers) | {"samples": samples.shape[-4], "steps": len(answers[1].membrane)}
     facts |= {"parity": parity, "why_not_lowered": None}

@@ -106,17 +106,21 @@ class Graph:
 
 def _between(graph: Graph, first: str, last: str) -> set[str]:
     """The nodes on paths from one node to another."""
+    backwards = [(sink, source) for source, sink in graph.edges]
+    return _reached(first, graph.edges) & _reached(last, backwards)
 
-    def reached(start: str, edges: list[tuple[str, str]]) -> set[str]:
-        found, left = {start}, [start]
-        while left:
-            name = left.pop()
-            new = [b for a, b in edges if a == name and b not in found]
-            found |= set(new)
-            left += new
-        return found
 
-    return reached(first, graph.edges) & reached(last, [(b, a) for a, b in graph.edges])
+def _reached(start: str, edges: list[tuple[str, str]]) -> set[str]:
+    """The nodes to which paths lead."""
+    sinks: dict[str, list[str]] = {}
+    for source, sink in edges:
+        sinks.setdefault(source, []).append(sink)
+    found, left = {start}, [start]
+    while left:
+        new = [name for name in sinks.get(left.pop(), ()) if name not in found]
+        found |= set(new)
+        left += new
+    return found
 
 
 def _sorted(nodes: Iterable[str], edges: list[tuple[str, str]]) -> list[str]:
@@ -140,10 +144,17 @@ def check(path: Path, graph: Graph) -> None:
             raise InputError(f"{path} has {len(names)} {kind} nodes; expected one.")
     for name in {end for edge in graph.edges for end in edge} - set(graph.nodes):
         raise InputError(f"{path} connects {name!r}, which is not one of its nodes.")
+    for source, sink in graph.edges:
+        for name, kind, wrong in ((source, "Output", "leaves"), (sink, "Input", "enters")):
+            if graph.nodes[name]["type"] == kind:
+                raise InputError(f"{path}: an edge {wrong} {name}, the {kind} of the graph.")
     _check_circles(path, graph)
     for name, node in graph.nodes.items():
         if node["type"] != "Input" and not graph.inputs_of(name):
             raise InputError(f"{path}: no edge leads to node {name} ({node['type']}).")
+    reached = _reached(graph.only("Input"), graph.edges)
+    if apart := sorted(graph.nodes.keys() - reached):
+        raise InputError(f"{path}: no path leads from the input to node {apart[0]}.")
 
 
 def _check_circles(path: Path, graph: Graph) -> None:

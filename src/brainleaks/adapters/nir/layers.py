@@ -64,6 +64,8 @@ def _module(name: str, node: dict[str, Any], dt: float, reset: NirReset) -> nn.M
     weight = torch.as_tensor(np.asarray(node["weight"], np.float64))
     bias = node.get("bias")
     offset = torch.zeros(len(weight)) if bias is None else torch.as_tensor(np.asarray(bias))
+    if offset.shape != (len(weight),):
+        raise ValueError(f"bias has shape {tuple(offset.shape)}, for {len(weight)} outputs")
     layer: Any = (
         _linear(name, weight) if kind in ("Linear", "Affine") else _conv(kind, node, weight)
     )
