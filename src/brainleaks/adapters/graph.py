@@ -98,7 +98,7 @@ def connect(
         answer: of the network to these samples.
 
     Raises:
-        CannotLower: if layers are connected otherwise, or one of them is unknown.
+        CannotLower: if layers are connected in another way.
     """
     kept = [seen for seen in watched if type(seen.layer).__name__ not in _TRANSPARENT]
     steps = len(samples) if samples.ndim == 5 else steps_of(kept, framework)
