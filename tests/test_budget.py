@@ -104,12 +104,12 @@ def test_on_the_command_line(data, tmp_path, monkeypatch):
     (tmp_path / "budgeted.py").write_text("from test_budget import network\n")
     monkeypatch.syspath_prepend(tmp_path)
     done = brainleaks(
-        "audit", "--factory", "budgeted:network", "--data", data, "--steps", 8, "--budget", "10s"
+        "audit", "--factory", "budgeted:network", "--data", data, "--steps", 8, "--budget", "1s"
     )
     assert done.returncode == 0, done.stderr
     assert "Estimated time: " in done.stderr
-    assert "Left out to fit 10 s: all but one reconstruction of each class; " in done.stderr
-    assert "Left out to fit 10 s: " in (tmp_path / "runs/audit-digits-seed0/study.yaml").read_text()
+    assert "Left out to fit 1 s: all but one reconstruction of each class; " in done.stderr
+    assert "Left out to fit 1 s: " in (tmp_path / "runs/audit-digits-seed0/study.yaml").read_text()
 
 
 def test_a_study_whose_model_does_not_fit_is_refused_before(data):
