@@ -83,10 +83,10 @@ docs: .venv/dev
 	$(BIN)/pip install -q -c constraints.txt -e .
 	touch $@
 
-# Norse and SpikingJelly without torchvision, tensorboard and the like, which their examples need
+# Without torchvision, tensorboard, samna and the like, which their examples and chips need
 .venv/dev: .venv/run
 	$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
-	$(BIN)/pip install -q -c constraints.txt --no-deps norse spikingjelly
+	$(BIN)/pip install -q -c constraints.txt --no-deps norse spikingjelly sinabs rockpool pbr
 	touch $@
 
 clean:

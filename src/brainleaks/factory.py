@@ -15,6 +15,8 @@ OPTIONAL = {
     "aedat": "aedat",
     "h5py": "nir",
     "norse": "norse",
+    "rockpool": "rockpool",
+    "sinabs": "sinabs",
     "snntorch": "snntorch",
     "spikingjelly": "spikingjelly",
 }

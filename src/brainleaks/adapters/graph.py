@@ -21,12 +21,16 @@ from torch import Tensor, nn
 from brainleaks.adapters.kept import Kept
 from brainleaks.adapters.layers import BatchNorm, CannotLower, is_supported
 from brainleaks.adapters.lower import Neuron, neuron_of
+from brainleaks.adapters.order import TIME_FIRST, Order
 from brainleaks.adapters.trace import Watched, over_time, steps_of, uses
 from brainleaks.networks import Response
 
 # by name, for frameworks have their own; what they do, nothing in eval mode or flattening, shows in
 # what the next layer takes
-_TRANSPARENT = ("Flatten", "Unflatten", "Identity", "Dropout", "Dropout1d", "Dropout2d")
+_TRANSPARENT = (
+    "Flatten", "Unflatten", "FlattenTime", "UnflattenTime", "Identity", "Dropout", "Dropout1d",
+    "Dropout2d",
+)  # fmt: skip
 _LARGEST_POOL = 8
 
 
@@ -87,7 +91,11 @@ class Graph:
 
 
 def connect(
-    watched: list[Watched], framework: ModuleType, samples: Tensor, answer: Response
+    watched: list[Watched],
+    framework: ModuleType,
+    samples: Tensor,
+    answer: Response,
+    order: Order = TIME_FIRST,
 ) -> Graph:
     """Connect the layers.
 
@@ -96,6 +104,7 @@ def connect(
         framework: the adapter that describes neurons.
         samples: ``(T, B, C, H, W)`` or, shown for as long as the network likes, ``(B, C, H, W)``.
         answer: of the network to these samples.
+        order: of the axes of what the layers take.
 
     Raises:
         CannotLower: if layers are connected in another way.
@@ -107,25 +116,27 @@ def connect(
     batch = samples.shape[-4]
     trace = samples if samples.ndim == 5 else samples.expand(steps, *samples.shape)
     known, graph, before = _Known(trace), Graph(), "the input"
-    every = [use for seen in kept for use in uses(seen, framework, steps, batch)]
+    every = [use for seen in kept for use in uses(seen, framework, steps, batch, order)]
     for seen in sorted(every, key=lambda use: use.turns[0]):
-        taken = over_time(seen.name, seen.taken, steps, batch)
+        taken = over_time(seen.name, seen.taken, steps, batch, order)
         try:
             source = known.find(graph, taken)
         except CannotLower as reason:
             raise CannotLower(f"between {before} and {seen.name}, {reason}") from None
-        ref = graph.add(_part(seen, framework), source)
+        ref = graph.add(_part(seen, framework, order, steps, batch), source)
         for i, output in enumerate(zip(*seen.given, strict=True)):
             if i > 0 and isinstance(graph.nodes[-1].part, Neuron):
                 break  # the operator's membrane may differ from the framework's
-            known.add(Ref(ref.node, i), over_time(seen.name, list(output), steps, batch))
+            known.add(Ref(ref.node, i), over_time(seen.name, list(output), steps, batch, order))
         before = seen.name
     _end(graph, known, answer)
     graph.steps = steps if samples.ndim == 4 else None
     return graph
 
 
-def _part(seen: Watched, framework: ModuleType) -> nn.Module | Neuron:
+def _part(
+    seen: Watched, framework: ModuleType, order: Order, steps: int, batch: int
+) -> nn.Module | Neuron:
     is_neuron = framework.is_neuron(seen.layer)
     if is_neuron:
         with contextlib.suppress(CannotLower):
@@ -137,9 +148,18 @@ def _part(seen: Watched, framework: ModuleType) -> nn.Module | Neuron:
     # neurons of another kind, or a layer of someone's own, which may remember: it is called as the
     # network calls it
     whole = len(seen.taken) == 1 and not framework.makes_one_step(seen.layer)
+    form = order.together if order.apart.take(seen.taken[0], steps, batch) is None else order.apart
     first = [given[0] for given in seen.given]
     fires = is_neuron and all(bool(((f == 0) | (f == 1)).all()) for f in first)
-    return Kept(seen.layer, framework.forget, whole=whole, states=seen.states, fires=fires)
+    return Kept(
+        seen.layer,
+        framework.forget,
+        whole=whole,
+        states=seen.states,
+        fires=fires,
+        order=form,
+        resize=framework.resize,
+    )
 
 
 def _end(graph: Graph, known: "_Known", answer: Response) -> None:

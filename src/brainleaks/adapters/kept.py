@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from brainleaks.adapters.layers import CannotLower
+from brainleaks.adapters.order import TIME_FIRST, Order
 
 
 class Kept(nn.Module):
@@ -18,6 +19,8 @@ class Kept(nn.Module):
         whole: whether one call takes all time steps, rather than one.
         states: what it is first given besides its input: the state that it then returns last.
         fires: whether its first output is spikes.
+        order: of the axes of what it takes.
+        resize: tells it the size of the batch, if it must know.
 
     Raises:
         CannotLower: if it starts from a state other than nothing or zeros.
@@ -31,11 +34,13 @@ class Kept(nn.Module):
         whole: bool,
         states: Sequence[Any],
         fires: bool,
+        order: Order = TIME_FIRST,
+        resize: Callable[[nn.Module, int], None] | None = None,
     ) -> None:
         super().__init__()
         self.neuron, self.whole, self.fires = neuron, whole, fires
         self.membrane = 0  #: which output the network answers with besides the spikes
-        self._forget = forget
+        self._forget, self._resize, self._order = forget, resize, order
         self._empty = [_emptied(state) for state in states]
 
     def forward(self, current: Tensor) -> tuple[Tensor, ...]:
@@ -43,7 +48,7 @@ class Kept(nn.Module):
         self._forget(self.neuron)
         try:
             if self.whole:
-                return tuple(tensors_of(self.neuron(current, *self._first(current))))
+                return self._run(current)
             states, steps = self._first(current), []
             for now in current:
                 output = self.neuron(now, *states)
@@ -52,6 +57,15 @@ class Kept(nn.Module):
             return tuple(torch.stack(trace) for trace in zip(*steps, strict=True))
         finally:
             self._forget(self.neuron)  # its state hangs on the graph of this call
+
+    def _run(self, current: Tensor) -> tuple[Tensor, ...]:
+        """All time steps in one call."""
+        steps, batch = current.shape[:2]
+        if self._resize is not None:
+            self._resize(self.neuron, batch)
+        given = tensors_of(self.neuron(self._order.put(current), *self._first(current)))
+        taken = [self._order.take(output, steps, batch) for output in given]
+        return tuple(g if t is None else t for g, t in zip(given, taken, strict=True))
 
     def _first(self, current: Tensor) -> list[Any]:
         batch = current.shape[1]

@@ -34,7 +34,13 @@ def is_affine(layer: nn.Module) -> bool:
 
 def is_supported(layer: nn.Module) -> bool:
     """Whether the layer is one of torch's that treat each sample and time step alone."""
-    return isinstance(layer, _SUPPORTED) or _is_torchs(layer)
+    return isinstance(layer, _SUPPORTED) or _is_torchs(layer) or _is_transposed(layer)
+
+
+def _is_transposed(layer: nn.Module) -> bool:
+    """Whether it is Rockpool's linear layer, whose weight is (inputs, outputs)."""
+    kind = type(layer)
+    return kind.__module__.startswith("rockpool.") and kind.__name__ == "LinearTorch"
 
 
 def _is_torchs(layer: nn.Module) -> bool:
@@ -102,6 +108,8 @@ def plain(layer: nn.Module) -> Any:
     if isinstance(layer, nn.Linear):
         shape = (layer.in_features, layer.out_features)
         return _weighted(nn.Linear(*shape, device="meta"), layer)
+    if _is_transposed(layer):
+        return _transposed(layer)
     if isinstance(layer, nn.Conv1d | nn.Conv2d):
         kind: Any = nn.Conv1d if isinstance(layer, nn.Conv1d) else nn.Conv2d
         made = kind(
@@ -139,6 +147,15 @@ def plain(layer: nn.Module) -> Any:
     if isinstance(layer, nn.AdaptiveMaxPool2d):
         return nn.AdaptiveMaxPool2d(layer.output_size)
     return copy.deepcopy(layer)
+
+
+def _transposed(layer: Any) -> nn.Linear:
+    made = nn.Linear(*layer.weight.shape)
+    made.weight = nn.Parameter(layer.weight.detach().t().clone())
+    bias = getattr(layer, "bias", None)
+    offset = torch.zeros(len(made.weight)) if bias is None else bias.detach().clone()
+    made.bias = nn.Parameter(offset.to(made.weight).expand(len(made.weight)).clone())
+    return made
 
 
 @torch.no_grad()

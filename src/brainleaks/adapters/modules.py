@@ -16,7 +16,7 @@ from brainleaks.adapters.callable import Service
 from brainleaks.adapters.graph import Graph, connect
 from brainleaks.adapters.layers import CannotLower
 from brainleaks.adapters.lower import Neuron
-from brainleaks.adapters.trace import Watched, watch
+from brainleaks.adapters.trace import Watched, parts_of, watch
 from brainleaks.adapters.validate import FRAMEWORKS, check_framework, check_samples, few
 from brainleaks.adapters.wrap import Original, find_call
 from brainleaks.errors import InputError
@@ -94,7 +94,7 @@ def _settled(
     sample = few(samples)
 
     def graph() -> Graph:
-        return connect(watched, adapter, sample, original(sample))
+        return connect(watched, adapter, sample, original(sample), original.call.order)
 
     if not original.call.single:
         return settled(original, adapter.NAME, facts, samples, graph)
@@ -169,8 +169,8 @@ def _has_no_memory(original: Original, few: Tensor) -> bool:
 
 def _adapter(module: nn.Module, framework: str | None) -> ModuleType:
     """The framework of the module's neurons, or the named one."""
-    roots = {type(part).__module__.partition(".")[0] for part in module.modules()}
-    found = next((name for name in FRAMEWORKS[:3] if name in roots), "torch")
+    roots = {type(part).__module__.partition(".")[0] for part in parts_of(module)}
+    found = next((name for name in FRAMEWORKS[:-2] if name in roots), "torch")
     name = framework or found
     if name == "nir":
         raise InputError("framework nir is for files; pass the path of one.")
@@ -192,11 +192,13 @@ def _copy(module: nn.Module, adapter: ModuleType) -> nn.Module:
             f"{type(module).__name__} cannot be copied ({error}); it must not keep tensors of an "
             "earlier forward pass."
         ) from error
-    return copied.eval().requires_grad_(False)
+    for _, weight in copied.named_parameters():
+        weight.requires_grad = False
+    return copied.eval()
 
 
 def _notes(module: nn.Module) -> list[str]:
-    dropout = [m for m in module.modules() if "Dropout" in type(m).__name__]
+    dropout = [m for m in parts_of(module) if "Dropout" in type(m).__name__]
     notes = []
     if module.training and dropout:
         notes.append(

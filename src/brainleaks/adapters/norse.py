@@ -22,6 +22,7 @@ from brainleaks.adapters.lower import (
     one_rest,
     uniform,
 )
+from brainleaks.adapters.order import TIME_FIRST, Order
 from brainleaks.neuron import FastSigmoid
 from brainleaks.neuron.dynamics import Reset, Surrogate
 
@@ -44,6 +45,15 @@ def makes_one_step(module: nn.Module) -> bool:
 
 def forget(network: nn.Module) -> None:
     """Do nothing: Norse's neurons keep no state between calls."""
+
+
+def orders(module: nn.Module) -> tuple[Order, ...]:
+    """The order of axes that its networks take."""
+    return (TIME_FIRST,)
+
+
+def resize(network: nn.Module, batch: int) -> None:
+    """Do nothing: its layers hold no batch."""
 
 
 def check(network: nn.Module) -> None:

@@ -5,6 +5,7 @@ from torch import nn
 
 from brainleaks.adapters.layers import CannotLower
 from brainleaks.adapters.lower import Neuron
+from brainleaks.adapters.order import TIME_FIRST, Order
 
 NAME = "torch"
 
@@ -21,6 +22,15 @@ def makes_one_step(module: nn.Module) -> bool:
 
 def forget(network: nn.Module) -> None:
     """Do nothing: there is no known state."""
+
+
+def orders(module: nn.Module) -> tuple[Order, ...]:
+    """The order of axes that its networks take."""
+    return (TIME_FIRST,)
+
+
+def resize(network: nn.Module, batch: int) -> None:
+    """Do nothing: its layers hold no batch."""
 
 
 def check(network: nn.Module) -> None:

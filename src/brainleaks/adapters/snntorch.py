@@ -13,6 +13,7 @@ from torch import nn
 
 from brainleaks.adapters.layers import CannotLower
 from brainleaks.adapters.lower import STAND_IN, Neuron, uniform
+from brainleaks.adapters.order import TIME_FIRST, Order
 from brainleaks.errors import InputError
 from brainleaks.neuron import ArcTan, FastSigmoid
 from brainleaks.neuron.dynamics import Reset, Surrogate
@@ -84,6 +85,15 @@ def describe(neuron: Any) -> Neuron:
             "surrogate": surrogate_name,
         },
     )
+
+
+def orders(module: nn.Module) -> tuple[Order, ...]:
+    """The order of axes that its networks take."""
+    return (TIME_FIRST,)
+
+
+def resize(network: nn.Module, batch: int) -> None:
+    """Do nothing: its layers hold no batch."""
 
 
 def check(network: nn.Module) -> None:

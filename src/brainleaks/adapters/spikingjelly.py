@@ -18,6 +18,7 @@ from torch import nn
 
 from brainleaks.adapters.layers import CannotLower
 from brainleaks.adapters.lower import LEAKS_LAST, STAND_IN, Neuron, above_rest
+from brainleaks.adapters.order import TIME_FIRST, Order
 from brainleaks.neuron import ArcTan, FastSigmoid
 from brainleaks.neuron.dynamics import Surrogate
 
@@ -47,6 +48,15 @@ def forget(network: nn.Module) -> None:
     for module in network.modules():
         if isinstance(module, base.MemoryModule):
             module.reset()
+
+
+def orders(module: nn.Module) -> tuple[Order, ...]:
+    """The order of axes that its networks take."""
+    return (TIME_FIRST,)
+
+
+def resize(network: nn.Module, batch: int) -> None:
+    """Do nothing: its layers hold no batch."""
 
 
 def check(network: nn.Module) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from brainleaks.adapters.kept import tensors_of
 from brainleaks.adapters.layers import CannotLower
+from brainleaks.adapters.order import Order
 
 
 @dataclass
@@ -59,7 +60,9 @@ def watch(
     return list(order.values())
 
 
-def uses(seen: Watched, framework: ModuleType, steps: int, batch: int) -> list[Watched]:
+def uses(
+    seen: Watched, framework: ModuleType, steps: int, batch: int, order: Order
+) -> list[Watched]:
     """The uses of a layer that runs at several places, such as one pooling.
 
     Raises:
@@ -69,6 +72,7 @@ def uses(seen: Watched, framework: ModuleType, steps: int, batch: int) -> list[W
     if not calls:
         raise CannotLower(f"{seen.name} does not map one tensor to another")
     by_step = calls % steps == 0 and all(len(taken) == batch for taken in seen.taken)
+    by_step = by_step and not order.batch_first
     places = calls // steps if by_step else calls
     if places > 1 and framework.is_neuron(seen.layer):
         raise CannotLower(f"{seen.name} is called {calls} times in {steps} time steps")
@@ -85,6 +89,11 @@ def uses(seen: Watched, framework: ModuleType, steps: int, batch: int) -> list[W
     ]
 
 
+def parts_of(module: nn.Module) -> list[nn.Module]:
+    """A module and all within it, also where it means something else by ``modules()``."""
+    return [part for _, part in module.named_modules()]
+
+
 def steps_of(watched: list[Watched], framework: ModuleType) -> int:
     """The number of time steps of a network that takes images.
 
@@ -98,7 +107,7 @@ def steps_of(watched: list[Watched], framework: ModuleType) -> int:
     raise CannotLower("it has no spiking neurons")
 
 
-def over_time(name: str, calls: list[Tensor], steps: int, batch: int) -> Tensor:
+def over_time(name: str, calls: list[Tensor], steps: int, batch: int, order: Order) -> Tensor:
     """The recorded inputs or outputs of a layer as ``(T, B, ...)``.
 
     Raises:
@@ -108,10 +117,9 @@ def over_time(name: str, calls: list[Tensor], steps: int, batch: int) -> Tensor:
     if len(calls) == steps and len(first) == batch:
         return torch.stack(calls)
     if len(calls) == 1:
-        if first.shape[:2] == (steps, batch):
-            return first
-        if len(first) == steps * batch:
-            return torch.as_tensor(first.unflatten(0, (steps, batch)))
+        for form in (order.apart, order.together):
+            if (trace := form.take(first, steps, batch)) is not None:
+                return trace
         if len(first) == batch:  # an image's current, computed once and shown at every step
             return first.expand(steps, *first.shape)
     raise CannotLower(f"{name} is called {len(calls)} times in {steps} time steps")

@@ -6,7 +6,9 @@ from torch import Tensor
 from brainleaks.errors import InputError
 from brainleaks.factory import require
 
-FRAMEWORKS: tuple[str, ...] = ("snntorch", "spikingjelly", "norse", "nir", "torch")
+FRAMEWORKS: tuple[str, ...] = (
+    "snntorch", "spikingjelly", "norse", "sinabs", "rockpool", "nir", "torch",
+)  # fmt: skip
 
 
 def check_samples(samples: Tensor) -> None:

@@ -10,8 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from brainleaks.adapters.order import TIME_FIRST, Order
+from brainleaks.adapters.trace import parts_of
 from brainleaks.errors import InputError, first_line
 from brainleaks.networks import Response
+
+#: Axes before the shape of a sample, of spike trains ``(T, B, ...)``.
+_SPIKES = 2
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,7 @@ class Call:
         spikes: which of the answers are the output spikes; ``None`` if none.
         membrane: which are the membrane, logits, or rates; ``None`` if none.
         single: whether it answers with one value for two classes.
+        order: of the axes of its inputs and outputs.
     """
 
     loops: bool
@@ -36,6 +42,7 @@ class Call:
     spikes: int | None = None
     membrane: int | None = None
     single: bool = False
+    order: Order = TIME_FIRST
 
 
 class Original(nn.Module):
@@ -64,9 +71,10 @@ class Original(nn.Module):
         self.spiking = spiking
         self.activations = activations
         self._forget: Callable[[nn.Module], None] = framework.forget
+        self._resize: Callable[[nn.Module, int], None] = framework.resize
 
     def forward(self, inputs: Tensor) -> Response:
-        answers = run(self.module, self._forget, self.call, inputs)
+        answers = run(self.module, self._forget, self._resize, self.call, inputs)
         if self.call.single:
             answers = [_as_column(answer, inputs) for answer in answers]
         spikes = None if self.call.spikes is None else answers[self.call.spikes]
@@ -77,7 +85,11 @@ class Original(nn.Module):
 
 
 def run(
-    module: nn.Module, forget: Callable[[nn.Module], None], call: Call, inputs: Tensor
+    module: nn.Module,
+    forget: Callable[[nn.Module], None],
+    resize: Callable[[nn.Module, int], None],
+    call: Call,
+    inputs: Tensor,
 ) -> list[Tensor]:
     """Call a module from a reset state, and reset it again; returns its outputs, time first."""
     lead = inputs.ndim - 3
@@ -85,7 +97,9 @@ def run(
     forget(module)
     try:
         if not call.loops:
-            return _tensors(module(inputs, *[None] * call.states))
+            resize(module, inputs.shape[lead - 1])
+            answers = _tensors(module(_put(inputs, lead, call.order), *[None] * call.states))
+            return [_take(answer, inputs, lead, call.order) for answer in answers]
         steps, state = [], None
         for step in inputs:
             carried = (state,) if call.carries else ()
@@ -95,6 +109,17 @@ def run(
         return [torch.stack(trace) for trace in zip(*steps, strict=True)]
     finally:
         forget(module)  # its state hangs on the graph of this call, and cannot be copied
+
+
+def _put(inputs: Tensor, lead: int, order: Order) -> Tensor:
+    """Spike trains in a framework's order of axes."""
+    return order.put(inputs) if lead == _SPIKES else inputs
+
+
+def _take(answer: Tensor, inputs: Tensor, lead: int, order: Order) -> Tensor:
+    """An answer with time first, if it has time."""
+    taken = order.take(answer, *inputs.shape[:2]) if lead == _SPIKES else None
+    return answer if taken is None else taken
 
 
 def find_call(module: nn.Module, framework: ModuleType, samples: Tensor, classes: int) -> Call:
@@ -114,7 +139,7 @@ def find_call(module: nn.Module, framework: ModuleType, samples: Tensor, classes
     for call in _ways(module, framework, samples):
         try:
             with counted(module, framework.makes_one_step) as counts, torch.no_grad():
-                answers = run(module, framework.forget, call, samples)
+                answers = run(module, framework.forget, framework.resize, call, samples)
         except Exception as error:  # whatever a stranger's forward pass raises
             errors.append((call, error))
             continue
@@ -153,11 +178,12 @@ def _ways(module: nn.Module, framework: ModuleType, samples: Tensor) -> list[Cal
     """The ways to call a module that are worth trying, in order."""
     wanted = _wanted(module)
     carries = "state" in inspect.signature(module.forward).parameters
-    one_step = any(framework.makes_one_step(part) for part in module.modules())
+    one_step = any(framework.makes_one_step(part) for part in parts_of(module))
     loops = (False, True) if one_step and samples.ndim == 5 else (False,)
     return [
-        Call(loop, flat, 0 if carries else wanted, carries and loop)
+        Call(loop, flat, 0 if carries else wanted, carries and loop, order=order)
         for loop in loops
+        for order in framework.orders(module)
         for flat in (False, True)
     ]
 
@@ -222,6 +248,7 @@ def _read(call: Call, answers: Sequence[Tensor], samples: Tensor, classes: int, 
         spikes[-1] if spikes else None,  # state of earlier layers, or a current, come before
         others[-1] if others else None,
         single,
+        call.order,
     )
 
 
