@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from brainleaks.errors import InputError
 from brainleaks.files.tensors import is_dense
+from brainleaks.networks.integers import dequantized
 from brainleaks.networks.names import STATE, match
 from brainleaks.networks.views import Coded
 from brainleaks.neuron import LIF
@@ -21,7 +22,8 @@ _RESETS = {"subtract": 0, "zero": 1, "none": 2}  # snntorch.SpikingNeuron.reset_
 def load_weights(network: nn.Module, path: Path, tensors: dict[str, Tensor]) -> list[str]:
     """Load a state dict into a network of the same architecture and the same neurons.
 
-    What wrappers put before the names is removed (:func:`brainleaks.networks.names.match`).
+    Whole numbers are multiplied by their scales (:mod:`brainleaks.networks.integers`), and what
+    wrappers put before the names is removed (:func:`brainleaks.networks.names.match`).
 
     What snnTorch's neurons keep beside the weights may be there; it must agree with the network's.
 
@@ -36,13 +38,14 @@ def load_weights(network: nn.Module, path: Path, tensors: dict[str, Tensor]) -> 
     Raises:
         InputError: naming the first entry that does not fit, or is not finite.
     """
+    tensors, whole = dequantized(path, tensors)
     tensors, said = match(network, path, tensors)
     weights = check_weights(network, path, tensors)
     network.load_state_dict(weights)
     for name, tensor in network.state_dict().items():
         if not tensor.isfinite().all():
             raise InputError(f"{path} holds NaN or infinity in {name}; weights must be finite.")
-    return said
+    return whole + said
 
 
 def check_weights(network: nn.Module, path: Path, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
