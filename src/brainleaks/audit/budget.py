@@ -16,6 +16,7 @@ from brainleaks.attacks import ATTACKS, Attack
 from brainleaks.evaluation.panel import KINDS
 from brainleaks.networks import ConvNet, respond
 from brainleaks.pipeline.pipeline import Pipeline, Trained
+from brainleaks.pipeline.several import at_once, one_thread
 from brainleaks.randomness import stream
 from brainleaks.studies import Study
 from brainleaks.studies.reading import parse_study
@@ -191,10 +192,13 @@ def measure(pipeline: Pipeline, target: Trained) -> Costs:
     steps = []
     for network in (target.network, *_evaluators(pipeline)):
         trained = copy.deepcopy(network).train().requires_grad_(requires_grad=True)
-        steps.append(_seconds(partial(_step, trained, inputs, labels)))
+        with one_thread(device):  # as controls and judges are trained, several at once
+            alone = _seconds(partial(_step, trained, inputs, labels))
+        steps.append(alone / at_once(device))
     images = torch.rand(50, *pipeline.dataset.input_shape, device=device)
     classes = len(pipeline.dataset.class_names)
-    judge = _judge_step(images, classes)
+    with one_thread(device):
+        judge = _judge_step(images, classes) / at_once(device)
     view = {name: _timed(pipeline, a, target) for name, a in study.attacks.items()}
     attacks = {name: found for name, found in view.items() if found is not None}
     samples = len(pipeline.dataset.train.labels)

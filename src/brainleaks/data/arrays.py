@@ -148,7 +148,7 @@ def _samples(where: str, part: Part) -> Samples:
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise InputError(
             f"{where}: labels are {labels.dtype} of shape {labels.shape}; expected one integer "
-            "per sample."
+            "per sample, its class. Networks that predict a quantity cannot be audited."
         )
     if len(inputs) != len(labels) or not len(labels):
         raise InputError(f"{where}: found {len(inputs)} inputs and {len(labels)} labels.")
