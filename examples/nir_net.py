@@ -75,4 +75,6 @@ def save(network: nn.Module, images: Tensor, path: str) -> None:
 if __name__ == "__main__":
     from training import main
 
-    main({"fc": fc, "conv": conv}, loss, predict, save, "net.nir")
+    FORMS = {"fc": fc, "conv": conv}
+
+    main(FORMS, loss, predict, save, "net.nir")

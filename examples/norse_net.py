@@ -54,6 +54,49 @@ def conv(shape: tuple[int, int, int], classes: int) -> nn.Module:
     )
 
 
+class Residual(nn.Module):
+    """Two convolutions around a shortcut, which adds to the current; the loop over time."""
+
+    def __init__(self, channels: int, classes: int) -> None:
+        super().__init__()
+        self.entry, self.lif1 = nn.Conv2d(channels, 12, 5, stride=2, padding=2), lif()
+        self.conv1, self.lif2 = nn.Conv2d(12, 12, 3, padding=1), lif()
+        self.conv2, self.lif3 = nn.Conv2d(12, 12, 3, padding=1), lif()
+        self.pool, self.fc, self.out = (
+            nn.AdaptiveAvgPool2d(7),
+            nn.Linear(12 * 49, classes),
+            norse.LICell(),
+        )
+
+    def forward(self, spikes: Tensor) -> Tensor:
+        s1 = s2 = s3 = s4 = None
+        voltages = []
+        for step in spikes:
+            first, s1 = self.lif1(self.entry(step), s1)
+            second, s2 = self.lif2(self.conv1(first), s2)
+            third, s3 = self.lif3(self.conv2(second) + first, s3)
+            voltage, s4 = self.out(self.fc(self.pool(third).flatten(1)), s4)
+            voltages.append(voltage)
+        return torch.stack(voltages)
+
+
+def residual(shape: tuple[int, int, int], classes: int) -> nn.Module:
+    """A residual block."""
+    return Residual(shape[0], classes)
+
+
+def recurrent(shape: tuple[int, int, int], classes: int) -> nn.Module:
+    """A hidden layer whose spikes come back to it one step later."""
+    neurons = norse.LIFParameters(v_th=torch.tensor(0.5), alpha=100)
+    return Voltages(
+        nn.Flatten(),
+        nn.Linear(shape[0] * shape[1] * shape[2], HIDDEN),
+        norse.LIFRecurrentCell(HIDDEN, HIDDEN, p=neurons),
+        nn.Linear(HIDDEN, classes),
+        norse.LICell(),
+    )
+
+
 def rates(network: nn.Module, images: Tensor) -> Tensor:
     """Output voltages, averaged over time; at 1 kHz and steps of 1 ms, white always fires."""
     return network(norse.PoissonEncoder(STEPS, f_max=1000)(images)).mean(0)
@@ -77,4 +120,6 @@ def save(network: nn.Module, images: Tensor, path: str) -> None:
 if __name__ == "__main__":
     from training import main
 
-    main({"fc": fc, "conv": conv}, loss, predict, save, "net.pt")
+    FORMS = {"fc": fc, "conv": conv, "residual": residual, "recurrent": recurrent}
+
+    main(FORMS, loss, predict, save, "net.pt")

@@ -53,6 +53,41 @@ def conv(shape: tuple[int, int, int], classes: int) -> nn.Module:
     )
 
 
+class Residual(nn.Module):
+    """Two convolutions around a shortcut, which adds to the membrane; one step a call."""
+
+    def __init__(self, channels: int, classes: int) -> None:
+        super().__init__()
+        leaky = {"beta": BETA, "spike_grad": surrogate.fast_sigmoid(slope=25), "init_hidden": True}
+        self.entry, self.lif1 = nn.Conv2d(channels, 12, 5, stride=2, padding=2), snn.Leaky(**leaky)
+        self.conv1, self.lif2 = nn.Conv2d(12, 12, 3, padding=1), snn.Leaky(**leaky)
+        self.conv2, self.lif3 = nn.Conv2d(12, 12, 3, padding=1), snn.Leaky(**leaky)
+        self.pool = nn.AdaptiveAvgPool2d(7)
+        self.fc, self.lif4 = nn.Linear(12 * 49, classes), snn.Leaky(**leaky, output=True)
+
+    def forward(self, step: Tensor) -> tuple[Tensor, Tensor]:
+        spikes = self.lif1(self.entry(step))
+        spikes = self.lif3(self.conv2(self.lif2(self.conv1(spikes))) + spikes)
+        return self.lif4(self.fc(self.pool(spikes).flatten(1)))
+
+
+def residual(shape: tuple[int, int, int], classes: int) -> nn.Module:
+    """A residual block."""
+    return Residual(shape[0], classes)
+
+
+def recurrent(shape: tuple[int, int, int], classes: int) -> nn.Module:
+    """A hidden layer whose spikes come back to it one step later."""
+    leaky = {"beta": BETA, "spike_grad": surrogate.fast_sigmoid(slope=25), "init_hidden": True}
+    return nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(shape[0] * shape[1] * shape[2], HIDDEN),
+        snn.RLeaky(**leaky, linear_features=HIDDEN),
+        nn.Linear(HIDDEN, classes),
+        snn.Leaky(**leaky, output=True),
+    )
+
+
 def answer(network: nn.Module, spikes: Tensor) -> tuple[Tensor, Tensor]:
     """Output spikes and membrane, ``(T, B, classes)``."""
     if isinstance(network, FullyConnected):
@@ -83,4 +118,6 @@ def save(network: nn.Module, images: Tensor, path: str) -> None:
 if __name__ == "__main__":
     from training import main
 
-    main({"fc": fc, "conv": conv}, loss, predict, save, "net.safetensors")
+    FORMS = {"fc": fc, "conv": conv, "residual": residual, "recurrent": recurrent}
+
+    main(FORMS, loss, predict, save, "net.safetensors")

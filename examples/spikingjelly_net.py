@@ -53,6 +53,49 @@ def conv(shape: tuple[int, int, int], classes: int) -> nn.Module:
     )
 
 
+class SpikeElementWise(nn.Module):
+    """Two convolutions around a shortcut, added spike by spike (Fang et al. 2021)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.convs = nn.Sequential(
+            layer.Conv2d(channels, channels, 3, padding=1, bias=False),
+            layer.BatchNorm2d(channels),
+            lif(),
+            layer.Conv2d(channels, channels, 3, padding=1, bias=False),
+            layer.BatchNorm2d(channels),
+            lif(),
+        )
+
+    def forward(self, spikes: Tensor) -> Tensor:
+        return spikes + self.convs(spikes)
+
+
+def residual(shape: tuple[int, int, int], classes: int) -> nn.Module:
+    """A residual block."""
+    return FiringRates(
+        layer.Conv2d(shape[0], 12, 5, stride=2, padding=2, bias=False),
+        layer.BatchNorm2d(12),
+        lif(),
+        SpikeElementWise(12),
+        layer.AdaptiveAvgPool2d(7),
+        layer.Flatten(),
+        layer.Linear(12 * 49, classes, bias=False),
+        lif(),
+    )
+
+
+def recurrent(shape: tuple[int, int, int], classes: int) -> nn.Module:
+    """A hidden layer whose spikes come back to it one step later."""
+    return FiringRates(
+        layer.Flatten(),
+        layer.Linear(shape[0] * shape[1] * shape[2], HIDDEN, bias=False),
+        layer.LinearRecurrentContainer(lif(), in_features=HIDDEN, out_features=HIDDEN),
+        layer.Linear(HIDDEN, classes, bias=False),
+        lif(),
+    )
+
+
 def rates(network: nn.Module, images: Tensor) -> Tensor:
     """Firing rates of the output neurons, from a fresh state."""
     functional.reset_net(network)
@@ -79,4 +122,6 @@ def save(network: nn.Module, images: Tensor, path: str) -> None:
 if __name__ == "__main__":
     from training import main
 
-    main({"fc": fc, "conv": conv}, loss, predict, save, "net.pt")
+    FORMS = {"fc": fc, "conv": conv, "residual": residual, "recurrent": recurrent}
+
+    main(FORMS, loss, predict, save, "net.pt")

@@ -38,7 +38,7 @@ def main(
     torch.manual_seed(0)
     data = load_own(OwnData(Path(given.data).as_posix()))
     network = architectures[given.architecture](data.input_shape, len(data.class_names))
-    optimizer = torch.optim.Adam(network.parameters(), lr=given.lr)
+    optimizer = torch.optim.Adam([weight for _, weight in network.named_parameters()], lr=given.lr)
     for epoch in range(given.epochs):
         network.train()
         for batch in torch.randperm(len(data.train.labels)).split(given.batch):

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from brainleaks.adapters import FRAMEWORKS
+from brainleaks.adapters import FRAMEWORKS, load_model
 from brainleaks.data import digits
 from test_cli import brainleaks
 
@@ -36,13 +37,29 @@ def commands():
     return {(name, form): (shlex.split(a), shlex.split(b)) for a, name, form, b in shown}
 
 
-COMMANDS = commands()
+def every():
+    """The same commands for all forms of network that an example builds."""
+    found = {}
+    for (name, _), lines in commands().items():
+        forms = re.search(r"FORMS = ({.*})", (ROOT / f"examples/{name}_net.py").read_text())[1]
+        for form in re.findall(r'"(\w+)":', forms):
+            found[name, form] = [[other(w, form) for w in words] for words in lines]
+    return found
+
+
+def other(word, form):
+    return form if word == "fc" else f"{word.removesuffix('fc')}{form}" if ":" in word else word
+
+
+COMMANDS = every()
+#: The others learn too slowly for an audit of seconds.
+AUDITED = [key for key in COMMANDS if key[1] == "fc" or (key[1] == "conv" and key[0] != "sinabs")]
 
 
 def test_the_page_shows_every_example():
     names = {path.stem.removesuffix("_net") for path in EXAMPLES}
     assert names == set(FRAMEWORKS) - {"torch"}
-    assert set(COMMANDS) == {(name, form) for name in names for form in ("fc", "conv")}
+    assert set(commands()) == {(name, "fc") for name in names}
     page = (ROOT / "docs" / "audit.md").read_text()
     for path in (*EXAMPLES, ROOT / "examples" / "training.py"):
         assert f"```{{literalinclude}} ../examples/{path.name}\n" in page
@@ -66,17 +83,29 @@ def instead(words, **places):
     return [str(places.get(word, word)) for word in words]
 
 
-@pytest.mark.parametrize(("name", "form"), COMMANDS)
+@pytest.fixture
+def trained(base, monkeypatch):
+    """Trains and saves an example as the page says; returns the places and the audit's command."""
+
+    def train(name, form, epochs):
+        words, audit = COMMANDS[name, form]
+        saved = audit[1]
+        places = {"data/faces": base / "digits.npz", saved: base / f"{form}-{saved}"}
+        monkeypatch.chdir(ROOT)
+        monkeypatch.syspath_prepend(ROOT / "examples")  # as python does for the file that it runs
+        monkeypatch.setenv("BRAINLEAKS_STORE", str(base / "store"))
+        settings = ["--epochs", str(epochs), "--lr", "3e-3"]
+        monkeypatch.setattr(sys, "argv", [*instead(words, **places), *settings])
+        runpy.run_path(words[0], run_name="__main__")
+        return places, audit
+
+    return train
+
+
+@pytest.mark.parametrize(("name", "form"), AUDITED)
 @pytest.mark.filterwarnings("ignore")  # the frameworks' own
-def test_trained_saved_and_audited(name, form, base, monkeypatch):
-    train, audit = COMMANDS[name, form]
-    saved = audit[1]
-    places = {"data/faces": base / "digits.npz", saved: base / f"{form}-{saved}"}
-    monkeypatch.chdir(ROOT)
-    monkeypatch.syspath_prepend(ROOT / "examples")  # as python does for the file that it runs
-    monkeypatch.setenv("BRAINLEAKS_STORE", str(base / "store"))
-    monkeypatch.setattr(sys, "argv", [*instead(train, **places), "--epochs", "4", "--lr", "3e-3"])
-    runpy.run_path(train[0], run_name="__main__")
+def test_trained_saved_and_audited(name, form, base, trained):
+    places, audit = trained(name, form, 4)
     quick = [word for setting in QUICK for word in ("--set", setting)]
     out = base / f"{name}-{form}"
     done = brainleaks(*instead(audit, **places), *quick, "--attack", ATTACK, "--out", out)
@@ -93,3 +122,24 @@ def test_trained_saved_and_audited(name, form, base, monkeypatch):
         assert target["adapter"]["parity"]["samples"] == 10
     else:  # sums in another order may flip a spike at the threshold
         assert "differ on 10 samples" in target["adapter"]["why_not_lowered"]
+
+
+@pytest.mark.parametrize(("name", "form"), sorted(COMMANDS.keys() - set(AUDITED)))
+@pytest.mark.filterwarnings("ignore")  # the frameworks' own
+def test_other_forms_are_trained_saved_and_lowered(name, form, base, trained):
+    """``make acceptance`` audits them, at full size."""
+    places, audit = trained(name, form, 1)
+    images = digits.load(base).test.inputs[:10]
+    spikes = (
+        torch.rand(25, *images.shape, generator=torch.Generator().manual_seed(0)) < images
+    ) * 1.0
+    adapted = load_model(
+        places[audit[1]],
+        framework=None,
+        factory=audit[audit.index("--factory") + 1],
+        samples=spikes,
+        classes=10,
+    )
+    assert adapted.framework == name
+    assert adapted.lowered, adapted.facts["why_not_lowered"]
+    assert adapted.facts["parity"]["identical"]

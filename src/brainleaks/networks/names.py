@@ -11,7 +11,10 @@ from brainleaks.errors import InputError
 #: What wrappers put into names: torch.compile everywhere, DataParallel and its like.
 _COMPILED, _PARALLEL = "_orig_mod", "module"
 #: The last state of a neuron, which is reset before each input.
-STATE = ("mem", "spk", "syn", "syn_exc", "syn_inh", "v", "v_seq")
+STATE = (
+    "mem", "spk", "syn", "syn_exc", "syn_inh", "v", "v_seq", "v_mem", "i_syn", "vmem", "isyn",
+    "spikes",
+)  # fmt: skip
 
 
 class Matched(NamedTuple):
