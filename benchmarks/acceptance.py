@@ -40,9 +40,11 @@ FRAMEWORKS = {
     "snntorch": "snnTorch",
     "spikingjelly": "SpikingJelly",
     "norse": "Norse",
+    "sinabs": "sinabs",
+    "rockpool": "Rockpool",
     "nir": "NIR",
 }
-ATTACKS = ("brainleaks-v1", "smooth-inversion")
+ATTACKS = ("brainleaks-v1", "smooth-inversion", "pattern-inversion")
 MEASURES = {"correlation_members": "correlation", "ssim_members": "SSIM", "panel": "panel accuracy"}
 
 
