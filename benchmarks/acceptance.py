@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,8 @@ MEASURES = {"correlation_members": "correlation", "ssim_members": "SSIM", "panel
 class Cell:
     """An architecture, its data, and how networks of it are trained.
 
-    ``settings`` are the audit's; ``network`` is this package's own of the same size.
+    ``settings`` are the audit's; ``network`` is this package's own of the same size, if it has one.
+    ``without`` names the frameworks that have no such example.
     """
 
     data: str
@@ -61,7 +62,8 @@ class Cell:
     batch: int
     rate: float
     settings: tuple[str, ...]
-    network: dict[str, Any]
+    network: dict[str, Any] | None = None
+    without: tuple[str, ...] = ()
 
 
 _NEURON = {"beta": 0.9, "surrogate": {"surrogate": "fast-sigmoid", "slope": 25}}
@@ -91,14 +93,17 @@ CELLS = {
             "draws=10",
         ),
         network={"architecture": "spiking-conv", "kernel": 5, "padding": 2, **_NEURON},
+        without=("rockpool",),
     ),
 }
+CELLS["residual"] = replace(CELLS["conv"], network=None, without=("sinabs", "nir"))
+CELLS["recurrent"] = replace(CELLS["fc"], network=None, without=("sinabs", "nir"))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Audit what the examples train, at full size.")
     parser.add_argument("--docs", type=Path, default=Path("docs"))
-    parser.add_argument("--architecture", choices=CELLS, action="append", help="by default both")
+    parser.add_argument("--architecture", choices=CELLS, action="append", help="by default all")
     arguments = parser.parse_args()
     keep_freed_memory()
     WORK.mkdir(parents=True, exist_ok=True)
@@ -111,12 +116,18 @@ def main() -> None:
     chosen = arguments.architecture or list(CELLS)
     for architecture in chosen:
         _data(CELLS[architecture].data)
-        done(_own(architecture))
-        for framework in FRAMEWORKS:
+        if (own := CELLS[architecture].network) is not None:
+            done(_own(architecture, own))
+        for framework in _having(architecture):
             done(_audited(framework, architecture, trained=True))
     for architecture in chosen:
-        for framework in FRAMEWORKS:
+        for framework in _having(architecture):
             done(_audited(framework, architecture, trained=False))
+
+
+def _having(architecture: str) -> list[str]:
+    """The frameworks that have an example of an architecture."""
+    return [name for name in FRAMEWORKS if name not in CELLS[architecture].without]
 
 
 def _data(name: str) -> Path:
@@ -164,14 +175,14 @@ def _audited(framework: str, architecture: str, *, trained: bool) -> dict[str, A
     return _once(name, about, Path(f"examples/{framework}_net.py").read_bytes(), make)
 
 
-def _own(architecture: str) -> dict[str, Any]:
+def _own(architecture: str, network: dict[str, Any]) -> dict[str, Any]:
     """The network of this package, by the same attacks and judges."""
     cell = CELLS[architecture]
     seen = look(OwnData(str(_data(cell.data))), Inputs(encoding="rate", steps=STEPS), None)
     recipe = {"learning_rate": cell.rate, "batch_size": cell.batch, "epochs": cell.epochs}
     study = study_of(
         seen,
-        {"network": cell.network, "training": recipe},
+        {"network": network, "training": recipe},
         name=f"own-{architecture}",
         spiking=True,
         attacks=ATTACKS,
@@ -252,9 +263,11 @@ def _write(rows: list[dict[str, Any]], docs: Path) -> None:
         "",
         "Written by `make acceptance`. The networks of `examples/`, each framework's own, are "
         "trained on real data, saved, and audited by [two commands](audit.md), which stand below; "
-        f"beside them `brainleaks`, a network of this package of the same size ({STEPS} time "
-        "steps, rate code); all are trained by cross-entropy. Fully connected networks have 500 "
-        "hidden units, convolutional ones two convolutions. Data: "
+        "beside them `brainleaks`, a network of this package of the same size, where it has "
+        f"one ({STEPS} time steps, rate code); all are trained by cross-entropy. Fully connected "
+        "networks have 500 hidden units, convolutional ones two convolutions, residual ones (of Rockpool, fully "
+        "connected) a block around a shortcut; in recurrent ones the hidden layer's spikes come "
+        "back to it. Data: "
         + "; ".join(f"{name}, {data}" for name, data in cells.items())
         + ". Faces are halved and MNIST is cut for an audit to take minutes on one thread.",
         "",
@@ -304,8 +317,8 @@ def _write(rows: list[dict[str, Any]], docs: Path) -> None:
 def _missing(rows: list[dict[str, Any]]) -> list[str]:
     """What of the whole is not in the table."""
     have = {(row["framework"], row["architecture"], row["trained"]) for row in rows}
-    whole = [(f, a, True) for a in CELLS for f in ("brainleaks", *FRAMEWORKS)]
-    whole += [(framework, a, False) for a in CELLS for framework in FRAMEWORKS]
+    whole = [("brainleaks", a, True) for a, cell in CELLS.items() if cell.network is not None]
+    whole += [(f, a, trained) for trained in (True, False) for a in CELLS for f in _having(a)]
     return [
         f"{FRAMEWORKS.get(f, f)} {a}{'' if trained else ', untrained'}"
         for f, a, trained in whole
@@ -329,7 +342,10 @@ def _likeness(rows: list[dict[str, Any]]) -> list[list[str]]:
             FRAMEWORKS.get(row["framework"], row["framework"]),
             row["architecture"],
             attack,
-            *(_beside(measures, own[row["architecture"]], row, attack, key) for key in MEASURES),
+            *(
+                _beside(measures, own.get(row["architecture"], row), row, attack, key)
+                for key in MEASURES
+            ),
         ]
         for row in rows
         for attack, measures in row["attacks"].items()
