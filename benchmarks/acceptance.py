@@ -265,9 +265,9 @@ def _write(rows: list[dict[str, Any]], docs: Path) -> None:
         "trained on real data, saved, and audited by [two commands](audit.md), which stand below; "
         "beside them `brainleaks`, a network of this package of the same size, where it has "
         f"one ({STEPS} time steps, rate code); all are trained by cross-entropy. Fully connected "
-        "networks have 500 hidden units, convolutional ones two convolutions, residual ones (of Rockpool, fully "
-        "connected) a block around a shortcut; in recurrent ones the hidden layer's spikes come "
-        "back to it. Data: "
+        "networks have 500 hidden units, convolutional ones two convolutions, residual ones (of "
+        "Rockpool, fully connected) a block around a shortcut; in recurrent ones the hidden "
+        "layer's spikes come back to it. Data: "
         + "; ".join(f"{name}, {data}" for name, data in cells.items())
         + ". Faces are halved and MNIST is cut for an audit to take minutes on one thread.",
         "",

@@ -116,7 +116,7 @@ def connect(
     batch = samples.shape[-4]
     trace = samples if samples.ndim == 5 else samples.expand(steps, *samples.shape)
     known, graph, before = _Known(trace), Graph(), "the input"
-    every = [use for seen in kept for use in uses(seen, framework, steps, batch, order)]
+    every = [use for seen in kept for use in uses(seen, framework, steps, batch)]
     for seen in sorted(every, key=lambda use: use.turns[0]):
         taken = over_time(seen.name, seen.taken, steps, batch, order)
         try:

@@ -60,9 +60,7 @@ def watch(
     return list(order.values())
 
 
-def uses(
-    seen: Watched, framework: ModuleType, steps: int, batch: int, order: Order
-) -> list[Watched]:
+def uses(seen: Watched, framework: ModuleType, steps: int, batch: int) -> list[Watched]:
     """The uses of a layer that runs at several places, such as one pooling.
 
     Raises:
@@ -72,7 +70,6 @@ def uses(
     if not calls:
         raise CannotLower(f"{seen.name} does not map one tensor to another")
     by_step = calls % steps == 0 and all(len(taken) == batch for taken in seen.taken)
-    by_step = by_step and not order.batch_first
     places = calls // steps if by_step else calls
     if places > 1 and framework.is_neuron(seen.layer):
         raise CannotLower(f"{seen.name} is called {calls} times in {steps} time steps")

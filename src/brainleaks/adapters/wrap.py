@@ -15,6 +15,7 @@ from brainleaks.adapters.trace import parts_of
 from brainleaks.errors import InputError, first_line
 from brainleaks.networks import Response
 
+_BATCH_FIRST = (Order(batch_first=True),)
 #: Axes before the shape of a sample, of spike trains ``(T, B, ...)``.
 _SPIKES = 2
 
@@ -135,7 +136,7 @@ def find_call(module: nn.Module, framework: ModuleType, samples: Tensor, classes
         InputError: if it takes them in no way, or answers with something else than
             ``(T, B, classes)`` or ``(B, classes)``, or with NaN.
     """
-    errors = []
+    errors, unfit = [], list[InputError]()
     for call in _ways(module, framework, samples):
         try:
             with counted(module, framework.makes_one_step) as counts, torch.no_grad():
@@ -145,7 +146,13 @@ def find_call(module: nn.Module, framework: ModuleType, samples: Tensor, classes
             continue
         # single-step neurons that were asked once for a whole recording took time for batch
         if call.loops or samples.ndim == 4 or all(n >= len(samples) for n in counts.values()):
-            return _read(call, answers, samples, classes, _hint(framework, samples))
+            try:
+                _check_apart(module, framework, call, samples, answers)
+                return _read(call, answers, samples, classes, _hint(framework, samples))
+            except InputError as error:
+                unfit.append(error)
+    if unfit:
+        raise unfit[0]
     shape = tuple(samples.shape[-3:])
     said = next((e for call, e in reversed(errors) if not call.flat), "it makes one step a call")
     hint = _hint(framework, samples) or " Give data of the size that it was trained on."
@@ -179,13 +186,35 @@ def _ways(module: nn.Module, framework: ModuleType, samples: Tensor) -> list[Cal
     wanted = _wanted(module)
     carries = "state" in inspect.signature(module.forward).parameters
     one_step = any(framework.makes_one_step(part) for part in parts_of(module))
+    in_a_row = _is_in_a_row(samples)  # most take channels as they are, some the batch first
     loops = (False, True) if one_step and samples.ndim == 5 else (False,)
     return [
         Call(loop, flat, 0 if carries else wanted, carries and loop, order=order)
         for loop in loops
-        for order in framework.orders(module)
-        for flat in (False, True)
+        for order in (framework.orders(module) + (_BATCH_FIRST if in_a_row else ()))
+        for flat in ((True, False) if in_a_row else (False, True))
     ]
+
+
+def _is_in_a_row(samples: Tensor) -> bool:
+    """Whether each time step is a row of channels."""
+    return samples.ndim == 5 and samples.shape[-3:-1] == (1, 1)
+
+
+def _check_apart(
+    module: nn.Module, framework: ModuleType, call: Call, samples: Tensor, answers: list[Tensor]
+) -> None:
+    """Refuse a call that takes the batch for time: its answers depend on the order of samples."""
+    if not _is_in_a_row(samples) or not answers:
+        return
+    with torch.no_grad():
+        flipped = run(module, framework.forget, framework.resize, call, samples.flip(1))[-1]
+    axis = 1 if answers[-1].ndim == 3 else 0
+    if flipped.shape == answers[-1].shape and not torch.allclose(flipped.flip(axis), answers[-1]):
+        raise InputError(
+            "the network's answer to a sample depends on the other samples of the batch; it must "
+            "take (T, B, channels) or (B, T, channels), and answer each sample alone."
+        )
 
 
 def _wanted(module: nn.Module) -> int:

@@ -14,7 +14,7 @@ from brainleaks.data.class_folders import Listing
 from brainleaks.data.own import OwnData, as_own_dataset, has_events, load_own, survey
 from brainleaks.errors import InputError
 
-EncodingName = Literal["rate", "latency", "direct", "none"]
+EncodingName = Literal["rate", "latency", "direct", "stream", "none"]
 Polarity = Literal["first", "merged", "both"]
 
 _STEPS = 25
@@ -95,11 +95,12 @@ def look(own: OwnData, inputs: Inputs, framework: str | None, handed_over: Any =
     if isinstance(dataset.train.inputs, SpikeTrains):
         _refuse_encoding(inputs)
         return _look_at_frames(own, inputs, dataset, dataset.train.inputs)
-    encoding = inputs.encoding or ("none" if framework == "torch" else "rate")
-    steps = inputs.steps or _STEPS
+    encoding = inputs.encoding or _encoding(own, dataset, framework)
+    steps = _steps(inputs, dataset, encoding)
     code = {
         "none": "The model is given the images as they are",
         "direct": f"The model is given each image {steps} times, as a current",
+        "stream": "The model is given one time step of them after the other",
     }.get(encoding, f"The model is given spikes, by a {encoding} code of {steps} time steps")
     said = f"{code}{'' if inputs.encoding else ' (--encoding says otherwise)'}."
     rate = _rounded(float(cast(Tensor, dataset.test.inputs).mean()))
@@ -107,7 +108,7 @@ def look(own: OwnData, inputs: Inputs, framework: str | None, handed_over: Any =
     return Seen(
         own,
         dataset,
-        (*_described(own, dataset), said, bright),
+        (*_described(own, dataset, encoding), said, bright),
         encoding,
         None,
         steps,
@@ -115,6 +116,29 @@ def look(own: OwnData, inputs: Inputs, framework: str | None, handed_over: Any =
         len(dataset.train.labels),
         rate,
     )
+
+
+def _encoding(own: OwnData, dataset: Dataset, framework: str | None) -> EncodingName:
+    """None for plain torch; arrays of zeros and ones that are no squares are channels over time."""
+    if framework == "torch":
+        return "none"
+    images = cast(Tensor, dataset.train.inputs)
+    channels, height, width = images.shape[1:]
+    in_arrays = not own.in_folders and channels == 1 and height != width
+    return "stream" if in_arrays and bool(((images == 0) | (images == 1)).all()) else "rate"
+
+
+def _steps(inputs: Inputs, dataset: Dataset, encoding: EncodingName) -> int:
+    """The time steps that an image is shown for; those of a recording of channels are its rows."""
+    if encoding != "stream":
+        return inputs.steps or _STEPS
+    steps = dataset.input_shape[-2]
+    if inputs.steps not in (None, steps):
+        raise InputError(
+            f"--steps {inputs.steps}: the recordings have {steps} time steps; leave this option "
+            "out."
+        )
+    return steps
 
 
 def _look_at_events(own: OwnData, inputs: Inputs) -> Seen:
@@ -171,14 +195,14 @@ def _rounded(rate: float) -> float:
     return float(f"{min(max(rate, 1e-3), 0.9):.2g}")
 
 
-def _described(own: OwnData, dataset: Dataset) -> tuple[str, ...]:
+def _described(own: OwnData, dataset: Dataset, encoding: EncodingName = "none") -> tuple[str, ...]:
     channels, height, width = dataset.input_shape
     counts = len(dataset.train.labels), len(dataset.test.labels)
     depth = {1: "one channel", 3: "three channels"}.get(channels, f"{channels} channels")
-    return (
-        _parts_said(own, dataset.class_names, *counts),
-        f"Inputs have {height} x {width} pixels and {depth}.",
-    )
+    size = f"{height} x {width} pixels and {depth}"
+    if encoding == "stream":
+        size = f"{height} time steps and {width} channels"
+    return (_parts_said(own, dataset.class_names, *counts), f"Inputs have {size}.")
 
 
 def _parts_said(own: OwnData, names: Sequence[str], train: int, test: int) -> str:

@@ -25,7 +25,7 @@ _LEARNING_RATE = 1e-3
 _STEP_BYTES = 2 << 30
 #: Behind these codes, an iteration on an image is one on a spiking network over all its time steps:
 #: Fredrikson's attack takes a tenth of the protocol's 5,000.
-_CODES, _BEHIND_A_CODE = ("latency", "direct"), 500
+_CODES, _BEHIND_A_CODE = ("latency", "direct", "stream"), 500
 #: From this side on, images get the protocol's 5 x 5 kernels.
 _LARGE_SIDE = 16
 

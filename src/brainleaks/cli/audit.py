@@ -77,8 +77,9 @@ _NAMED_LEVELS = {"leak": 2, "membership": 3}
 )
 @click.option(
     "--encoding",
-    type=click.Choice(["rate", "latency", "direct", "none"]),
-    help="Encoding of images into the model's input (default: rate; none for plain torch models).",
+    type=click.Choice(["rate", "latency", "direct", "stream", "none"]),
+    help="Encoding of images into the model's input (default: rate; none for plain torch models; "
+    "stream for binary arrays of time steps by channels).",
 )
 @click.option(
     "--steps", type=click.IntRange(1, 20_000), help="Number of time steps, or of event frames."

@@ -166,13 +166,13 @@ def _images(where: str, inputs: NDArray[Any]) -> Tensor:
     if inputs.ndim != 4 or 0 in inputs.shape:
         raise InputError(
             f"{where}: inputs have shape {inputs.shape}; expected images (N, H, W), (N, C, H, W) "
-            "or (N, H, W, C), or recordings (N, T, C, H, W)."
+            "or (N, H, W, C), or recordings (N, T, channels) or (N, T, C, H, W)."
         )
     if inputs.shape[1] not in _CHANNELS and inputs.shape[3] in _CHANNELS:
         inputs = inputs.transpose(0, 3, 1, 2)
     CHANNELS.check(where, inputs.shape[1])
     IMAGE_PIXELS.check(where, inputs.shape[2] * inputs.shape[3])
-    if inputs.dtype == np.uint8:
+    if inputs.dtype == np.uint8 and inputs.max() > 1:  # else spikes
         return torch.from_numpy(inputs.astype(np.float32) / 255)
     values = np.array(inputs, np.float32, order="C")  # a copy: a file's own bytes are read-only
     if not np.isfinite(values).all():

@@ -1,6 +1,6 @@
 """From images to spikes by other codes than the protocol's, in a form that gradients pass.
 
-Behind either, a spiking network is a function of the image, and is attacked as one
+Behind each, a spiking network is a function of the image, and is attacked as one
 (:class:`brainleaks.networks.views.Coded`).
 """
 
@@ -60,3 +60,29 @@ class LatencyCode:
         spikes = ((times == when.round()) & (seen >= _DARKEST)).to(images.dtype)
         soft = (1 - (times - when).abs()).clamp(min=0)
         return spikes + (soft - soft.detach())
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
+class StreamCode:
+    """A recording of channels, such as sound, touch or EMG, one time step after the other.
+
+    As an image a recording is ``(C, T, N)``: its rows are time steps, its columns channels. So
+    judges, similarity and pictures see what a spectrogram shows, and attacks smooth over time and
+    over neighbouring channels.
+
+    Args:
+        steps: length ``T`` of the recordings.
+    """
+
+    takes: ClassVar[tuple[Signal, ...]] = ("image",)
+
+    steps: Annotated[int, Ge(1)]
+    encoding: Literal["stream"] = "stream"
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Recordings ``(B, C, T, N)`` to ``(T, B, C, 1, N)``."""
+        return images.movedim(-2, 0).unsqueeze(-2)
+
+
+#: Codes behind which a spiking network is a function of the image.
+IMAGE_CODES = (DirectCode, LatencyCode, StreamCode)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from brainleaks.data import Dataset, Samples, SpikeTrains
-from brainleaks.data.codes import DirectCode, LatencyCode
+from brainleaks.data.codes import IMAGE_CODES
 from brainleaks.data.parts import of_classes, select, with_shuffled_labels
 from brainleaks.errors import InputError
 from brainleaks.evaluation.class_content import bar
@@ -68,7 +68,7 @@ def shown_samples(pipeline: Pipeline) -> Tensor:
     bearable = _SHOWN_BYTES // (4 * steps * prod(pipeline.dataset.input_shape))
     count = min(len(pipeline.dataset.class_names), _SHOWN, max(_FEW, bearable))
     samples = inputs[torch.tensor([int((labels == c).nonzero()[0]) for c in range(count)])]
-    if isinstance(encoding, LatencyCode | DirectCode):
+    if isinstance(encoding, IMAGE_CODES):
         return encoding(samples)
     return pipeline.encode(samples, stream(0, "shown samples"))
 
@@ -328,7 +328,7 @@ def _check_access(access: Access, built: Built) -> None:
 def _of_images(pipeline: Pipeline, network: nn.Module) -> nn.Module:
     """The network as it is asked: behind its encoding, where that is not the rate code."""
     encoding = pipeline.study.encoding
-    if isinstance(encoding, LatencyCode | DirectCode):
+    if isinstance(encoding, IMAGE_CODES):
         return Coded(network, encoding, encoding.steps)
     return network
 

@@ -6,7 +6,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from brainleaks.attacks import AnyAttack, WithinPrior
 from brainleaks.data import EVENTS, DatasetName
-from brainleaks.data.codes import DirectCode, LatencyCode
+from brainleaks.data.codes import DirectCode, LatencyCode, StreamCode
 from brainleaks.data.encoding import RateCode
 from brainleaks.data.events import Framing
 from brainleaks.data.own import OwnData
@@ -63,7 +63,7 @@ def _of_dataset(value: Any) -> str:
 
 def _of_encoding(value: Any) -> str:
     found = value.get("encoding") if isinstance(value, dict) else getattr(value, "encoding", None)
-    return found if found in ("latency", "direct") else "rate"
+    return found if found in ("latency", "direct", "stream") else "rate"
 
 
 _Target = Annotated[
@@ -76,7 +76,8 @@ _Dataset = Annotated[
 _Encoding = Annotated[
     Annotated[RateCode, Tag("rate")]
     | Annotated[LatencyCode, Tag("latency")]
-    | Annotated[DirectCode, Tag("direct")],
+    | Annotated[DirectCode, Tag("direct")]
+    | Annotated[StreamCode, Tag("stream")],
     Discriminator(_of_encoding),
 ]
 
