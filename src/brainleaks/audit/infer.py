@@ -100,7 +100,7 @@ def look(own: OwnData, inputs: Inputs, framework: str | None, handed_over: Any =
     code = {
         "none": "The model is given the images as they are",
         "direct": f"The model is given each image {steps} times, as a current",
-        "stream": "The model is given one time step of them after the other",
+        "stream": "The model is given one time step after the other",
     }.get(encoding, f"The model is given spikes, by a {encoding} code of {steps} time steps")
     said = f"{code}{'' if inputs.encoding else ' (--encoding says otherwise)'}."
     rate = _rounded(float(cast(Tensor, dataset.test.inputs).mean()))
@@ -201,7 +201,7 @@ def _described(own: OwnData, dataset: Dataset, encoding: EncodingName = "none") 
     depth = {1: "one channel", 3: "three channels"}.get(channels, f"{channels} channels")
     size = f"{height} x {width} pixels and {depth}"
     if encoding == "stream":
-        size = f"{height} time steps and {width} channels"
+        size = f"{height} time steps and {width} channels; in pictures time runs to the right"
     return (_parts_said(own, dataset.class_names, *counts), f"Inputs have {size}.")
 
 

@@ -173,13 +173,16 @@ def claim(found: dict[str, Any], not_trainable: str | None) -> Claim:
     leak = found[name]["leak"]
     rate, fpr = leak["tpr"], leak["fpr"]
     ends = f"{rate['value']:.1%} of training samples ({rate['low']:.1%} to {rate['high']:.1%})"
+    most, whose = _to_exceed(found[name])
     reached = f"{name} finds {ends} at {fpr:.1%} false alarms."
+    beside = f"{rate['low']:.1%} at least, which is not above the {most:.1%} {whose}"
     sentence = (
         f"Training samples can be recognised: {name} finds {rate['value']:.1%} of them while it "
         f"takes {fpr:.1%} of other samples for training samples."
         if shown
         else "Nothing shows that the model was trained on these samples: the best of the "
-        f"membership attacks ({name}) finds {rate['value']:.1%} of them at {fpr:.1%} false alarms."
+        f"membership attacks ({name}) finds {rate['value']:.1%} of them at {fpr:.1%} false alarms; "
+        f"{beside}."
     )
     return Claim(
         kind="membership",
@@ -197,8 +200,16 @@ def claim(found: dict[str, Any], not_trainable: str | None) -> Claim:
 
 
 def _exceeds(entry: dict[str, Any]) -> bool:
-    leak, control = entry["leak"], entry["controls"]["other-target"]["leak"]
-    return bool(leak["tpr"]["low"] > max(leak["false"]["high"], control["tpr"]["high"]))
+    return bool(entry["leak"]["tpr"]["low"] > _to_exceed(entry)[0])
+
+
+def _to_exceed(entry: dict[str, Any]) -> tuple[float, str]:
+    """What the share of members that are found must exceed, and in words."""
+    false = entry["leak"]["false"]["high"]
+    control = entry["controls"]["other-target"]["leak"]["tpr"]["high"]
+    if control > false:
+        return control, "that it may find of a target that was not trained on them"
+    return false, "that the false alarms may be"
 
 
 def _undecided(why: str) -> Claim:

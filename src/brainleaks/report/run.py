@@ -1,5 +1,6 @@
 """A finished run as the report reads it: numbers, text and pictures, without the model."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -90,7 +91,7 @@ class Run:
 
     def rates(self, values: Values) -> list[Picture]:
         """One picture a class, spikes as firing rates, each stretched to its own range."""
-        return pictures(values, tuple(self.results["dataset"]["input_shape"]))
+        return self._turned(pictures(values, tuple(self.results["dataset"]["input_shape"])))
 
     @cached_property
     def evidence(self) -> dict[str, list[Picture]]:
@@ -103,13 +104,21 @@ class Run:
                     f"{self.folder / 'evidence.safetensors'} does not hold the pictures beside "
                     f"{name}'s that results.json names; run the study again."
                 )
-        return {key: [picture(one) for one in images.numpy()] for key, images in stored.items()}
+        return {key: self._turned(map(picture, images.numpy())) for key, images in stored.items()}
 
     def samples(self, name: str, count: int) -> list[Picture]:
         """So many real samples, one picture each."""
-        return [
-            picture(one) for one in read_samples(self.folder, name, self.results, count).numpy()
-        ]
+        read = read_samples(self.folder, name, self.results, count)
+        return self._turned(map(picture, read.numpy()))
+
+    def _turned(self, found: Iterable[Picture]) -> list[Picture]:
+        """Pictures to look at: of a stream, time runs to the right and channels upward."""
+        return [np.rot90(one) for one in found] if self._is_stream else list(found)
+
+    @cached_property
+    def _is_stream(self) -> bool:
+        encoding = load_yaml(self.folder / "study.yaml", self.study).get("encoding")
+        return isinstance(encoding, dict) and encoding.get("encoding") == "stream"
 
     def _inputs(self, name: str) -> Values:
         return read_inputs(self.folder, name, self.results).numpy()

@@ -1,0 +1,138 @@
+"""Recordings of channels over time: sound, touch, EMG."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from brainleaks import InputError
+from brainleaks.adapters import adapt
+from brainleaks.audit import Inputs, plan, run, write
+from brainleaks.data.codes import StreamCode
+from brainleaks.pipeline import Cache
+from brainleaks.report.run import read_run
+
+snn = pytest.importorskip("snntorch")
+STEPS, CHANNELS, CLASSES = 20, 16, 5
+
+
+def recordings(count, seed):
+    """Each class sweeps over the channels at a speed of its own; ``(N, T, channels)``."""
+    draw = np.random.default_rng(seed)
+    labels = np.arange(count) % CLASSES
+    centre = 2 + np.arange(STEPS)[None] * labels[:, None] / 6 + draw.normal(0, 0.5, (count, 1))
+    near = np.abs(np.arange(CHANNELS) - centre[..., None]) < 1.5
+    return (near & (draw.random(near.shape) < 0.8)).astype(np.uint8), labels
+
+
+class Recurrent(nn.Module):
+    """Takes ``(B, T, channels)``, as loaders give it."""
+
+    def __init__(self, batch_axis=0):
+        super().__init__()
+        self.fc1, self.lif1 = nn.Linear(CHANNELS, 40), snn.RLeaky(0.9, linear_features=40)
+        self.fc2, self.lif2 = nn.Linear(40, CLASSES), snn.Leaky(0.9, reset_mechanism="none")
+        self.batch_axis = batch_axis
+
+    def forward(self, x):
+        spk, mem = self.lif1.init_rleaky()
+        out, trace = self.lif2.init_leaky(), []
+        for step in x.unbind(1 - self.batch_axis):
+            spk, mem = self.lif1(self.fc1(step), spk, mem)
+            _, out = self.lif2(self.fc2(spk), out)
+            trace.append(out)
+        return torch.stack(trace, 1 - self.batch_axis)
+
+
+def trained(network, inputs, labels):
+    optimiser = torch.optim.Adam(network.parameters(), 1e-2)
+    for _ in range(60):
+        loss = nn.functional.cross_entropy(network(inputs).mean(1), labels)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return network
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    path = tmp_path_factory.mktemp("streams") / "sweeps.npz"
+    parts = {"train": recordings(300, 0), "test": recordings(100, 1)}
+    np.savez(path, **{f"{'xy'[i]}_{p}": a for p, pair in parts.items() for i, a in enumerate(pair)})
+    return path
+
+
+def test_the_code_shows_one_row_a_step():
+    images = torch.rand(3, 2, STEPS, CHANNELS)
+    spikes = StreamCode(STEPS)(images)
+    assert spikes.shape == (STEPS, 3, 2, 1, CHANNELS)
+    assert torch.equal(spikes[4, 1, 0, 0], images[1, 0, 4])
+
+
+@pytest.mark.parametrize("batch_axis", [0, 1])
+def test_the_order_of_axes_is_found(batch_axis):
+    torch.manual_seed(0)
+    network = Recurrent(batch_axis)
+    samples = (torch.rand(STEPS, 7, 1, 1, CHANNELS) < 0.5).float()
+    adapted = adapt(network, samples=samples, classes=CLASSES)
+    assert adapted.lowered, adapted.facts["why_not_lowered"]
+    with torch.no_grad():
+        rows = samples.flatten(2)
+        expected = network(rows) if batch_axis else network(rows.transpose(0, 1)).transpose(0, 1)
+        torch.testing.assert_close(adapted.network(samples).membrane, expected)
+
+
+def test_a_network_that_mixes_the_samples_is_refused():
+    class Mixing(nn.Module):
+        def forward(self, x):
+            return x.cumsum(0).cumsum(1)[..., :CLASSES]
+
+    samples = (torch.rand(STEPS, 7, 1, 1, CHANNELS) < 0.5).float()
+    with pytest.raises(InputError, match="depends on the other samples of the batch"):
+        adapt(Mixing(), samples=samples, classes=CLASSES)
+
+
+def test_an_audit_of_streams(data, tmp_path):
+    inputs, labels = (torch.tensor(a) for a in recordings(300, 0))
+    torch.manual_seed(0)
+    network = trained(Recurrent(), inputs.float(), labels)
+    settings = ("judging={judge_steps: 150, reconstructions: 1}", "draws=2")
+    planned = plan(
+        network,
+        str(data),
+        inputs=Inputs(),
+        attacks=["smooth-inversion"],
+        membership="none",
+        settings=settings,
+    )
+    assert "Inputs have 20 time steps and 16 channels" in planned.study.description
+    outcome = run(planned, cache=Cache(tmp_path / "store"))
+    write(outcome, tmp_path / "run")
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert results["target"]["test_accuracy"] > 0.8
+    assert not results["failures"]
+    read = read_run(tmp_path / "run")
+    pictures = read.rates(read.reconstruction("smooth-inversion"))
+    assert {picture.shape for picture in pictures} == {(CHANNELS, STEPS)}
+    assert (tmp_path / "run" / "report.html").exists()
+
+
+def test_other_steps_than_the_recordings_have_are_refused(data):
+    with pytest.raises(InputError, match="--steps 7: the recordings have 20 time steps"):
+        plan(Recurrent(), str(data), inputs=Inputs(encoding="stream", steps=7))
+
+
+def test_images_of_bytes_stay_images(tmp_path):
+    grey = np.random.default_rng(0).integers(0, 256, (40, STEPS, CHANNELS)).astype(np.uint8)
+    labels = np.arange(40) % 2
+    np.savez(tmp_path / "grey.npz", x_train=grey, y_train=labels, x_test=grey, y_test=labels)
+
+    def network():
+        return nn.Sequential(
+            nn.Flatten(), nn.Linear(STEPS * CHANNELS, 2), snn.Leaky(0.9, init_hidden=True)
+        )
+
+    planned = plan(network(), str(tmp_path / "grey.npz"), inputs=Inputs())
+    assert "rate code" in planned.study.description
