@@ -11,10 +11,12 @@ from brainleaks import InputError
 from brainleaks.adapters import adapt
 from brainleaks.audit import Inputs, plan, run, write
 from brainleaks.data.codes import StreamCode
+from brainleaks.data.own import OwnData, load_own
 from brainleaks.pipeline import Cache
 from brainleaks.report.run import read_run
 
 snn = pytest.importorskip("snntorch")
+h5py = pytest.importorskip("h5py")
 STEPS, CHANNELS, CLASSES = 20, 16, 5
 
 
@@ -136,3 +138,91 @@ def test_images_of_bytes_stay_images(tmp_path):
 
     planned = plan(network(), str(tmp_path / "grey.npz"), inputs=Inputs())
     assert "rate code" in planned.study.description
+
+
+def shd(path, seed=0, count=60, **changes):
+    """A file as SHD has them; ``changes`` replace what it holds, ``None`` leaves it out."""
+    rows, labels = recordings(count, seed)
+    times, units = [], []
+    for row in rows:
+        step, channel = np.nonzero(row)
+        times.append((step / STEPS).astype(np.float16))
+        units.append(channel.astype(np.uint16))
+    held = {"times": times, "units": units, "labels": labels} | changes
+    with h5py.File(path, "w") as file:
+        for name in ("times", "units"):
+            kind = h5py.vlen_dtype(held[name][0].dtype)
+            made = file.create_dataset(f"spikes/{name}", (len(held[name]),), dtype=kind)
+            for i, row in enumerate(held[name]):
+                made[i] = row
+        if held["labels"] is not None:
+            file["labels"] = held["labels"]
+        file["extra/keys"] = [f"sweep {i}" for i in range(CLASSES)]
+    return rows, labels, times, units
+
+
+def test_shd_files_are_cut_into_steps(tmp_path):
+    rows, labels, times, _ = shd(tmp_path / "shd_train.h5")
+    shd(tmp_path / "shd_test.h5", seed=1)
+    dataset = load_own(OwnData(str(tmp_path), bins=STEPS, sensor=(1, CHANNELS)))
+    assert dataset.class_names == tuple(f"sweep {i}" for i in range(CLASSES))
+    assert dataset.input_shape == (1, STEPS, CHANNELS)
+    assert dataset.train.labels.tolist() == labels.tolist()
+    longest = max(float(t.max()) for t in times)
+    for row, image, when in zip(rows, dataset.train.inputs[:, 0], times, strict=True):
+        expected = np.zeros((STEPS, CHANNELS))
+        for t, channel in zip(when.astype(float), np.nonzero(row)[1], strict=True):
+            expected[min(STEPS - 1, int(t / longest * STEPS)), channel] = 1
+        assert np.array_equal(image.numpy(), expected)
+
+
+def test_an_audit_is_planned_on_shd_files(tmp_path):
+    shd(tmp_path / "shd_train.h5")
+    shd(tmp_path / "shd_test.h5", seed=1)
+    planned = plan(Recurrent(), str(tmp_path), inputs=Inputs(steps=10), membership="none")
+    assert "10 time steps and 16 channels" in planned.study.description
+    assert planned.study.dataset.bins == 10
+    one = OwnData(str(tmp_path / "shd_train.h5"), holdout=0.3)
+    assert "100 time steps" in plan(Recurrent(), one, inputs=Inputs()).study.description
+
+
+def first(rows, value):
+    return [np.array([value], rows[0].dtype), *rows[1:]]
+
+
+WRONG = {
+    "nan": (
+        lambda t, u: {"times": first(t, np.nan), "units": first(u, 0)},
+        "recording 0 has a spike at nan",
+    ),
+    "negative": (
+        lambda t, u: {"times": first(t, -1), "units": first(u, 0)},
+        "spike at -1.0 seconds",
+    ),
+    "unit of time": (lambda t, u: {"times": [r * 6e4 for r in t]}, "Times must be in seconds"),
+    "channel": (
+        lambda t, u: {"times": first(t, 0), "units": first(u, 99)},
+        "channel 99; expected 0 to 15",
+    ),
+    "no labels": (lambda t, u: {"labels": None}, "has no /labels; expected recordings as SHD has"),
+    "a label less": (lambda t, u: {"labels": np.zeros(3, int)}, "and 3 labels"),
+    "a time less": (lambda t, u: {"times": first(t, 0)}, "recording 0 has 1 times and"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_files_are_refused(tmp_path, name):
+    change, message = WRONG[name]
+    _, _, times, units = shd(tmp_path / "x.h5")
+    shd(tmp_path / "x.h5", **change([t.astype(np.float32) for t in times], units))
+    with pytest.raises(InputError, match=message):
+        load_own(OwnData(str(tmp_path / "x.h5"), holdout=0.2, sensor=(1, CHANNELS)))
+
+
+def test_damaged_files_are_refused(tmp_path):
+    shd(tmp_path / "x.h5")
+    whole = (tmp_path / "x.h5").read_bytes()
+    for cut in (0, 100, len(whole) // 2):
+        (tmp_path / "x.h5").write_bytes(whole[:cut])
+        with pytest.raises(InputError, match="HDF5"):
+            load_own(OwnData(str(tmp_path / "x.h5"), holdout=0.2))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from brainleaks.data import Dataset, SpikeTrains
 from brainleaks.data.class_folders import Listing
-from brainleaks.data.own import OwnData, as_own_dataset, has_events, load_own, survey
+from brainleaks.data.own import DEFAULT_BINS, OwnData, as_own_dataset, has_events, load_own, survey
 from brainleaks.errors import InputError
 
 EncodingName = Literal["rate", "latency", "direct", "stream", "none"]
@@ -90,6 +90,8 @@ def look(own: OwnData, inputs: Inputs, framework: str | None, handed_over: Any =
     if handed_over is None and has_events(own):
         _refuse_encoding(inputs)
         return _look_at_events(own, inputs)
+    if own.streams is not None:
+        own = dataclasses.replace(own, bins=inputs.steps or DEFAULT_BINS)
     dataset = load_own(own) if handed_over is None else as_own_dataset(own, handed_over)
     _refuse_framing(inputs)
     if isinstance(dataset.train.inputs, SpikeTrains):
@@ -120,6 +122,8 @@ def look(own: OwnData, inputs: Inputs, framework: str | None, handed_over: Any =
 
 def _encoding(own: OwnData, dataset: Dataset, framework: str | None) -> EncodingName:
     """None for plain torch; arrays of zeros and ones that are no squares are channels over time."""
+    if own.streams is not None:
+        return "stream"
     if framework == "torch":
         return "none"
     images = cast(Tensor, dataset.train.inputs)

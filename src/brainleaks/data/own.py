@@ -14,6 +14,7 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 from tqdm import tqdm
 
+from brainleaks.data import streams as stream_files
 from brainleaks.data.archives import identity_of
 from brainleaks.data.arrays import Part, as_dataset, read_npz, read_torch_dataset
 from brainleaks.data.class_folders import File, Listing, list_classes
@@ -25,6 +26,8 @@ from brainleaks.errors import InputError
 from brainleaks.factory import is_factory, make
 from brainleaks.limits import SENSOR_PIXELS
 
+#: Time steps of recordings of channels, where none are said.
+DEFAULT_BINS = 100
 _Side = Annotated[int, Ge(1), Le(1 << 15)]
 
 
@@ -41,6 +44,7 @@ class OwnData:
         channels: ``"grey"`` or ``"rgb"`` images; by default what they are, and colour if any is.
         sensor: ``(height, width)`` that events lie on; by default as large as they need.
         time_unit: of the times in event arrays.
+        bins: time steps that recordings of channels in HDF5 are cut into.
         framed: whether its arrays are recordings in frames, ``(N, T, C, H, W)``, instead of images.
     """
 
@@ -51,6 +55,7 @@ class OwnData:
     sensor: tuple[_Side, _Side] | None = None
     time_unit: TimeUnit = "us"
     framed: bool = False
+    bins: Annotated[int, Ge(1)] | None = None
 
     @property
     def name(self) -> str:
@@ -60,7 +65,12 @@ class OwnData:
     @property
     def in_folders(self) -> bool:
         """Whether each sample is a file; else they are arrays."""
-        return Path(self.path).is_dir()
+        return Path(self.path).is_dir() and self.streams is None
+
+    @property
+    def streams(self) -> stream_files.Files | None:
+        """The HDF5 files with recordings of channels, if it is such data."""
+        return None if is_factory(self.path) else stream_files.find(Path(self.path))
 
     def listing(self) -> Listing:
         """The files of a folder.
@@ -163,7 +173,7 @@ def has_events(own: OwnData) -> bool:
     """
     if own.in_folders:
         return own.listing().kind == "events"
-    if not (Path(own.path).is_file() or is_factory(own.path)):
+    if not (Path(own.path).is_file() or own.streams or is_factory(own.path)):
         raise InputError(
             f"--data: no such file or folder: {own.path}; expected a folder with one sub-folder "
             "per class, an .npz file, or module:function."
@@ -181,10 +191,14 @@ def load_own(own: OwnData) -> Dataset:
         return _load_images(own)
     if is_factory(own.path):
         return as_own_dataset(own, make(own.path, named="--data"))
+    if (files := own.streams) is not None:
+        channels = None if own.sensor is None else own.sensor[1]
+        train, test, names = stream_files.load(files, own.bins or DEFAULT_BINS, channels)
+        return _of_arrays(own, train, test, names)
     path = Path(own.path)
     if path.suffix.lower() != ".npz":
         raise InputError(
-            f"--data: {path} is neither a folder nor an .npz file; provide one of them, or "
+            f"--data: {path} is neither a folder nor an .npz or HDF5 file; provide one of them, or "
             "module:function."
         )
     train, test, names = read_npz(path)

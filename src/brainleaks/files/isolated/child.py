@@ -14,12 +14,13 @@ if __name__ == "__main__":  # run by its path, with none of the parent's setting
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 from brainleaks.errors import InputError, first_line
-from brainleaks.files.isolated import aedat4, hdf5, images, wire
+from brainleaks.files.isolated import aedat4, hdf5, images, streams, wire
 
 READERS: dict[str, Callable[[Path], Any]] = {
     "aedat4": aedat4.read,
     "image": images.read,
     "nir": hdf5.read_nir,
+    "streams": streams.read,
 }
 #: What a large file may take longer than a small one.
 _BYTES_A_SECOND = 20 << 20
