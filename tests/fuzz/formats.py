@@ -24,6 +24,7 @@ from brainleaks.data.dvsgesture import _labels
 from brainleaks.data.event_files import read_events
 from brainleaks.data.events import Framing, frames
 from brainleaks.data.image_files import read_image
+from brainleaks.data.own import OwnData, load_own
 from brainleaks.files.tensors import read_weights
 from brainleaks.networks import SpikingMLP
 from brainleaks.networks.weights import load_weights
@@ -317,6 +318,23 @@ def graph(path):
     )
 
 
+def _streams():
+    """Recordings of channels, as SHD has them."""
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        for name, kind in (("times", np.float16), ("units", np.uint16)):
+            made = file.create_dataset(f"spikes/{name}", (8,), dtype=h5py.vlen_dtype(kind))
+            for i in range(8):
+                made[i] = np.arange(5 + i, dtype=kind) / (20 if name == "times" else 1)
+        file["labels"] = np.arange(8) % 2
+        file["extra/keys"] = ["left", "right"]
+    return buffer.getvalue()
+
+
+def _stream(path):
+    load_own(OwnData(str(path), holdout=0.5, bins=10))
+
+
 def _table(path):
     _labels("here", path.read_text("utf-8", "replace"))
 
@@ -333,6 +351,7 @@ FORMATS = {
     "events-npz": Format(".npz", [_npz(**COLUMNS), _npz(packed=True, **COLUMNS)], _events),
     "events-npz-member": Format(".npz", [_npy(COLUMNS["x"])], _events, _zip),
     "nir": Format(".nir", [hdf5_of(tree) for tree in GRAPHS], graph),
+    "streams": Format(".h5", [_streams()], _stream),
     "gesture-table": Format(".csv", [TABLE], _table),
     "samples-npz": Format(".npz", _samples(), _dataset),
     "idx": Format("", [mnist._header((10_000,)) + bytes(10_000)], _idx),
