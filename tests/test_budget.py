@@ -17,7 +17,7 @@ from brainleaks.pipeline import Cache
 from test_cli import brainleaks, refused
 
 ATTACKS = ("brainleaks-v1", "brainleaks-v2", "pattern-inversion", "smooth-inversion")
-COSTS = Costs(1000, 0.1, 0.1, 0.01, {name: (0.5, 1.0 + i) for i, name in enumerate(ATTACKS)})
+COSTS = Costs(1000, 0.1, 0.1, 0.04, {name: (0.5, 1.0 + i) for i, name in enumerate(ATTACKS)})
 
 
 @pytest.fixture(scope="module")

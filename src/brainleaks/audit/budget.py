@@ -13,8 +13,16 @@ import torch
 from torch import nn
 
 from brainleaks.attacks import ATTACKS, Attack
-from brainleaks.evaluation.panel import KINDS
-from brainleaks.networks import ConvNet, respond
+from brainleaks.data.parts import parts
+from brainleaks.evaluation.panel import (
+    KINDS,
+    TAKES,
+    batch_size,
+    encoding,
+    new_judge,
+    with_network_on,
+)
+from brainleaks.networks import respond
 from brainleaks.pipeline.pipeline import Pipeline, Trained
 from brainleaks.pipeline.several import at_once, one_thread
 from brainleaks.randomness import stream
@@ -26,6 +34,8 @@ from brainleaks.training import Recipe, summed_cross_entropy
 _CORE = ("smooth-inversion", "pattern-inversion", "score-evolution", "boundary-repulsion")
 #: Below these, an audit can decide nothing.
 _FEWEST_JUDGE_STEPS, _FEWEST_ITERATIONS = 150, 5
+#: Samples from which on judges are trained on the largest batches.
+_ENOUGH = 2500
 _CONTROLS = 3  # untrained, shuffled labels, and two halves of the classes
 
 Content = dict[str, Any]
@@ -33,7 +43,7 @@ Content = dict[str, Any]
 
 @dataclass(frozen=True)
 class Costs:
-    """Seconds: of a training step of the target and of an evaluator, of a judge's, and by attack.
+    """Seconds: of a training step of the target, of an evaluator, of all judges, and by attack.
 
     ``attacks`` holds what one run takes before its iterations, and each iteration; ``samples`` is
     the size of the training part.
@@ -42,7 +52,7 @@ class Costs:
     samples: int
     target_step: float
     evaluator_step: float
-    judge_step: float
+    judges_step: float
     attacks: dict[str, tuple[float, float]]
 
     def of(self, study: Study) -> dict[str, float]:
@@ -63,7 +73,7 @@ class Costs:
                 runs = (study.judging.reconstructions if attack.random else 1) + _CONTROLS
             found["attacks"] += runs * (before + each * getattr(attack, "iterations", 1))
         if study.judging is not None:
-            found["judges"] = len(KINDS) * study.judging.judge_steps * self.judge_step
+            found["judges"] = study.judging.judge_steps * self.judges_step
         return found
 
     def _steps(self, recipe: Recipe) -> int:
@@ -195,14 +205,12 @@ def measure(pipeline: Pipeline, target: Trained) -> Costs:
         with one_thread(device):  # as controls and judges are trained, several at once
             alone = _seconds(partial(_step, trained, inputs, labels))
         steps.append(alone / at_once(device))
-    images = torch.rand(50, *pipeline.dataset.input_shape, device=device)
-    classes = len(pipeline.dataset.class_names)
     with one_thread(device):
-        judge = _judge_step(images, classes) / at_once(device)
+        judges = sum(_judge_steps(pipeline)) / at_once(device)
     view = {name: _timed(pipeline, a, target) for name, a in study.attacks.items()}
     attacks = {name: found for name, found in view.items() if found is not None}
     samples = len(pipeline.dataset.train.labels)
-    return Costs(samples, steps[0], max(steps[1:], default=0.0), judge, attacks)
+    return Costs(samples, steps[0], max(steps[1:], default=0.0), judges, attacks)
 
 
 def _evaluators(pipeline: Pipeline) -> Iterator[nn.Module]:
@@ -211,13 +219,25 @@ def _evaluators(pipeline: Pipeline) -> Iterator[nn.Module]:
         yield model.network.build(shape, classes).to(pipeline.device)
 
 
-def _judge_step(images: torch.Tensor, classes: int) -> float:
-    labels = torch.zeros(len(images), dtype=torch.long, device=images.device)
-    try:
-        network = ConvNet(tuple(images.shape[1:]), classes, kernel=3, padding=1).to(images.device)
-    except ValueError:  # too small to be pooled twice
-        return 0.01
-    return _seconds(lambda: _step(network, images, labels))
+def _judge_steps(pipeline: Pipeline) -> Iterator[float]:
+    """What a step of each judge takes that is trained."""
+    dataset = pipeline.dataset
+    shape, classes = dataset.input_shape, len(dataset.class_names)
+    learn = parts(dataset).learn.first(_ENOUGH)
+    for name in (n for n in KINDS if dataset.signal in TAKES[n]):
+        try:
+            judge = with_network_on(
+                new_judge(name, learn, shape, classes, seed=0), str(pipeline.device)
+            )
+        except ValueError:  # too small to be pooled twice
+            continue
+        if judge.network is None:
+            continue
+        some = torch.arange(min(batch_size(judge), len(learn.labels)))
+        noise = stream(0, "budget", device=pipeline.device)
+        inputs = encoding(judge)(judge.reference.inputs[some].to(pipeline.device), noise)
+        labels = judge.reference.labels[some].to(pipeline.device)
+        yield _seconds(partial(_step, judge.network, inputs, labels))
 
 
 def _timed(pipeline: Pipeline, attack: Attack, target: Trained) -> tuple[float, float] | None:

@@ -116,7 +116,7 @@ def train(judge: Judge, *, steps: int, seed: int, monitor: Monitor | None = None
         judge.network,
         judge.reference,
         recipe,
-        encode=_encode(judge),
+        encode=encoding(judge),
         generator=stream(seed, "judge", judge.name, "training"),
         monitor=monitor,
     )
@@ -141,7 +141,7 @@ def recognition(judge: Judge, samples: Samples, *, seed: int) -> float:
     return accuracy(
         judge.network,
         seen,
-        encode=_encode(judge),
+        encode=encoding(judge),
         readout="membrane",
         generator=stream(seed, "judge", judge.name, "test"),
     )
@@ -242,7 +242,8 @@ def _seen(samples: Samples, *, spiking: bool) -> Samples:
     return samples if spiking else Samples(images(samples), samples.labels)
 
 
-def _encode(judge: Judge) -> Encode:
+def encoding(judge: Judge) -> Encode:
+    """How a judge's network is given its samples."""
     if not judge.spiking:
         return lambda inputs, generator: scale_each(inputs)
     if _records(judge.reference):
