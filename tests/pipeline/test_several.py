@@ -17,7 +17,7 @@ from brainleaks.pipeline import Cache, several
 from brainleaks.pipeline.controls import OwnTargets
 from brainleaks.pipeline.loading import as_taken
 from brainleaks.pipeline.pipeline import Pipeline
-from brainleaks.pipeline.several import train_ahead, train_several
+from brainleaks.pipeline.several import Job, train_several
 from brainleaks.studies import load_study
 
 SMALL = (
@@ -40,11 +40,8 @@ def targets(tmp_path, name):
     pipeline = Pipeline(
         study, 0, as_taken(study, digits.load(tmp_path)), "cpu", Cache(tmp_path / name)
     )
-    return pipeline, OwnTargets(pipeline)
-
-
-def jobs(pipeline, train):
-    return [partial(train, f"network-{i}", pipeline.dataset) for i in range(3)]
+    jobs = [Job(f"network-{i}", pipeline.dataset) for i in range(3)]
+    return pipeline, OwnTargets(pipeline), jobs
 
 
 def weights(trained):
@@ -52,21 +49,21 @@ def weights(trained):
 
 
 def test_at_once_and_one_by_one(tmp_path, two_threads, monkeypatch):
-    pipeline, made = targets(tmp_path, "several")
+    pipeline, made, jobs = targets(tmp_path, "several")
     asked = []
     monkeypatch.setattr(
         several, "_train_in_processes",
-        lambda missing, n, real=several._train_in_processes: (
-            asked.append((len(missing), n)), real(missing, n)
+        lambda train, missing, n, real=several._train_in_processes: (
+            asked.append((len(missing), n)), real(train, missing, n)
         ),
     )  # fmt: skip
-    together = train_several(jobs(pipeline, made.retrained), pipeline.cache, device="cpu")
-    again = train_several(jobs(pipeline, made.retrained), pipeline.cache, device="cpu")
+    together = train_several(made.retrained, jobs, pipeline.cache, device="cpu")
+    again = train_several(made.retrained, jobs, pipeline.cache, device="cpu")
     assert asked == [(3, 2)]  # the second time, nothing was missing
     assert torch.get_num_threads() == 2
-    single, one = targets(tmp_path, "single")
+    single, one, jobs = targets(tmp_path, "single")
     torch.set_num_threads(1)
-    alone = train_several(jobs(single, one.retrained), single.cache, device="cpu")
+    alone = train_several(one.retrained, jobs, single.cache, device="cpu")
     for a, b, c in zip(weights(together), weights(alone), weights(again), strict=True):
         assert torch.equal(a, b)
         assert torch.equal(a, c)
@@ -74,13 +71,13 @@ def test_at_once_and_one_by_one(tmp_path, two_threads, monkeypatch):
 
 
 def test_what_cannot_be_sent_is_trained_here(tmp_path, two_threads):
-    pipeline, made = targets(tmp_path, "unsent")
+    pipeline, made, jobs = targets(tmp_path, "unsent")
     kept = (line for line in [])  # a generator cannot be pickled
 
     def train(name, dataset, nothing=kept):
         return made.retrained(name, dataset)
 
-    assert len(train_several(jobs(pipeline, train), pipeline.cache, device="cpu")) == 3
+    assert len(train_several(train, jobs, pipeline.cache, device="cpu")) == 3
 
 
 ELSEWHERE = """
@@ -99,7 +96,7 @@ def test_a_class_of_a_module_in_the_current_folder(tmp_path, two_threads, monkey
     with monkeypatch.context() as patch:
         patch.syspath_prepend(str(tmp_path))
         mine = importlib.import_module("mine_elsewhere").Mine
-    pipeline, made = targets(tmp_path, "elsewhere")
+    pipeline, made, jobs = targets(tmp_path, "elsewhere")
     done = tmp_path / "done"
     done.mkdir()
 
@@ -107,13 +104,13 @@ def test_a_class_of_a_module_in_the_current_folder(tmp_path, two_threads, monkey
         (done / f"{name}-{os.getpid()}").touch()
         return made.retrained(name, dataset)
 
-    train_several(jobs(pipeline, train), pipeline.cache, device="cpu")
+    train_several(train, jobs, pipeline.cache, device="cpu")
     pids = {path.name.rpartition("-")[2] for path in done.glob("*")}
     assert pids - {str(os.getpid())}  # other processes had it, too
 
 
 def test_what_fails_there_is_raised(tmp_path, two_threads):
-    pipeline, made = targets(tmp_path, "failing")
+    pipeline, made, jobs = targets(tmp_path, "failing")
     here = os.getpid()
 
     def train(name, dataset):
@@ -122,24 +119,12 @@ def test_what_fails_there_is_raised(tmp_path, two_threads):
         return made.retrained(name, dataset)
 
     with pytest.raises(InputError, match="diverged"):
-        train_several(jobs(pipeline, train), pipeline.cache, device="cpu")
-
-
-def test_what_fails_ahead_is_not_said(tmp_path, two_threads):
-    pipeline, made = targets(tmp_path, "ahead")
-
-    def failing():
-        raise RuntimeError("no gradient")
-
-    ahead = [failing, *jobs(pipeline, made.retrained)]
-    train_ahead(ahead, pipeline.cache, device="cpu")
-    with several.one_thread("cpu"), pipeline.cache.only_read():
-        assert len([job() for job in ahead[1:]]) == 3
+        train_several(train, jobs, pipeline.cache, device="cpu")
 
 
 def test_a_cache_that_is_only_read_makes_nothing(tmp_path):
-    pipeline, made = targets(tmp_path, "read")
-    train = partial(made.retrained, "network-0", pipeline.dataset)
+    pipeline, made, jobs = targets(tmp_path, "read")
+    train = partial(made.retrained, "network-0", jobs[0].dataset)
     with pipeline.cache.only_read(), pytest.raises(several.MissingError):
         train()
     kept = train()
@@ -155,9 +140,8 @@ import test_several
 LONG = "target.training={learning_rate: 0.1, batch_size: 2, epochs: 900}"
 test_several.SMALL = (*SMALL[:2], LONG)
 torch.set_num_threads(2)
-pipeline, made = targets(Path.cwd(), "killed")
-jobs = test_several.jobs(pipeline, made.retrained)
-test_several.train_several(jobs, pipeline.cache, device="cpu")
+pipeline, made, jobs = targets(Path.cwd(), "killed")
+test_several.train_several(made.retrained, jobs, pipeline.cache, device="cpu")
 """
 
 

@@ -24,7 +24,6 @@ from brainleaks.evaluation.panel import (
 )
 from brainleaks.networks import respond
 from brainleaks.pipeline.pipeline import Pipeline, Trained
-from brainleaks.pipeline.several import at_once, one_thread
 from brainleaks.randomness import stream
 from brainleaks.studies import Study
 from brainleaks.studies.reading import parse_study
@@ -202,11 +201,8 @@ def measure(pipeline: Pipeline, target: Trained) -> Costs:
     steps = []
     for network in (target.network, *_evaluators(pipeline)):
         trained = copy.deepcopy(network).train().requires_grad_(requires_grad=True)
-        with one_thread(device):  # as controls and judges are trained, several at once
-            alone = _seconds(partial(_step, trained, inputs, labels))
-        steps.append(alone / at_once(device))
-    with one_thread(device):
-        judges = sum(_judge_steps(pipeline)) / at_once(device)
+        steps.append(_seconds(partial(_step, trained, inputs, labels)))
+    judges = sum(_judge_steps(pipeline))
     view = {name: _timed(pipeline, a, target) for name, a in study.attacks.items()}
     attacks = {name: found for name, found in view.items() if found is not None}
     samples = len(pipeline.dataset.train.labels)

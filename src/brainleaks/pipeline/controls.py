@@ -7,7 +7,6 @@ from brainleaks.data import Dataset
 from brainleaks.data.parts import of_classes, with_shuffled_labels
 from brainleaks.evaluation.controls import Control
 from brainleaks.pipeline.pipeline import Pipeline, Trained
-from brainleaks.pipeline.several import one_thread
 from brainleaks.randomness import stream
 
 #: With fewer classes, a target without half of them would know one class alone.
@@ -23,7 +22,7 @@ def too_few_to_halve(classes: int) -> dict[Control, str]:
 
 
 class Targets(Protocol):
-    """Networks that the controls attack, each trained with one thread (:mod:`.several`)."""
+    """Networks that the controls attack."""
 
     @property
     def missing(self) -> Mapping[Control, str]:
@@ -68,12 +67,11 @@ class OwnTargets:
     def shuffled(self) -> Trained:
         generator = stream(self._pipeline.seed, "shuffled labels")
         shuffled = with_shuffled_labels(self._pipeline.dataset, generator)
-        return self.retrained("control-shuffled-labels", shuffled)
+        return self._pipeline.train("control-shuffled-labels", self._model, shuffled)
 
     def half(self, fold: int, known: list[int]) -> Trained:
         some = of_classes(self._pipeline.dataset, known)
-        return self.retrained(f"control-half-{fold + 1}", some)
+        return self._pipeline.train(f"control-half-{fold + 1}", self._model, some)
 
     def retrained(self, name: str, dataset: Dataset) -> Trained:
-        with one_thread(self._pipeline.device):
-            return self._pipeline.train(name, self._model, dataset)
+        return self._pipeline.train(name, self._model, dataset)

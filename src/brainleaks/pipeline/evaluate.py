@@ -29,9 +29,8 @@ from brainleaks.evaluation.summary import (
 )
 from brainleaks.networks.weights import refuse_the_target
 from brainleaks.pipeline.cache import Artefact
-from brainleaks.pipeline.controls import OwnTargets, Targets, too_few_to_halve
+from brainleaks.pipeline.controls import OwnTargets, Targets
 from brainleaks.pipeline.pipeline import PanelJudge, Pipeline, Reconstruction, Trained
-from brainleaks.pipeline.several import one_thread, train_ahead
 from brainleaks.randomness import stream
 from brainleaks.studies.config import Judging
 
@@ -93,12 +92,11 @@ class _Evaluating:
         self.panel: list[PanelJudge] = []
 
     def run(self) -> Evaluation:
+        steps = self.judging.judge_steps
         attempt = self.pipeline.failures.attempt
-        self._train_ahead()
-        for name, train in self._trainings():
-            with one_thread(self.pipeline.device):
-                judge = attempt("judge", name, train)
-            if judge is not None:
+        for name in (n for n in KINDS if self.dataset.signal in TAKES[n]):
+            train = partial(self.pipeline.judge, name, self.parts, steps)
+            if (judge := attempt("judge", name, train)) is not None:
                 self.panel.append(judge)
         possible = [c for c in self.judging.controls if c not in self.targets.missing]
         self._refuse_the_target()
@@ -170,26 +168,6 @@ class _Evaluating:
             each.append(self._score(item.name, {"attack": key}, _made(again)))
         return {name: torch.cat([scores[name] for scores in each]) for name in each[0]}
 
-    def _trainings(self) -> list[tuple[str, Callable[[], PanelJudge]]]:
-        """What trains each judge of the panel, by its name."""
-        steps = self.judging.judge_steps
-        names = [name for name in KINDS if self.dataset.signal in TAKES[name]]
-        return [(n, partial(self.pipeline.judge, n, self.parts, steps)) for n in names]
-
-    def _train_ahead(self) -> None:
-        """Train the targets of the controls and the judges, several at once."""
-        jobs: list[Callable[[], Any]] = []
-        if "shuffled-labels" in self.judging.controls:
-            jobs.append(self.targets.shuffled)
-        if "without-class" in self.judging.controls and not too_few_to_halve(self.classes):
-            jobs += [partial(self.targets.half, fold, self._known(fold)) for fold in range(2)]
-        jobs += [train for _, train in self._trainings()]
-        train_ahead(jobs, self.pipeline.cache, device=self.pipeline.device)
-
-    def _known(self, fold: int) -> list[int]:
-        """The classes that a target without the others is trained on."""
-        return list(range(fold, self.classes, 2))
-
     def _score_control(self, control: Control, item: Reconstruction) -> Clusters:
         values, key = self._control(control, item)
         made_of = {"control": control, **key}
@@ -221,7 +199,7 @@ class _Evaluating:
         places: dict[int, tuple[int, int]] = {}
         means = class_means(self.parts.members, self.classes, None)
         for fold in range(2):
-            known = self._known(fold)
+            known = list(range(fold, self.classes, 2))
             unknown = list(range(1 - fold, self.classes, 2))
             target = self.targets.half(fold, known)
             asked = f"{name} without-class-{fold + 1}"

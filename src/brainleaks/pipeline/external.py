@@ -28,7 +28,6 @@ from brainleaks.pipeline.pipeline import Pipeline, Trained
 from brainleaks.pipeline.recipe import identity, train_by
 from brainleaks.pipeline.reinitialise import reinitialise, why_not_trainable
 from brainleaks.pipeline.retraining import constants, fill, restore, retrain, state, too_little
-from brainleaks.pipeline.several import one_thread
 from brainleaks.randomness import draw_seed, stream
 from brainleaks.studies.config import External
 from brainleaks.target import RANKS, Access
@@ -200,34 +199,34 @@ class ExternalTargets:
     def _train(
         self, name: str, network: nn.Module, dataset: Dataset, known: Sequence[int] | None = None
     ) -> Trained:
-        with one_thread(self._pipeline.device):
-            pipeline, recipe, training = self._pipeline, self._config.recipe, self._config.training
-            known = range(self._classes) if known is None else known
-            key = {
-                "anew": self._identity,
-                "name": name,
-                "training": identity(recipe) if recipe else asdict(training),
-                "data": dataset.fingerprint,
-                "seed": pipeline.seed,
-                "environment": pipeline.environment("train", "reinitialise"),
-            }
+        pipeline, recipe, training = self._pipeline, self._config.recipe, self._config.training
+        known = range(self._classes) if known is None else known
+        key = {
+            "anew": self._identity,
+            "name": name,
+            "training": identity(recipe) if recipe else asdict(training),
+            "data": dataset.fingerprint,
+            "seed": pipeline.seed,
+            "environment": pipeline.environment("train", "reinitialise"),
+        }
 
-            def make(monitor: Monitor) -> Artefact:
-                if recipe is None:
-                    retrain(
-                        network, training, dataset.train, encode=pipeline.encode, name=name,
-                        seed=pipeline.seed, readout=self.target.readout, monitor=monitor,
-                    )  # fmt: skip
-                else:
-                    seed = draw_seed(stream(pipeline.seed, name))
-                    learned = train_by(recipe, dataset.train, known, seed)
-                    fill(network, self._adapted(learned), recipe)
-                kept = state(network) | (constants(network) if recipe else {})
-                return Artefact({k: v.detach().clone() for k, v in kept.items()})
+        def make(monitor: Monitor) -> Artefact:
+            if recipe is None:
+                retrain(
+                    network, training, dataset.train, encode=pipeline.encode, name=name,
+                    seed=pipeline.seed, readout=self.target.readout, monitor=monitor,
+                )  # fmt: skip
+            else:
+                learned = train_by(
+                    recipe, dataset.train, known, draw_seed(stream(pipeline.seed, name))
+                )
+                fill(network, self._adapted(learned), recipe)
+            kept = state(network) | (constants(network) if recipe else {})
+            return Artefact({k: v.detach().clone() for k, v in kept.items()})
 
-            artefact = pipeline.cache.get_or_make(f"train:{name}", key, make)
-            restore(network, artefact.tensors)
-            return Trained(name, network.eval(), artefact.facts, key, self.target.readout)
+        artefact = pipeline.cache.get_or_make(f"train:{name}", key, make)
+        restore(network, artefact.tensors)
+        return Trained(name, network.eval(), artefact.facts, key, self.target.readout)
 
     def _adapted(self, module: nn.Module) -> nn.Module:
         """A network that the user's recipe trained, in the form of the target."""

@@ -7,9 +7,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import NamedTuple
 
 import cloudpickle
 import joblib
@@ -17,9 +16,9 @@ import torch
 from joblib.externals.loky.process_executor import BrokenProcessPool
 from tqdm import tqdm
 
+from brainleaks.data import Dataset
 from brainleaks.pipeline.cache import Cache, MissingError
-
-T = TypeVar("T")
+from brainleaks.pipeline.pipeline import Trained
 
 #: Processes hold the data and a copy of torch each.
 _MOST_PROCESSES = 8
@@ -27,30 +26,27 @@ _MOST_PROCESSES = 8
 _NOT_SENT = (pickle.PicklingError, TypeError, AttributeError, ImportError, BrokenProcessPool)
 
 
-#: Trains a network and keeps it in the cache, or loads it.
-Job = Callable[[], T]
+class Job(NamedTuple):
+    """A network to train: its name, and on what."""
+
+    name: str
+    dataset: Dataset
 
 
 @contextlib.contextmanager
-def one_thread(device: str) -> Iterator[None]:
-    """Within it torch computes with one thread, so that the bytes do not depend on the cores.
-
-    Nothing changes on a GPU.
-    """
+def one_thread() -> Iterator[None]:
+    """Within it torch computes with one thread, so that the bytes do not depend on the cores."""
     threads = torch.get_num_threads()
-    torch.set_num_threads(1 if device == "cpu" else threads)
+    torch.set_num_threads(1)
     try:
         yield
     finally:
         torch.set_num_threads(threads)
 
 
-def at_once(device: str) -> int:
-    """How many networks are trained at once."""
-    return min(_MOST_PROCESSES, torch.get_num_threads()) if device == "cpu" else 1
-
-
-def train_several(jobs: Sequence[Job[T]], cache: Cache, *, device: str) -> list[T]:
+def train_several(
+    train: Callable[[str, Dataset], Trained], jobs: Sequence[Job], cache: Cache, *, device: str
+) -> list[Trained]:
     """Train networks, as many at once as torch may use threads; or load them.
 
     Every network is trained with one thread, so that the result is the same wherever and in
@@ -58,52 +54,33 @@ def train_several(jobs: Sequence[Job[T]], cache: Cache, *, device: str) -> list[
     one is trained after the other.
 
     Args:
+        train: trains a network and keeps it in the cache.
         jobs: the networks.
         cache: where they are kept.
         device: ``"cpu"`` or ``"cuda"``.
     """
-    _fill(jobs, cache, device)
-    with one_thread(device):
-        return [job() for job in jobs]
+    if device == "cpu" and (processes := min(_MOST_PROCESSES, torch.get_num_threads())) > 1:
+        with one_thread(), cache.only_read():
+            missing = [job for job in jobs if not _is_kept(train, job)]
+        if len(missing) > 1:
+            with contextlib.suppress(*_NOT_SENT):  # what failed there is said when it fails here
+                _train_in_processes(train, missing, processes)
+    threads = one_thread() if device == "cpu" else contextlib.nullcontext()
+    with threads:
+        return [train(job.name, job.dataset) for job in jobs]
 
 
-def train_ahead(jobs: Sequence[Job[Any]], cache: Cache, *, device: str) -> None:
-    """Train networks that will be needed, as many at once as torch may use threads.
-
-    What fails is not said: it will fail again where it is needed.
-    """
-    _fill([partial(_quietly, job) for job in jobs], cache, device)
-
-
-def _fill(jobs: Sequence[Job[Any]], cache: Cache, device: str) -> None:
-    """Make what is missing in the cache, if several can be made at once."""
-    if (processes := at_once(device)) == 1:
-        return
-    with one_thread(device), cache.only_read():
-        missing = [job for job in jobs if not _is_kept(job)]
-    if len(missing) > 1:
-        with contextlib.suppress(*_NOT_SENT):  # what failed there is said when it fails here
-            _train_in_processes(missing, processes)
-
-
-def _quietly(job: Job[Any]) -> None:
+def _is_kept(train: Callable[[str, Dataset], Trained], job: Job) -> bool:
     try:
-        job()
-    except MissingError:
-        raise
-    except Exception:  # noqa: S110 - of a stranger's network; it fails again where it is needed
-        pass
-
-
-def _is_kept(job: Job[Any]) -> bool:
-    try:
-        job()
+        train(job.name, job.dataset)
     except MissingError:
         return False
     return True
 
 
-def _train_in_processes(jobs: list[Job[Any]], processes: int) -> None:
+def _train_in_processes(
+    train: Callable[[str, Dataset], Trained], jobs: list[Job], processes: int
+) -> None:
     """Fill the cache."""
     run = joblib.Parallel(
         n_jobs=min(processes, len(jobs)),
@@ -113,7 +90,7 @@ def _train_in_processes(jobs: list[Job[Any]], processes: int) -> None:
     )
     # a network's class may be of a module in the current folder, which the factory imported
     path = [*sys.path, str(Path.cwd())]
-    packed = (cloudpickle.dumps(job) for job in jobs)
+    packed = (cloudpickle.dumps((train, job)) for job in jobs)
     finished = run(joblib.delayed(_work)(one, path, os.getpid()) for one in packed)
     for _ in tqdm(finished, "networks", len(jobs), disable=None, file=sys.stderr):
         pass
@@ -124,9 +101,9 @@ def _work(packed: bytes, path: list[str], parent: int) -> None:
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     torch.set_num_threads(1)
     sys.path[:] = path
-    job = pickle.loads(packed)  # noqa: S301 (what the parent packed)
+    train, job = pickle.loads(packed)  # noqa: S301 (what the parent packed)
     with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stderr(nowhere):
-        job()
+        train(job.name, job.dataset)
 
 
 def _end_with(parent: int) -> None:

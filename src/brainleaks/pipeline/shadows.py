@@ -1,7 +1,6 @@
 """Reference networks (shadow models) for membership attacks, each kept in the cache."""
 
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import torch
@@ -14,7 +13,7 @@ from brainleaks.monitor import Monitor
 from brainleaks.pipeline.cache import Artefact
 from brainleaks.pipeline.controls import Targets
 from brainleaks.pipeline.pipeline import Pipeline, Trained
-from brainleaks.pipeline.several import train_several
+from brainleaks.pipeline.several import Job, train_several
 from brainleaks.randomness import stream
 
 #: In each block of so many networks, every sample is in equally many training sets.
@@ -52,11 +51,8 @@ def train_references(
     samples = pool(pipeline.dataset)
     learned = [*_shadows_learn(pipeline, count), _other_learns(pipeline)]
     names = [*(f"shadow-{i + 1}" for i in range(count)), "control-other-target"]
-    jobs = [
-        partial(targets.retrained, name, _split(pipeline, samples, some))
-        for name, some in zip(names, learned, strict=True)
-    ]
-    trained = train_several(jobs, pipeline.cache, device=pipeline.device)
+    jobs = [Job(n, _split(pipeline, samples, some)) for n, some in zip(names, learned, strict=True)]
+    trained = train_several(targets.retrained, jobs, pipeline.cache, device=pipeline.device)
     *shadows, other = [Shadow(*found) for found in zip(trained, learned, strict=True)]
     return shadows, other
 
