@@ -55,16 +55,6 @@ def rates(network: nn.Module, images: Tensor) -> Tensor:
     return network(encoder(images.expand(STEPS, -1, -1, -1, -1))).mean(0)
 
 
-def loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy of the firing rates."""
-    return nn.functional.cross_entropy(rates(network, images), labels)
-
-
-def predict(network: nn.Module, images: Tensor) -> Tensor:
-    """The class whose output neuron fires most."""
-    return rates(network, images).argmax(1)
-
-
 def save(network: nn.Module, images: Tensor, path: str) -> None:
     """Write the graph."""
     functional.reset_net(network)
@@ -73,8 +63,8 @@ def save(network: nn.Module, images: Tensor, path: str) -> None:
 
 
 if __name__ == "__main__":
-    from training import main
+    from training import by_rates, main
 
     FORMS = {"fc": fc, "conv": conv}
 
-    main(FORMS, loss, predict, save, "net.nir")
+    main(FORMS, *by_rates(rates), save, "net.nir")

@@ -102,24 +102,14 @@ def rates(network: nn.Module, images: Tensor) -> Tensor:
     return network(norse.PoissonEncoder(STEPS, f_max=1000)(images)).mean(0)
 
 
-def loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy of the mean voltages."""
-    return nn.functional.cross_entropy(rates(network, images), labels)
-
-
-def predict(network: nn.Module, images: Tensor) -> Tensor:
-    """The class of the highest mean voltage."""
-    return rates(network, images).argmax(1)
-
-
 def save(network: nn.Module, images: Tensor, path: str) -> None:
     """Save the weights."""
     torch.save(network.state_dict(), path)
 
 
 if __name__ == "__main__":
-    from training import main
+    from training import by_rates, main
 
     FORMS = {"fc": fc, "conv": conv, "residual": residual, "recurrent": recurrent}
 
-    main(FORMS, loss, predict, save, "net.pt")
+    main(FORMS, *by_rates(rates), save, "net.pt")

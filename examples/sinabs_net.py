@@ -58,23 +58,13 @@ def rates(network: nn.Module, images: Tensor) -> Tensor:
     return network(spikes.flatten(0, 1)).unflatten(0, (len(images), STEPS)).mean(1)
 
 
-def loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy of the mean answers."""
-    return nn.functional.cross_entropy(rates(network, images), labels)
-
-
-def predict(network: nn.Module, images: Tensor) -> Tensor:
-    """The class of the highest mean answer."""
-    return rates(network, images).argmax(1)
-
-
 def save(network: nn.Module, images: Tensor, path: str) -> None:
     """Save the weights."""
     torch.save(network.state_dict(), path)
 
 
 if __name__ == "__main__":
-    from training import main
+    from training import by_rates, main
 
     FORMS = {"fc": fc, "conv": conv}
-    main(FORMS, loss, predict, save, "net.pt")
+    main(FORMS, *by_rates(rates), save, "net.pt")

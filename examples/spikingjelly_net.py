@@ -103,16 +103,6 @@ def rates(network: nn.Module, images: Tensor) -> Tensor:
     return network(encoder(images.expand(STEPS, -1, -1, -1, -1)))
 
 
-def loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy of the firing rates."""
-    return nn.functional.cross_entropy(rates(network, images), labels)
-
-
-def predict(network: nn.Module, images: Tensor) -> Tensor:
-    """The class whose output neuron fires most."""
-    return rates(network, images).argmax(1)
-
-
 def save(network: nn.Module, images: Tensor, path: str) -> None:
     """Save the weights, without the neurons' state."""
     functional.reset_net(network)
@@ -120,8 +110,8 @@ def save(network: nn.Module, images: Tensor, path: str) -> None:
 
 
 if __name__ == "__main__":
-    from training import main
+    from training import by_rates, main
 
     FORMS = {"fc": fc, "conv": conv, "residual": residual, "recurrent": recurrent}
 
-    main(FORMS, loss, predict, save, "net.pt")
+    main(FORMS, *by_rates(rates), save, "net.pt")

@@ -9,6 +9,24 @@ from torch import Tensor, nn
 
 from brainleaks.data.own import OwnData, load_own
 
+Rates = Callable[[nn.Module, Tensor], Tensor]
+
+
+def by_rates(rates: Rates) -> tuple[Callable[[nn.Module, Tensor, Tensor], Tensor], Rates]:
+    """The cross-entropy of answers averaged over time, and the class of the highest.
+
+    Args:
+        rates: the averages ``(B, classes)`` of a network for images ``(B, C, H, W)``.
+    """
+
+    def loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+        return nn.functional.cross_entropy(rates(network, images), labels)
+
+    def predict(network: nn.Module, images: Tensor) -> Tensor:
+        return rates(network, images).argmax(1)
+
+    return loss, predict
+
 
 def main(
     architectures: dict[str, Callable[[tuple[int, int, int], int], nn.Module]],

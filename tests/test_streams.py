@@ -104,7 +104,7 @@ def test_an_audit_of_streams(data, tmp_path):
     planned = plan(
         network,
         str(data),
-        inputs=Inputs(),
+        inputs=Inputs(encoding="stream"),
         attacks=["smooth-inversion"],
         membership="none",
         settings=settings,
@@ -126,8 +126,9 @@ def test_other_steps_than_the_recordings_have_are_refused(data):
         plan(Recurrent(), str(data), inputs=Inputs(encoding="stream", steps=7))
 
 
-def test_images_of_bytes_stay_images(tmp_path):
-    grey = np.random.default_rng(0).integers(0, 256, (40, STEPS, CHANNELS)).astype(np.uint8)
+@pytest.mark.parametrize("most", [2, 256])
+def test_arrays_are_images_unless_said(tmp_path, most):
+    grey = np.random.default_rng(0).integers(0, most, (40, STEPS, CHANNELS)).astype(np.uint8)
     labels = np.arange(40) % 2
     np.savez(tmp_path / "grey.npz", x_train=grey, y_train=labels, x_test=grey, y_test=labels)
 
@@ -216,6 +217,13 @@ def test_wrong_files_are_refused(tmp_path, name):
     _, _, times, units = shd(tmp_path / "x.h5")
     shd(tmp_path / "x.h5", **change([t.astype(np.float32) for t in times], units))
     with pytest.raises(InputError, match=message):
+        load_own(OwnData(str(tmp_path / "x.h5"), holdout=0.2, sensor=(1, CHANNELS)))
+
+
+def test_too_many_recordings_are_refused(tmp_path, monkeypatch):
+    shd(tmp_path / "x.h5")
+    monkeypatch.setenv("BRAINLEAKS_LIMIT_FILE_BYTES", "300000")
+    with pytest.raises(InputError, match=r"cut into 100 steps of 16 channels, has 384,000 bytes"):
         load_own(OwnData(str(tmp_path / "x.h5"), holdout=0.2, sensor=(1, CHANNELS)))
 
 

@@ -71,3 +71,25 @@ def test_torchs_own(tmp_path):
 def test_a_scale_that_does_not_fit(tmp_path):
     with pytest.raises(InputError, match=r"holds 3 numbers in 0\.scale; expected one, or one of"):
         loaded(tmp_path, {"0.weight": quantised(), "0.scale": torch.rand(3)})
+
+
+def test_biases(tmp_path):
+    bias = torch.tensor([3, -2, 0, 7], dtype=torch.int32)
+    made, path = network(), tmp_path / "weights"
+    state = {name: tensor.clone() for name, tensor in made.state_dict().items()}
+
+    def loaded_bias(**more):
+        entries = {"0.weight": quantised(), "0.bias": bias}
+        safetensors.torch.save_file(
+            state | entries | {name.replace("__", "."): v for name, v in more.items()}, path
+        )
+        load_weights(made, path, read_weights(path).tensors)
+        return made[0].bias.detach()
+
+    assert torch.equal(loaded_bias(), bias.float())
+    scale = torch.tensor(0.5)
+    assert torch.equal(
+        loaded_bias(**{"0__weight_scale": scale, "0__bias_scale": scale.clone()}), bias / 2
+    )
+    with pytest.raises(InputError, match=r"0\.bias is a .*int32"):
+        loaded_bias(**{"0__weight_scale": scale})  # in which unit the bias is, nobody says

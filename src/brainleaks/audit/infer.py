@@ -97,7 +97,7 @@ def look(own: OwnData, inputs: Inputs, framework: str | None, handed_over: Any =
     if isinstance(dataset.train.inputs, SpikeTrains):
         _refuse_encoding(inputs)
         return _look_at_frames(own, inputs, dataset, dataset.train.inputs)
-    encoding = inputs.encoding or _encoding(own, dataset, framework)
+    encoding = inputs.encoding or _encoding(own, framework)
     steps = _steps(inputs, dataset, encoding)
     code = {
         "none": "The model is given the images as they are",
@@ -120,16 +120,10 @@ def look(own: OwnData, inputs: Inputs, framework: str | None, handed_over: Any =
     )
 
 
-def _encoding(own: OwnData, dataset: Dataset, framework: str | None) -> EncodingName:
-    """None for plain torch; arrays of zeros and ones that are no squares are channels over time."""
+def _encoding(own: OwnData, framework: str | None) -> EncodingName:
     if own.streams is not None:
         return "stream"
-    if framework == "torch":
-        return "none"
-    images = cast(Tensor, dataset.train.inputs)
-    channels, height, width = images.shape[1:]
-    in_arrays = not own.in_folders and channels == 1 and height != width
-    return "stream" if in_arrays and bool(((images == 0) | (images == 1)).all()) else "rate"
+    return "none" if framework == "torch" else "rate"
 
 
 def _steps(inputs: Inputs, dataset: Dataset, encoding: EncodingName) -> int:

@@ -79,7 +79,7 @@ _NAMED_LEVELS = {"leak": 2, "membership": 3}
     "--encoding",
     type=click.Choice(["rate", "latency", "direct", "stream", "none"]),
     help="Encoding of images into the model's input (default: rate; none for plain torch models; "
-    "stream for binary arrays of time steps by channels).",
+    "stream for recordings in HDF5).",
 )
 @click.option(
     "--steps", type=click.IntRange(1, 20_000), help="Number of time steps, or of event frames."

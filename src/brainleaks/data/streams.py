@@ -15,7 +15,7 @@ from brainleaks.data.arrays import Part
 from brainleaks.errors import InputError
 from brainleaks.factory import require
 from brainleaks.files import isolated
-from brainleaks.limits import FRAMES, IMAGE_PIXELS
+from brainleaks.limits import FILE_BYTES, FRAMES, IMAGE_PIXELS
 
 SUFFIXES = (".h5", ".hdf5")
 #: Seconds that recordings may last: beyond, their unit is another one.
@@ -66,6 +66,9 @@ def load(
         )
     most = channels or 1 + max(int(content["units"].max()) for _, content in found)
     IMAGE_PIXELS.check(files.train, steps * most)
+    for path, content in found:
+        where = f"{path}, cut into {steps} steps of {most} channels,"
+        FILE_BYTES.check(where, 4 * len(content["labels"]) * steps * most)
     parts = [Part(_frames(c, steps, most, duration), c["labels"]) for _, c in found]
     names = found[0][1]["names"]
     return parts[0], parts[1] if len(parts) > 1 else None, _fitting(names, parts[0].labels)

@@ -175,14 +175,14 @@ def claim(found: dict[str, Any], not_trainable: str | None) -> Claim:
     ends = f"{rate['value']:.1%} of training samples ({rate['low']:.1%} to {rate['high']:.1%})"
     most, whose = _to_exceed(found[name])
     reached = f"{name} finds {ends} at {fpr:.1%} false alarms."
-    beside = f"{rate['low']:.1%} at least, which is not above the {most:.1%} {whose}"
+    beside = f"The lower bound, {rate['low']:.1%}, does not exceed {most:.1%}, the upper bound of "
     sentence = (
         f"Training samples can be recognised: {name} finds {rate['value']:.1%} of them while it "
         f"takes {fpr:.1%} of other samples for training samples."
         if shown
         else "Nothing shows that the model was trained on these samples: the best of the "
-        f"membership attacks ({name}) finds {rate['value']:.1%} of them at {fpr:.1%} false alarms; "
-        f"{beside}."
+        f"membership attacks ({name}) finds {rate['value']:.1%} of them at {fpr:.1%} false alarms. "
+        f"{beside}{whose}."
     )
     return Claim(
         kind="membership",
@@ -208,8 +208,8 @@ def _to_exceed(entry: dict[str, Any]) -> tuple[float, str]:
     false = entry["leak"]["false"]["high"]
     control = entry["controls"]["other-target"]["leak"]["tpr"]["high"]
     if control > false:
-        return control, "that it may find of a target that was not trained on them"
-    return false, "that the false alarms may be"
+        return control, "what it finds with a target that was not trained on them"
+    return false, "the false alarms"
 
 
 def _undecided(why: str) -> Claim:

@@ -33,7 +33,7 @@ def dequantized(path: Path, tensors: dict[str, Tensor]) -> tuple[dict[str, Tenso
         if tensor.is_quantized:
             kept[name] = tensor.dequantize()
             scaled.append(name)
-        elif tensor.dtype in _WHOLE and tensor.ndim > 1:
+        elif tensor.dtype in _WHOLE and tensor.ndim and not _is_unclear(tensors, name):
             scale, zero = _companion(tensors, name, _SCALE), _companion(tensors, name, _ZERO)
             kept[name] = tensor.float()
             (scaled if scale else alone).append(name)
@@ -49,6 +49,14 @@ def dequantized(path: Path, tensors: dict[str, Tensor]) -> tuple[dict[str, Tenso
     if alone:
         said.append(f"{_listed(alone, tensors)}: whole numbers, taken as they are.")
     return kept, said
+
+
+def _is_unclear(tensors: dict[str, Tensor], name: str) -> bool:
+    """Whether it is a bias in a layer with a scale, which may or may not be the bias's own."""
+    layer = name.rpartition(".")[0]
+    own = any(f"{name}{dot}{_SCALE}" in tensors for dot in "_.")
+    others = any(f"{layer}.{n}" in tensors for n in (_SCALE, "weight_scale", "weight.scale"))
+    return tensors[name].ndim == 1 and others and not own
 
 
 def _companion(tensors: dict[str, Tensor], name: str, kind: str) -> str | None:
