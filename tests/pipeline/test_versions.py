@@ -76,7 +76,7 @@ def frames():
 def train():
     neuron = {"beta": 0.7, "surrogate": FastSigmoid(40)}
     config = SpikingMLPConfig(architecture="spiking-mlp", hidden=20, **neuron)
-    made = stages.new_network(config, data(), name="net", seed=0, device="cpu")
+    made = stages.new_network(config.build, data(), name="net", seed=0, device="cpu")
     recipe = Recipe(learning_rate=1e-3, batch_size=50, epochs=1)
     how = {"encode": RateCode(5), "name": "net", "seed": 0}
     stages.train(made, recipe, data().train, readout="membrane", monitor=Monitor(), **how)

@@ -22,6 +22,7 @@ from brainleaks.attacks.inversion.fredrikson import Fredrikson
 from brainleaks.attacks.inversion.gamin import Gamin
 from brainleaks.attacks.inversion.pattern_inversion import PatternInversion
 from brainleaks.attacks.inversion.smooth_inversion import SmoothInversion
+from brainleaks.attacks.inversion.stream_inversion import StreamInversion
 from brainleaks.attacks.inversion.within_prior import WithinPrior
 from brainleaks.target import RANKS
 
@@ -47,6 +48,14 @@ ATTACKS: dict[str, type[Attack]] = {
     for attack in sorted((a for a in _ALL if a is not WithinPrior), key=_by_access)
 }
 
+
+
+def suits(attack: Any, encoding: str | None) -> bool:
+    """Whether an attack works behind an encoding, or without one; most do behind any."""
+    encodings = getattr(attack, "encodings", None)
+    return encodings is None or encoding in encodings
+
+
 if TYPE_CHECKING:
     AnyAttack = Attack
 else:
@@ -64,5 +73,7 @@ __all__ = [
     "PatternInversion",
     "ScoreEvolution",
     "SmoothInversion",
+    "StreamInversion",
     "WithinPrior",
+    "suits",
 ]

@@ -212,7 +212,7 @@ def measure(pipeline: Pipeline, target: Trained) -> Costs:
 def _evaluators(pipeline: Pipeline) -> Iterator[nn.Module]:
     shape, classes = pipeline.dataset.input_shape, len(pipeline.dataset.class_names)
     for model in pipeline.study.evaluators.values():
-        yield model.network.build(shape, classes).to(pipeline.device)
+        yield pipeline.study.build(model.network, shape, classes).to(pipeline.device)
 
 
 def _judge_steps(pipeline: Pipeline) -> Iterator[float]:

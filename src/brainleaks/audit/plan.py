@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from brainleaks.attacks import ATTACKS, Fredrikson, WithinPrior
+from brainleaks.attacks import ATTACKS, Fredrikson, WithinPrior, suits
 from brainleaks.audit.infer import Seen
 from brainleaks.errors import InputError
 from brainleaks.studies.config import Judging, Study
@@ -67,7 +67,7 @@ def study_of(
     given = judging.get("judge_steps") if isinstance(judging, dict) else None
     training = _recipe(seen, given if isinstance(given, int) else Judging().judge_steps, spiking)
     evaluator, network = _evaluator(seen, spiking)
-    names = attacks or [*suitable(access, spiking), *_of_membership(access, membership)]
+    names = attacks or [*suitable(access, spiking, seen.encoding), *_of_membership(access, membership)]
     content = {
         "name": name,
         "description": " ".join(seen.said),
@@ -102,8 +102,8 @@ def _of_membership(access: Access, extent: Extent) -> list[str]:
     ]
 
 
-def suitable(access: Access, spiking: bool) -> list[str]:
-    """The attacks of the most access granted, of those that suit the kind of network.
+def suitable(access: Access, spiking: bool, encoding: str | None = None) -> list[str]:
+    """The attacks of the most access granted, of those that suit the network and its encoding.
 
     Raises:
         InputError: if there is none.
@@ -115,6 +115,7 @@ def suitable(access: Access, spiking: bool) -> list[str]:
         for name, attack in ATTACKS.items()
         if attack.kind == "class-reconstruction"
         and attack.spiking in (None, spiking)
+        and suits(attack, encoding)
         and needed[name] in granted
     }
     if not fitting:

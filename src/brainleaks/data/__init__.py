@@ -10,6 +10,8 @@ from brainleaks.data import (
     digits_events,
     dvsgesture,
     dvsgesture_clips,
+    fsdd,
+    fsdd_speakers,
     mnist,
     nmnist,
     nmnist_1k,
@@ -21,6 +23,8 @@ DatasetName = Literal[
     "digits",
     "att-faces",
     "mnist",
+    "fsdd",
+    "fsdd-speakers",
     "digits-events",
     "nmnist",
     "nmnist-1k",
@@ -68,7 +72,13 @@ class EventSource(Source, Protocol):
         """Read them one by one, downloading them first where they are absent."""
 
 
-IMAGES: dict[str, ImageSource] = {"digits": digits, "att-faces": att_faces, "mnist": mnist}
+IMAGES: dict[str, ImageSource] = {
+    "digits": digits,
+    "att-faces": att_faces,
+    "mnist": mnist,
+    "fsdd": fsdd,
+    "fsdd-speakers": fsdd_speakers,
+}
 EVENTS: dict[str, EventSource] = {
     "digits-events": digits_events,
     "nmnist": nmnist,

@@ -30,6 +30,10 @@ class DirectCode:
     steps: Annotated[int, Ge(1)] = 25
     encoding: Literal["direct"] = "direct"
 
+    def step_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of a time step of an image of some shape ``(C, H, W)``."""
+        return shape
+
     def __call__(self, images: Tensor) -> Tensor:
         """Images ``(B, ...)`` to currents ``(T, B, ...)``."""
         return images.expand(self.steps, *images.shape)
@@ -51,6 +55,10 @@ class LatencyCode:
 
     steps: Annotated[int, Ge(2)] = 25
     encoding: Literal["latency"] = "latency"
+
+    def step_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of a time step of an image of some shape ``(C, H, W)``."""
+        return shape
 
     def __call__(self, images: Tensor) -> Tensor:
         """Images ``(B, ...)`` to spikes ``(T, B, ...)``; values beyond [0, 1] count as its ends."""
@@ -78,6 +86,10 @@ class StreamCode:
 
     steps: Annotated[int, Ge(1)]
     encoding: Literal["stream"] = "stream"
+
+    def step_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of a time step of recordings of some shape ``(C, T, N)``."""
+        return (shape[0], 1, shape[2])
 
     def __call__(self, images: Tensor) -> Tensor:
         """Recordings ``(B, C, T, N)`` to ``(T, B, C, 1, N)``."""

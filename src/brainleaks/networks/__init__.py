@@ -2,6 +2,7 @@
 
 from brainleaks.networks.conv import ConvNet, SpikingConvNet
 from brainleaks.networks.mlp import MLP, SpikingMLP
+from brainleaks.networks.recurrent import SpikingRecurrent
 from brainleaks.networks.response import Readout, Response, respond, respond_in_pieces
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "Response",
     "SpikingConvNet",
     "SpikingMLP",
+    "SpikingRecurrent",
     "respond",
     "respond_in_pieces",
 ]

@@ -11,6 +11,7 @@ from torch import nn
 
 from brainleaks.networks.conv import ConvNet, SpikingConvNet
 from brainleaks.networks.mlp import MLP, SpikingMLP
+from brainleaks.networks.recurrent import SpikingRecurrent
 from brainleaks.networks.response import Readout
 from brainleaks.neuron import ArcTan, FastSigmoid
 from brainleaks.signals import PLANAR, SIGNALS, Signal
@@ -68,6 +69,20 @@ class SpikingMLPConfig(_Spiking):
         return SpikingMLP(input_shape, classes, hidden=self.hidden, **neuron)  # type: ignore[arg-type]
 
 
+class SpikingRecurrentConfig(_Spiking):
+    """:class:`~brainleaks.networks.SpikingRecurrent`."""
+
+    takes: ClassVar[tuple[Signal, ...]] = SIGNALS
+
+    architecture: Literal["spiking-recurrent"]
+    hidden: Annotated[int, Field(ge=1)] = 256
+
+    def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
+        """The network, freshly initialised from torch's global generator."""
+        neuron = {"beta": self.beta, "surrogate": self.surrogate}
+        return SpikingRecurrent(input_shape, classes, hidden=self.hidden, **neuron)  # type: ignore[arg-type]
+
+
 class ConvNetConfig(_Ordinary):
     """:class:`~brainleaks.networks.ConvNet`."""
 
@@ -105,6 +120,10 @@ class SpikingConvNetConfig(_Spiking):
 
 
 NetworkConfig = Annotated[
-    MLPConfig | SpikingMLPConfig | ConvNetConfig | SpikingConvNetConfig,
+    MLPConfig
+    | SpikingMLPConfig
+    | SpikingRecurrentConfig
+    | ConvNetConfig
+    | SpikingConvNetConfig,
     Field(discriminator="architecture"),
 ]

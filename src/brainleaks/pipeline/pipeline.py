@@ -78,8 +78,7 @@ class Pipeline:
         self.device, self.cache = device, cache
         self.failures = Failures()
         # behind another code than this one, a network is one of images
-        self.code = study.encoding if isinstance(study.encoding, RateCode) else None
-        self.encode = self.code or as_images
+        self.encode = study.encoding if isinstance(study.encoding, RateCode) else as_images
 
     def train(self, name: str, model: Model, dataset: Dataset | None = None) -> Trained:
         """Train one network, or load it; by default on the study's data, and then measured."""
@@ -328,11 +327,12 @@ class Pipeline:
         self, name: str, dataset: Dataset, config: NetworkConfig, **made_of: Any
     ) -> dict[str, Any]:
         """What determines a network and what is measured of it; ``made_of`` is its own part."""
+        encoding = self.study.encoding
         return {
             **made_of,
             **({"architecture": config.version} if config.version > 1 else {}),
             "name": name,
-            "encoding": asdict(self.code) if self.code else None,
+            "encoding": asdict(encoding) if encoding and config.spiking else None,
             "data": dataset.fingerprint,
             "seed": self.seed,
             "environment": self.environment("train"),
@@ -343,6 +343,5 @@ class Pipeline:
         return environment(self.device, {name: VERSIONS[name] for name in names})
 
     def _new(self, name: str, model: Model, dataset: Dataset) -> nn.Module:
-        return stages.new_network(
-            model.network, dataset, name=name, seed=self.seed, device=self.device
-        )
+        build = partial(self.study.build, model.network)
+        return stages.new_network(build, dataset, name=name, seed=self.seed, device=self.device)

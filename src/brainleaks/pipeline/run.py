@@ -261,6 +261,6 @@ def _check_networks(study: Study, dataset: Dataset) -> None:
             )
         try:
             with torch.device("meta"):
-                model.network.build(dataset.input_shape, len(dataset.class_names))
+                study.build(model.network, dataset.input_shape, len(dataset.class_names))
         except ValueError as error:
             raise InputError(f"{field}.network: {error}") from error

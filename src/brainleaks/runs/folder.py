@@ -223,7 +223,8 @@ def load_target(folder: Path) -> nn.Module:
         InputError: as :func:`load_evaluators`.
     """
     results = read_results(folder)
-    return _load(read_study(folder).model, folder / "target.safetensors", results)
+    study = read_study(folder)
+    return _load(study, study.model, folder / "target.safetensors", results)
 
 
 def load_evaluators(folder: Path, device: str) -> dict[str, nn.Module]:
@@ -235,18 +236,18 @@ def load_evaluators(folder: Path, device: str) -> dict[str, nn.Module]:
     study, results = read_study(folder), read_results(folder)
     files = {name: folder / "evaluators" / f"{name}.safetensors" for name in study.evaluators}
     return {
-        name: _load(model, files[name], results).to(device)
+        name: _load(study, model, files[name], results).to(device)
         for name, model in study.evaluators.items()
     }
 
 
-def _load(model: Model, path: Path, results: dict[str, Any]) -> nn.Module:
+def _load(study: Study, model: Model, path: Path, results: dict[str, Any]) -> nn.Module:
     data, tensors = results["dataset"], atomic.read_tensors(path)
     shape, classes = tuple(data["input_shape"]), data["classes"]
     try:
         with torch.device("meta"):  # so that no study asks for more memory than its weights take
-            check_weights(model.network.build(shape, classes), path, tensors)
-        network = model.network.build(shape, classes)
+            check_weights(study.build(model.network, shape, classes), path, tensors)
+        network = study.build(model.network, shape, classes)
     except ValueError as error:
         raise InputError(f"{path}: {error}") from error
     load_weights(network, path, tensors)

@@ -85,7 +85,7 @@ def prefix_of(study: Study, counts: tuple[int, int]) -> str:
         dataset = f"Own_{re.sub(r'[^0-9A-Za-z]+', '_', name)}"
     whole = study.subset is None and (name not in DATASETS or DATASETS[name].SIZE in (None, counts))
     part = "" if whole else "_subset"
-    return f"{dataset}{part}_{'SNN' if study.spiking else 'ANN'}"
+    return f"{dataset}{part}_{study.family.upper()}"
 
 
 def attack_names(study: Study) -> dict[str, str]:
@@ -113,7 +113,7 @@ def _state_dict(network: nn.Module) -> dict[str, Tensor]:
     """Weights in the standard memory order, and snnTorch's entries, in the order of the layers."""
     state = {}
     for layer, part in network.named_children():
-        entries = neuron_entries(part) if isinstance(part, LIF) else part.state_dict()
+        entries = part.state_dict() | (neuron_entries(part) if isinstance(part, LIF) else {})
         for name, tensor in entries.items():
             state[f"{layer}.{name}"] = tensor.clone(memory_format=torch.contiguous_format)
     return state

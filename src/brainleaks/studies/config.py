@@ -3,16 +3,18 @@
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
+from torch import nn
 
-from brainleaks.attacks import AnyAttack, WithinPrior
+from brainleaks.attacks import AnyAttack, WithinPrior, suits
 from brainleaks.data import EVENTS, DatasetName
-from brainleaks.data.codes import DirectCode, LatencyCode, StreamCode
+from brainleaks.data.codes import IMAGE_CODES, DirectCode, LatencyCode, StreamCode
 from brainleaks.data.encoding import RateCode
 from brainleaks.data.events import Framing
 from brainleaks.data.own import OwnData
 from brainleaks.errors import InputError
 from brainleaks.evaluation.controls import CONTROLS, Control
 from brainleaks.networks.config import NetworkConfig, Strict
+from brainleaks.networks.views import Coded
 from brainleaks.studies.printed import Printed
 from brainleaks.target import RANKS, Access
 from brainleaks.training import Recipe
@@ -130,10 +132,9 @@ class Membership(Strict):
 class Study(Strict):
     """One experiment: a data set, a target, its evaluators, and the attacks on it.
 
-    Images become spikes by the ``encoding``, if the networks are spiking. Events become binary
-    ``frames``; ordinary networks are given each recording's time-average of them. A spiking target
-    that was built elsewhere may have another encoding than the rate code; with its encoding it is a
-    network of images, and attacked as one. ``access`` is what the attacker may see.
+    Images become spikes by the ``encoding``, if the networks are spiking; behind another one than
+    the rate code, they are networks of images, and attacked as such. Events become binary
+    ``frames``; ordinary networks are given each recording's time-average of them. ``access`` is what the attacker may see.
     Attacks within a ``prior`` search what that learned from classes that nothing else here sees.
     ``draws`` is the number of Bernoulli draws that spike probabilities are judged on; ``judging``
     says how far the panel goes, ``null`` leaving it out; ``membership`` says how membership is
@@ -170,10 +171,10 @@ class Study(Strict):
             raise ValueError("frames: only event data are cut into frames; leave frames out")
         if isinstance(self.target, External):
             return self
-        if self.spiking and not isinstance(self.encoding, RateCode):
-            missing = "missing" if self.encoding is None else "must be rate"
-            raise ValueError(f"encoding: {missing}; a spiking target needs one, such as rate")
-        if not self.spiking and self.encoding is not None:
+        spiking = self.target.network.spiking
+        if spiking and self.encoding is None:
+            raise ValueError("encoding: missing; a spiking target needs one, such as rate")
+        if not spiking and self.encoding is not None:
             raise ValueError(
                 "encoding: an ordinary (non-spiking) target takes images directly; leave encoding "
                 "out"
@@ -193,7 +194,10 @@ class Study(Strict):
 
     @model_validator(mode="after")
     def _one_family(self) -> "Study":
-        spiking = self.spiking
+        if isinstance(self.target, Model):
+            spiking = self.target.network.spiking
+        else:
+            spiking = self.spiking
         family = "spiking" if spiking else "ordinary"
         if "target" in self.evaluators:
             raise ValueError(
@@ -203,9 +207,16 @@ class Study(Strict):
             if model.network.spiking != spiking:
                 raise ValueError(f"evaluators.{label}: must be {family} like the target")
         for label, attack in self.attacks.items():
-            if attack.spiking not in (spiking, None):
+            if attack.spiking not in (self.spiking, None):
+                behind = f" behind {self.encoding.encoding} encoding" if self.encoding else ""
                 raise ValueError(
-                    f"attacks.{label}: {attack.attack} does not support {family} networks"
+                    f"attacks.{label}: {attack.attack} does not support {family} networks{behind}"
+                )
+            encoding = self.encoding.encoding if self.encoding else None
+            if not suits(attack, encoding):
+                raise ValueError(
+                    f"attacks.{label}: {attack.attack} attacks networks behind stream encoding; "
+                    f"the study has {encoding or 'none'}"
                 )
             if RANKS.index(attack.access) > RANKS.index(self.access):
                 raise ValueError(
@@ -236,7 +247,23 @@ class Study(Strict):
         """Whether the target takes spike trains rather than images."""
         if isinstance(self.target, External):
             return self.recorded or isinstance(self.encoding, RateCode)
-        return self.target.network.spiking
+        return self.target.network.spiking and not isinstance(self.encoding, IMAGE_CODES)
+
+    def build(self, network: NetworkConfig, shape: tuple[int, ...], classes: int) -> nn.Module:
+        """One of its networks, behind its encoding where that makes it a network of images.
+
+        Args:
+            network: its settings.
+            shape: of the data, without samples and time.
+            classes: how many.
+
+        Raises:
+            ValueError: if the shape is too small for the network.
+        """
+        code = self.encoding
+        if network.spiking and isinstance(code, IMAGE_CODES):
+            return Coded(network.build(code.step_shape(shape), classes), code, code.steps)
+        return network.build(shape, classes)
 
     @property
     def recorded(self) -> bool:

@@ -1,5 +1,7 @@
 """Stage: one network, trained and measured."""
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 
@@ -13,13 +15,18 @@ from brainleaks.training.fitting import Encode
 
 
 def new_network(
-    config: NetworkConfig, dataset: Dataset, *, name: str, seed: int, device: str
+    build: Callable[[tuple[int, ...], int], nn.Module],
+    dataset: Dataset,
+    *,
+    name: str,
+    seed: int,
+    device: str,
 ) -> nn.Module:
     """The network before training; its first weights are a function of seed and name."""
     first = stream(seed, name, "initial weights").initial_seed()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(first)
-        network = config.build(dataset.input_shape, len(dataset.class_names))
+        network = build(dataset.input_shape, len(dataset.class_names))
     return network.to(device)
 
 
