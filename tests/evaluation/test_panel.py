@@ -1,5 +1,7 @@
 """The judges of the panel: they recognise real data, and nothing in noise."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from brainleaks.data import Samples, SpikeTrains, digits
 from brainleaks.data.encoding import RateCode
 from brainleaks.data.parts import parts
 from brainleaks.evaluation.panel import (
-    KINDS,
+    TAKES,
     batch_size,
     features,
     new_judge,
@@ -19,40 +21,49 @@ from brainleaks.evaluation.panel import (
 )
 from brainleaks.networks.blurred import BlurredMLP, standardise
 
-
-@pytest.fixture(scope="module")
-def shares(tmp_path_factory):
-    return parts(digits.load(tmp_path_factory.mktemp("none")))
+#: The judges of images.
+KINDS = [name for name, signals in TAKES.items() if "image" in signals]
 
 
 @pytest.fixture(scope="module")
-def panel(shares):
-    judges = [new_judge(name, shares.learn, (1, 8, 8), 10, seed=0) for name in KINDS]
+def dataset(tmp_path_factory):
+    return digits.load(tmp_path_factory.mktemp("none"))
+
+
+@pytest.fixture(scope="module")
+def shares(dataset):
+    return parts(dataset)
+
+
+@pytest.fixture(scope="module")
+def panel(dataset, shares):
+    judges = [new_judge(name, shares.learn, dataset, seed=0) for name in KINDS]
     for judge in judges:
         train(judge, steps=150, seed=0)
     return judges
 
 
-@pytest.mark.parametrize("position", range(len(KINDS)), ids=list(KINDS))
+@pytest.mark.parametrize("position", range(len(KINDS)), ids=KINDS)
 def test_each_recognises_real_digits(panel, shares, position):
     assert recognition(panel[position], shares.held_out, seed=0) > 0.6
 
 
-def test_they_are_different_and_have_seeds_of_their_own(shares):
-    judges = [new_judge("ann-conv", shares.learn, (1, 8, 8), 10, seed=seed) for seed in (0, 0, 1)]
+def test_they_are_different_and_have_seeds_of_their_own(dataset, shares):
+    judges = [new_judge("ann-conv", shares.learn, dataset, seed=seed) for seed in (0, 0, 1)]
     first, same, other = (judge.network.fc1.weight for judge in judges)
     assert torch.equal(first, same)
     assert not torch.equal(first, other)
 
 
-def test_batches_are_small_enough_for_memory(shares):
+def test_batches_are_small_enough_for_memory(dataset, shares):
     """DVS128's recordings of 120 frames: a step on three of them takes about 2 GB."""
-    digits_ = new_judge("snn-conv", shares.learn, (1, 8, 8), 10, seed=0)
+    digits_ = new_judge("snn-conv", shares.learn, dataset, seed=0)
     assert batch_size(digits_) == len(shares.learn.labels) // 50
     frames = np.arange(0, 1201 * 120 + 1)
     many = SpikeTrains(np.zeros(1201 * 120, np.uint16), frames, frames[::120], (1, 128, 128))
     samples = Samples(many, torch.arange(1201) % 10)
-    assert batch_size(new_judge("snn-conv", samples, (1, 128, 128), 10, seed=0)) == 3
+    recorded = replace(dataset, train=samples)
+    assert batch_size(new_judge("snn-conv", samples, recorded, seed=0)) == 3
 
 
 def test_spikes_and_images_of_the_same_digits_are_seen_alike(panel, shares):

@@ -27,13 +27,14 @@ from brainleaks.attacks import (
     PatternInversion,
     ScoreEvolution,
     SmoothInversion,
+    StreamInversion,
     WithinPrior,
 )
 from brainleaks.attacks.membership.knowledge import Candidates, References, confidences
 from brainleaks.data import Samples, digits, digits_events
 from brainleaks.data.encoding import RateCode
 from brainleaks.data.events import Framing, framed
-from brainleaks.evaluation.panel import KINDS, new_judge, references
+from brainleaks.evaluation.panel import TAKES, new_judge, references
 from brainleaks.monitor import Monitor
 from brainleaks.networks import MLP, SpikingMLP
 from brainleaks.networks.config import SpikingMLPConfig
@@ -97,7 +98,8 @@ def prior():
 
 
 def judges():
-    made = [new_judge(name, data().train, SHAPE, CLASSES, seed=0) for name in KINDS]
+    of_images = [name for name, signals in TAKES.items() if "image" in signals]
+    made = [new_judge(name, data().train, data(), seed=0) for name in of_images]
     for judge in made:
         stages.train_judge(judge, data().test, steps=3, seed=0, monitor=Monitor())
     return made
@@ -131,6 +133,7 @@ SMALL = {
     "brainleaks-v1": BrainLeaksV1(iterations=2, time_steps=5),
     "brainleaks-v2": BrainLeaksV2(iterations=2, time_steps=5),
     "smooth-inversion": SmoothInversion(iterations=3, time_steps=5),
+    "stream-inversion": StreamInversion(starts=2, iterations=2),
     "pattern-inversion": PatternInversion(looks=2, time_steps=5),
     "score-evolution": ScoreEvolution(probes=250, iterations=3, time_steps=5),
     "boundary-repulsion": BoundaryRepulsion(probes=250, iterations=3, time_steps=5),

@@ -49,7 +49,6 @@ ATTACKS: dict[str, type[Attack]] = {
 }
 
 
-
 def suits(attack: Any, encoding: str | None) -> bool:
     """Whether an attack works behind an encoding, or without one; most do behind any."""
     encodings = getattr(attack, "encodings", None)

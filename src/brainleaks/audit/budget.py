@@ -218,13 +218,10 @@ def _evaluators(pipeline: Pipeline) -> Iterator[nn.Module]:
 def _judge_steps(pipeline: Pipeline) -> Iterator[float]:
     """What a step of each judge takes that is trained."""
     dataset = pipeline.dataset
-    shape, classes = dataset.input_shape, len(dataset.class_names)
     learn = parts(dataset).learn.first(_ENOUGH)
     for name in (n for n in KINDS if dataset.signal in TAKES[n]):
         try:
-            judge = with_network_on(
-                new_judge(name, learn, shape, classes, seed=0), str(pipeline.device)
-            )
+            judge = with_network_on(new_judge(name, learn, dataset, seed=0), str(pipeline.device))
         except ValueError:  # too small to be pooled twice
             continue
         if judge.network is None:

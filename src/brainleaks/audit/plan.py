@@ -67,7 +67,8 @@ def study_of(
     given = judging.get("judge_steps") if isinstance(judging, dict) else None
     training = _recipe(seen, given if isinstance(given, int) else Judging().judge_steps, spiking)
     evaluator, network = _evaluator(seen, spiking)
-    names = attacks or [*suitable(access, spiking, seen.encoding), *_of_membership(access, membership)]
+    inverting = suitable(access, spiking, seen.encoding)
+    names = attacks or [*inverting, *_of_membership(access, membership)]
     content = {
         "name": name,
         "description": " ".join(seen.said),

@@ -21,7 +21,7 @@ class Cochlea:
     """Turns sound into spikes of ``channels``, from the lowest to the highest.
 
     The power spectrum of each step, under a Hann window of two steps, is summed into bands that
-    are evenly spaced on the mel scale (triangles that overlap by half; mel = 2595 log10(1 + f / 700)).
+    are evenly spaced on the mel scale, ``2595 log10(1 + f / 700)``: triangles that overlap by half.
     A band's level is its power in decibels between ``range_db`` below the loudest power of the
     recording (0) and that power (1). It drives a leaky integrate-and-fire neuron, ``v[t] =
     leak v[t-1] + level[t]``, which fires at 1 and is then lowered by 1. The encoder of the
@@ -65,7 +65,8 @@ class Cochlea:
         if not power.any():
             return np.zeros_like(power)
         decibels = 10 * np.log10(np.maximum(power / power.max(), 1e-12))
-        return np.clip(1 + decibels / self.range_db, 0, 1)
+        level: NDArray[np.float64] = np.clip(1 + decibels / self.range_db, 0, 1)
+        return level
 
     def sound(self, spikes: NDArray[Any]) -> NDArray[np.float32]:
         """A sound, ``(S,)`` in [-1, 1], whose spikes are nearly these, ``(T, N)`` in [0, 1].
@@ -88,7 +89,7 @@ class Cochlea:
 
     @property
     def _samples(self) -> int:
-        return self.steps * self._transform.hop
+        return self.steps * int(self._transform.hop)
 
     @cached_property
     def _transform(self) -> ShortTimeFFT:
@@ -106,4 +107,7 @@ class Cochlea:
         corners = np.linspace(mel(60), mel(self.sample_rate / 2), self.channels + 2)
         low, middle, high = (corners[i : i + self.channels, None] for i in range(3))
         at = mel(self._transform.f)
-        return np.maximum(0, np.minimum((at - low) / (middle - low), (high - at) / (high - middle)))
+        heights: NDArray[np.float64] = np.minimum(
+            (at - low) / (middle - low), (high - at) / (high - middle)
+        )
+        return heights.clip(0)

@@ -82,7 +82,7 @@ class StreamCode:
         steps: length ``T`` of the recordings.
     """
 
-    takes: ClassVar[tuple[Signal, ...]] = ("image",)
+    takes: ClassVar[tuple[Signal, ...]] = ("stream",)
 
     steps: Annotated[int, Ge(1)]
     encoding: Literal["stream"] = "stream"

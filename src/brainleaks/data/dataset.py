@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from brainleaks.signals import Signal, signal_of
+from brainleaks.signals import Signal
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,8 @@ class Samples(NamedTuple):
 class Dataset:
     """A data set in two parts, with the names of its classes.
 
-    ``others`` are images of classes that were set apart, for a prior to learn from.
+    ``others`` are images of classes that were set apart, for a prior to learn from. ``streamed``
+    images are recordings of channels: their rows are time steps.
     """
 
     name: str
@@ -104,6 +105,7 @@ class Dataset:
     test: Samples
     class_names: tuple[str, ...]
     others: Tensor | None = None
+    streamed: bool = False
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -113,9 +115,10 @@ class Dataset:
 
     @property
     def signal(self) -> Signal:
-        """The shape that its inputs come in."""
-        recorded = isinstance(self.train.inputs, SpikeTrains)
-        return signal_of(self.input_shape, recorded=recorded)
+        """What its inputs are."""
+        if isinstance(self.train.inputs, SpikeTrains):
+            return "frames"
+        return "stream" if self.streamed else "image"
 
     @cached_property
     def fingerprint(self) -> str:
@@ -125,6 +128,8 @@ class Dataset:
             for array in (*_arrays(samples.inputs), samples.labels.numpy()):
                 digest.update(repr(array.shape).encode())
                 digest.update(np.ascontiguousarray(array).data)
+        if self.streamed:
+            digest.update(b"streamed")
         if self.others is not None:
             digest.update(np.ascontiguousarray(self.others.numpy()).data)
         return digest.hexdigest()

@@ -23,9 +23,7 @@ from brainleaks.data.files import download
 from brainleaks.data.sound_files import decode_sound
 from brainleaks.errors import InputError
 
-URL = (
-    "https://github.com/Jakobovski/free-spoken-digit-dataset/archive/refs/tags/v1.0.10.tar.gz"
-)
+URL = "https://github.com/Jakobovski/free-spoken-digit-dataset/archive/refs/tags/v1.0.10.tar.gz"
 ARCHIVE = "fsdd.tar.gz"
 SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
 DIGITS, TAKES, TEST = 10, 50, 5
@@ -80,7 +78,7 @@ def divided(
     """The authors' division, with some labels."""
     tests = found.takes < TEST
     train, test = (Samples(found.spikes[part], labels[part]) for part in (~tests, tests))
-    return Dataset(name, train, test, class_names)
+    return Dataset(name, train, test, class_names, streamed=True)
 
 
 def recordings(folder: Path) -> Recordings:

@@ -78,7 +78,8 @@ def _decoded(where: object, content: bytes) -> tuple[int, NDArray[Any]]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.filterwarnings("error", message="Reached EOF")
-            return wavfile.read(io.BytesIO(content))
+            rate, samples = wavfile.read(io.BytesIO(content))
+            return int(rate), np.asarray(samples)
     except Exception as error:  # a stranger's bytes: scipy raises whatever it meets in them
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{where}: damaged, truncated or not a WAV file ({reason}).") from error

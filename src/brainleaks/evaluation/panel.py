@@ -10,9 +10,10 @@ from typing import NamedTuple, cast
 
 import numpy as np
 import torch
+from scipy.ndimage import gaussian_filter1d
 from torch import Tensor, nn
 
-from brainleaks.data.dataset import Samples
+from brainleaks.data.dataset import Dataset, Samples
 from brainleaks.data.encoding import RateCode, as_images, bernoulli
 from brainleaks.data.parts import images
 from brainleaks.evaluation.judge import confidences, scale_each
@@ -20,6 +21,7 @@ from brainleaks.evaluation.likeness import Reference, likeness, nearest_of_each_
 from brainleaks.monitor import Monitor
 from brainleaks.networks import ConvNet, SpikingConvNet
 from brainleaks.networks.blurred import BlurredMLP
+from brainleaks.networks.streams import ChannelTotals, StreamConv, StreamGRU
 from brainleaks.neuron import ArcTan, FastSigmoid
 from brainleaks.randomness import stream
 from brainleaks.signals import PLANAR, SIGNALS, Signal
@@ -31,6 +33,9 @@ KINDS = {
     "snn-conv": "spiking, convolutional: the protocol's evaluator",
     "ann-conv": "ordinary, convolutional: the protocol's evaluator",
     "blurred-mlp": "two layers on blurred images of equal contrast",
+    "conv-1d": "ordinary, convolutions over time",
+    "recurrent": "ordinary, a gated recurrent layer",
+    "channel-totals": "two layers on how much each channel fires",
     "nearest": "the most correlated sample, without training",
 }
 #: The signals that each judge takes.
@@ -38,10 +43,16 @@ TAKES: dict[str, tuple[Signal, ...]] = {
     "snn-conv": PLANAR,
     "ann-conv": PLANAR,
     "blurred-mlp": PLANAR,
+    "conv-1d": ("stream",),
+    "recurrent": ("stream",),
+    "channel-totals": ("stream",),
     "nearest": SIGNALS,
 }
 _LEARNING_RATE = 1e-3
 _CODE = RateCode(steps=25)
+_OF_STREAMS = {"conv-1d": StreamConv, "recurrent": StreamGRU, "channel-totals": ChannelTotals}
+#: The time steps of streams are blurred by a Gaussian of this share of them, and of one at least.
+_BLUR = 0.02
 _PIECE = 500
 _STEP_BYTES = 2 << 30
 #: Sides that the protocol's 5 x 5 kernels are made for; smaller images get 3 x 3.
@@ -57,12 +68,14 @@ class Judge:
         network: what was trained, in evaluation mode; ``None`` for ``nearest``.
         reference: what it learned from, recordings for a spiking judge, else images.
         classes: how many there are.
+        signal: what it judges.
     """
 
     name: str
     network: nn.Module | None
     reference: Samples
     classes: int
+    signal: Signal
 
     @property
     def spiking(self) -> bool:
@@ -79,7 +92,7 @@ class Judge:
                 ``(B, channels, H, W)``, which are min-max scaled first.
             generator: draws spikes from probabilities and from images.
         """
-        seen = scale_each(as_rates(values))
+        seen = rates_seen(values, self.signal)
         if self.network is None:
             return nearest_of_each_class(
                 seen, torch.as_tensor(self.reference.inputs), self.reference.labels, self.classes
@@ -90,15 +103,15 @@ class Judge:
         return confidences(self.network, spikes)
 
 
-def new_judge(
-    name: str, reference: Samples, input_shape: tuple[int, ...], classes: int, *, seed: int
-) -> Judge:
-    """A judge before training; its first weights are a function of seed and name."""
+def new_judge(name: str, reference: Samples, dataset: Dataset, *, seed: int) -> Judge:
+    """A judge of a data set before training; its first weights are a function of seed and name."""
+    shape, classes = dataset.input_shape, len(dataset.class_names)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream(seed, "judge", name).initial_seed())
-        network = _network(name, input_shape, classes, events=_records(reference))
+        network = _network(name, shape, classes, events=_records(reference))
     spiking = bool(getattr(network, "spiking", False))
-    return Judge(name, network, _seen(reference, spiking=spiking), classes)
+    seen = _seen(reference, dataset.signal, spiking=spiking)
+    return Judge(name, network, seen, classes, dataset.signal)
 
 
 def train(judge: Judge, *, steps: int, seed: int, monitor: Monitor | None = None) -> None:
@@ -134,10 +147,10 @@ def batch_size(judge: Judge) -> int:
 
 def recognition(judge: Judge, samples: Samples, *, seed: int) -> float:
     """Accuracy of the judge on samples."""
-    seen = _seen(samples, spiking=judge.spiking)
     if judge.network is None:
-        named = judge.confidences(torch.as_tensor(seen.inputs), stream(seed)).argmax(1)
-        return float((named == seen.labels).double().mean())
+        named = judge.confidences(images(samples), stream(seed)).argmax(1)
+        return float((named == samples.labels).double().mean())
+    seen = _seen(samples, judge.signal, spiking=judge.spiking)
     return accuracy(
         judge.network,
         seen,
@@ -158,14 +171,14 @@ def references(judges: list[Judge], members: Samples, held_out: Samples) -> Refe
     """Real samples as images, and as the convolutional judge of images sees them."""
     found = []
     for samples in (members, held_out):
-        seen = scale_each(images(samples))
+        seen = rates_seen(images(samples), judges[0].signal)
         found.append(Reference(seen, samples.labels, features(judges, seen)))
     return References(*found)
 
 
 def features(judges: list[Judge], seen: Tensor) -> Tensor:
-    """The input of the last layer of the convolutional judge of images, ``(B, F)``."""
-    (network,) = (j.network for j in judges if isinstance(j.network, ConvNet))
+    """The input of the last layer of the ordinary convolutional judge, ``(B, F)``."""
+    (network,) = (j.network for j in judges if isinstance(j.network, ConvNet | StreamConv))
     caught: list[Tensor] = []
     hook = network.fc1.register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0]))
     device = next(network.parameters()).device
@@ -201,7 +214,7 @@ def scores(
         matrix = matrix.cpu()
         found[f"named:{judge.name}"] = matrix.argmax(1)
         found[f"confidence:{judge.name}"] = matrix.gather(1, labels.unsqueeze(1)).squeeze(1)
-    seen = scale_each(as_rates(values)).cpu()
+    seen = rates_seen(values, judges[0].signal).cpu()
     members, held_out = references
     classes = judges[0].classes
     found |= likeness(seen, features(judges, seen), labels, members, held_out, classes)
@@ -211,6 +224,22 @@ def scores(
 def as_rates(values: Tensor) -> Tensor:
     """Spikes or their probabilities as rates, ``(B, channels, H, W)``; images as they are."""
     return values.mean(0) if values.ndim == 5 else values
+
+
+def rates_seen(values: Tensor, signal: Signal) -> Tensor:
+    """Rates as they are judged, ``(B, channels, H, W)``, each min-max scaled.
+
+    Those of streams are blurred in time first: judges and similarity are not to hang on the very
+    step of a spike. Correlation is then one of spectrograms, and a distance of spike trains as van
+    Rossum's (2001), of filtered trains, here by a Gaussian and less their means and lengths: its
+    square is 2 - 2 r.
+    """
+    rates = as_rates(values)
+    if signal == "stream":
+        sigma = max(1.0, _BLUR * rates.shape[2])
+        blurred = gaussian_filter1d(rates.cpu().numpy(), sigma, axis=2, mode="constant")
+        rates = torch.from_numpy(blurred).to(rates)
+    return scale_each(rates)
 
 
 def with_network_on(judge: Judge, device: str) -> Judge:
@@ -230,6 +259,8 @@ def _network(
         )
     if name == "ann-conv":
         return ConvNet(input_shape, classes, kernel=kernel, padding=padding)
+    if name in _OF_STREAMS:
+        return _OF_STREAMS[name](input_shape, classes)
     return BlurredMLP(input_shape, classes) if name == "blurred-mlp" else None
 
 
@@ -237,9 +268,12 @@ def _records(samples: Samples) -> bool:
     return not isinstance(samples.inputs, Tensor)
 
 
-def _seen(samples: Samples, *, spiking: bool) -> Samples:
+def _seen(samples: Samples, signal: Signal, *, spiking: bool) -> Samples:
     """Samples as a judge sees them: recordings for a spiking judge, images for the others."""
-    return samples if spiking else Samples(images(samples), samples.labels)
+    if spiking:
+        return samples
+    seen = images(samples)
+    return Samples(rates_seen(seen, signal) if signal == "stream" else seen, samples.labels)
 
 
 def encoding(judge: Judge) -> Encode:

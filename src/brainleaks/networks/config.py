@@ -86,7 +86,7 @@ class SpikingRecurrentConfig(_Spiking):
 class ConvNetConfig(_Ordinary):
     """:class:`~brainleaks.networks.ConvNet`."""
 
-    takes: ClassVar[tuple[Signal, ...]] = PLANAR
+    takes: ClassVar[tuple[Signal, ...]] = SIGNALS
 
     architecture: Literal["conv"]
     kernel: Annotated[int, Field(ge=1)] = 5
@@ -120,10 +120,6 @@ class SpikingConvNetConfig(_Spiking):
 
 
 NetworkConfig = Annotated[
-    MLPConfig
-    | SpikingMLPConfig
-    | SpikingRecurrentConfig
-    | ConvNetConfig
-    | SpikingConvNetConfig,
+    MLPConfig | SpikingMLPConfig | SpikingRecurrentConfig | ConvNetConfig | SpikingConvNetConfig,
     Field(discriminator="architecture"),
 ]

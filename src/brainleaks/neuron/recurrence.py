@@ -76,7 +76,7 @@ class _Scan(torch.autograd.Function):
         return spikes, membrane
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, grad_spikes: Tensor, grad_membrane: Tensor) -> Any:
         spikes, membrane, weight = ctx.saved_tensors
         beta, threshold, (gain, sharpness, linear) = ctx.constants

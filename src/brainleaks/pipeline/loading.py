@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from brainleaks.data import EVENTS, IMAGES, Dataset, EventSource, Samples, SpikeTrains
 from brainleaks.data import events as event_frames
+from brainleaks.data.codes import StreamCode
 from brainleaks.data.own import EventFolder, OwnData, load_own
 from brainleaks.data.parts import set_apart
 from brainleaks.errors import InputError
@@ -51,6 +52,8 @@ def as_taken(study: Study, dataset: Dataset) -> Dataset:
         test = _first("test", dataset.test, study.subset.test)
         dataset = replace(dataset, train=train, test=test)
     _check_classes(dataset)
+    if isinstance(study.encoding, StreamCode):
+        dataset = replace(dataset, streamed=True)
     if not study.spiking:
         dataset = replace(dataset, train=_averaged(dataset.train), test=_averaged(dataset.test))
     return dataset if study.prior is None else _without(dataset, study.prior.classes)

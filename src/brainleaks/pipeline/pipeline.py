@@ -245,8 +245,7 @@ class Pipeline:
 
     def judge(self, name: str, parts: Parts, steps: int) -> PanelJudge:
         """Train one judge of the panel for so many steps on what it may learn from, or load it."""
-        classes, shape = len(self.dataset.class_names), self.dataset.input_shape
-        judge = new_judge(name, parts.learn, shape, classes, seed=self.seed)
+        judge = new_judge(name, parts.learn, self.dataset, seed=self.seed)
         key = {
             "judge": name,
             "steps": steps,

@@ -247,8 +247,8 @@ def _check_networks(study: Study, dataset: Dataset) -> None:
     """Build every network without memory, so that what does not fit is said before the work."""
     if study.encoding is not None and dataset.signal not in study.encoding.takes:
         raise InputError(
-            f"encoding: {study.encoding.encoding} takes images; {dataset.name} has "
-            f"{dataset.signal} inputs, which need no encoding."
+            f"encoding: {study.encoding.encoding} takes {study.encoding.takes[0]} inputs; "
+            f"{dataset.name} has {dataset.signal} inputs."
         )
     models = {} if isinstance(study.target, External) else {"target": study.target}
     models |= {f"evaluators.{name}": model for name, model in study.evaluators.items()}

@@ -134,8 +134,9 @@ class Study(Strict):
 
     Images become spikes by the ``encoding``, if the networks are spiking; behind another one than
     the rate code, they are networks of images, and attacked as such. Events become binary
-    ``frames``; ordinary networks are given each recording's time-average of them. ``access`` is what the attacker may see.
-    Attacks within a ``prior`` search what that learned from classes that nothing else here sees.
+    ``frames``; ordinary networks are given each recording's time-average of them. ``access``
+    is what the attacker may see. Attacks within a ``prior`` search what that learned from classes
+    that nothing else here sees.
     ``draws`` is the number of Bernoulli draws that spike probabilities are judged on; ``judging``
     says how far the panel goes, ``null`` leaving it out; ``membership`` says how membership is
     tested, if an attack tests it; ``printed`` holds the paper's own figures,
@@ -194,10 +195,7 @@ class Study(Strict):
 
     @model_validator(mode="after")
     def _one_family(self) -> "Study":
-        if isinstance(self.target, Model):
-            spiking = self.target.network.spiking
-        else:
-            spiking = self.spiking
+        spiking = self.target.network.spiking if isinstance(self.target, Model) else self.spiking
         family = "spiking" if spiking else "ordinary"
         if "target" in self.evaluators:
             raise ValueError(
