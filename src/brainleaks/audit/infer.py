@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from brainleaks.data import Dataset, SpikeTrains
@@ -50,8 +51,9 @@ class Seen:
 
     ``said`` are sentences on what it is and what of it was inferred; ``dataset`` is there unless
     it is events in files; ``steps`` is how long recordings and spike trains are that attacks make.
-    ``rate`` is how bright inputs are, or how often a pixel fires: what an attacker knows who knows
-    what the model is for.
+    ``rate`` is how bright inputs are, or how often a pixel fires, and ``filled`` the share of its
+    time steps that a recording of channels lasts: what an attacker knows who knows what the model
+    is for.
     """
 
     own: OwnData
@@ -63,6 +65,7 @@ class Seen:
     shape: tuple[int, ...]
     training_samples: int
     rate: float
+    filled: float = 1.0
 
     @property
     def spiking(self) -> bool:
@@ -90,7 +93,7 @@ def look(own: OwnData, inputs: Inputs, framework: str | None, handed_over: Any =
     if handed_over is None and has_events(own):
         _refuse_encoding(inputs)
         return _look_at_events(own, inputs)
-    if own.streams is not None:
+    if own.sounds or own.streams is not None:
         own = dataclasses.replace(own, bins=inputs.steps or DEFAULT_BINS)
     dataset = load_own(own) if handed_over is None else as_own_dataset(own, handed_over)
     _refuse_framing(inputs)
@@ -106,22 +109,40 @@ def look(own: OwnData, inputs: Inputs, framework: str | None, handed_over: Any =
     }.get(encoding, f"The model is given spikes, by a {encoding} code of {steps} time steps")
     said = f"{code}{'' if inputs.encoding else ' (--encoding says otherwise)'}."
     rate = _rounded(float(cast(Tensor, dataset.test.inputs).mean()))
-    bright = f"The attacker knows how bright inputs are: {rate:g} on average, of those held out."
+    filled = _filled(dataset) if encoding == "stream" else 1.0
     return Seen(
         own,
         dataset,
-        (*_described(own, dataset, encoding), said, bright),
+        (*_described(own, dataset, encoding), said, _known(rate, filled, encoding)),
         encoding,
         None,
         steps,
         dataset.input_shape,
         len(dataset.train.labels),
         rate,
+        filled,
+    )
+
+
+def _filled(dataset: Dataset) -> float:
+    """The share of the time steps up to the last spike, in the median held-out recording."""
+    fires = cast(Tensor, dataset.test.inputs).amax((1, 3)) > 0
+    steps = torch.arange(1, fires.shape[1] + 1)
+    last = float((fires * steps).amax(1).float().median())
+    return max(0.01, round(last / fires.shape[1], 2))
+
+
+def _known(rate: float, filled: float, encoding: EncodingName) -> str:
+    if encoding != "stream":
+        return f"The attacker knows how bright inputs are: {rate:g} on average, of those held out."
+    return (
+        f"The attacker knows how often a channel fires, in {rate:g} of the time steps, and how "
+        f"long recordings last, {filled:g} of the time steps, of those held out."
     )
 
 
 def _encoding(own: OwnData, framework: str | None) -> EncodingName:
-    if own.streams is not None:
+    if own.sounds or own.streams is not None:
         return "stream"
     return "none" if framework == "torch" else "rate"
 

@@ -169,7 +169,11 @@ def _attack(name: str, seen: Seen) -> dict[str, Any]:
     if name not in ATTACKS:
         known = ", ".join(ATTACKS)
         raise InputError(f"--attack {name}: unknown attack; choose one of {known}.")
-    known_of_inputs: dict[str, Any] = {"time_steps": seen.steps, "rate": seen.rate}
+    known_of_inputs: dict[str, Any] = {
+        "time_steps": seen.steps,
+        "rate": seen.rate,
+        "filled": seen.filled,
+    }
     if seen.encoding in _CODES and name == Fredrikson.attack:
         known_of_inputs["iterations"] = _BEHIND_A_CODE
     fields = {field.name for field in dataclasses.fields(ATTACKS[name])}

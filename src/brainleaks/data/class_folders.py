@@ -8,9 +8,17 @@ from typing import Literal, NamedTuple
 from brainleaks.data.event_files import EVENT_FILES
 from brainleaks.data.holdout import held_out
 from brainleaks.data.image_files import IMAGE_FILES
+from brainleaks.data.sound_files import SOUND_FILES
 from brainleaks.errors import InputError
 
 Part = Literal["train", "test"]
+Kind = Literal["images", "events", "sound"]
+#: How files of each kind end, and what messages call them.
+_KINDS: dict[Kind, tuple[str, tuple[str, ...]]] = {
+    "images": ("images", IMAGE_FILES),
+    "events": ("event recordings", EVENT_FILES),
+    "sound": ("sound", SOUND_FILES),
+}
 PARTS: tuple[Part, ...] = ("train", "test")
 #: What file managers leave behind.
 _LITTER = ("thumbs.db", "desktop.ini")
@@ -29,7 +37,7 @@ class Listing(NamedTuple):
 
     files: list[File]
     class_names: tuple[str, ...]
-    kind: Literal["images", "events"]
+    kind: Kind
 
 
 def list_classes(root: Path, holdout: float | None, classes: Sequence[str] | None) -> Listing:
@@ -96,8 +104,8 @@ def _classes(folder: Path) -> dict[str, list[Path]]:
     found = {path.name: list(_samples(path)) for path in classes}
     if not any(found.values()):
         raise InputError(
-            f"{folder}: no class has any images or event recordings; expected files such as "
-            f"{' '.join((*IMAGE_FILES[:3], *EVENT_FILES[:3]))}."
+            f"{folder}: no class has any images, event recordings or sound; expected files such "
+            f"as {' '.join((*IMAGE_FILES[:3], *EVENT_FILES[:3], *SOUND_FILES))}."
         )
     for name, files in found.items():
         if not files:
@@ -111,10 +119,11 @@ def _classes(folder: Path) -> dict[str, list[Path]]:
 def _samples(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
         if path.is_file() and not any(_hidden(part) for part in _below(path, folder)):
-            if path.suffix.lower() not in IMAGE_FILES + EVENT_FILES:
+            if _kind_of(path) is None:
+                expected = [f"{name} ({' '.join(ends)})" for name, ends in _KINDS.values()]
                 raise InputError(
-                    f"{path} has an unknown file type; expected images "
-                    f"({' '.join(IMAGE_FILES)}) or event recordings ({' '.join(EVENT_FILES)})."
+                    f"{path} has an unknown file type; expected {', '.join(expected[:-1])} or "
+                    f"{expected[-1]}."
                 )
             yield path
 
@@ -139,15 +148,24 @@ def _named(root: Path, found: list[str], given: Sequence[str] | None) -> tuple[s
     return tuple(given)
 
 
-def _kind(root: Path, paths: list[Path]) -> Literal["images", "events"]:
-    images = [path for path in paths if path.suffix.lower() in IMAGE_FILES]
-    if images and len(images) < len(paths):
-        recording = next(path for path in paths if path.suffix.lower() in EVENT_FILES)
+def _kind_of(path: Path) -> Kind | None:
+    return next((k for k, (_, ends) in _KINDS.items() if path.suffix.lower() in ends), None)
+
+
+def _kind(root: Path, paths: list[Path]) -> Kind:
+    found: dict[Kind, Path] = {}
+    for path in paths:
+        if (kind := _kind_of(path)) is not None:
+            found.setdefault(kind, path)
+    if len(found) > 1:
+        (first, one), (second, other) = sorted(
+            found.items(), key=lambda k: list(_KINDS).index(k[0])
+        )[:2]
         raise InputError(
-            f"{root} has both images ({images[0].name}) and event recordings ({recording.name}); "
-            "provide only one kind."
+            f"{root} has both {_KINDS[first][0]} ({one.name}) and {_KINDS[second][0]} "
+            f"({other.name}); provide only one kind."
         )
-    return "images" if images else "events"
+    return next(iter(found))
 
 
 def _divided(root: Path, files: list[File], names: tuple[str, ...], holdout: float) -> list[File]:

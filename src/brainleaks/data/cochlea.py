@@ -14,6 +14,7 @@ from scipy.signal.windows import hann
 
 _ITERATIONS = 60
 _SMOOTH = 1.5
+_MOST_SAMPLES = 10_000_000
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
@@ -86,6 +87,11 @@ class Cochlea:
             found = transform.stft(sound, p0=0, p1=self.steps)
             phase = np.exp(1j * np.angle(found))
         return np.asarray(sound / max(1e-9, np.abs(sound).max()), np.float32)
+
+    @property
+    def playable(self) -> bool:
+        """Whether the sound is short enough for a page."""
+        return self._samples <= _MOST_SAMPLES
 
     @property
     def _samples(self) -> int:

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from brainleaks.data.cochlea import Cochlea
 from brainleaks.signals import Signal
 
 
@@ -97,7 +98,7 @@ class Dataset:
     """A data set in two parts, with the names of its classes.
 
     ``others`` are images of classes that were set apart, for a prior to learn from. ``streamed``
-    images are recordings of channels: their rows are time steps.
+    images are recordings of channels: their rows are time steps; ``sound`` made them of sound.
     """
 
     name: str
@@ -106,6 +107,7 @@ class Dataset:
     class_names: tuple[str, ...]
     others: Tensor | None = None
     streamed: bool = False
+    sound: Cochlea | None = None
 
     @property
     def input_shape(self) -> tuple[int, ...]:

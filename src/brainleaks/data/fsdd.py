@@ -78,7 +78,7 @@ def divided(
     """The authors' division, with some labels."""
     tests = found.takes < TEST
     train, test = (Samples(found.spikes[part], labels[part]) for part in (~tests, tests))
-    return Dataset(name, train, test, class_names, streamed=True)
+    return Dataset(name, train, test, class_names, streamed=True, sound=COCHLEA)
 
 
 def recordings(folder: Path) -> Recordings:

@@ -22,6 +22,7 @@ from brainleaks.data.dataset import Dataset, Samples
 from brainleaks.data.event_files import TimeUnit, read_events
 from brainleaks.data.events import Recording
 from brainleaks.data.image_files import read_images
+from brainleaks.data.sound_folders import load_sounds
 from brainleaks.errors import InputError
 from brainleaks.factory import is_factory, make
 from brainleaks.limits import SENSOR_PIXELS
@@ -44,7 +45,7 @@ class OwnData:
         channels: ``"grey"`` or ``"rgb"`` images; by default what they are, and colour if any is.
         sensor: ``(height, width)`` that events lie on; by default as large as they need.
         time_unit: of the times in event arrays.
-        bins: time steps that recordings of channels in HDF5 are cut into.
+        bins: time steps that recordings of channels in HDF5 are cut into, or of 10 ms of sound.
         framed: whether its arrays are recordings in frames, ``(N, T, C, H, W)``, instead of images.
     """
 
@@ -66,6 +67,11 @@ class OwnData:
     def in_folders(self) -> bool:
         """Whether each sample is a file; else they are arrays."""
         return Path(self.path).is_dir() and self.streams is None
+
+    @property
+    def sounds(self) -> bool:
+        """Whether each sample is a file of sound."""
+        return self.in_folders and self.listing().kind == "sound"
 
     @property
     def streams(self) -> stream_files.Files | None:
@@ -187,6 +193,11 @@ def load_own(own: OwnData) -> Dataset:
     Raises:
         InputError: naming the file, or what is wrong with the arrays.
     """
+    if own.sounds:
+        listing = own.listing()
+        channels = None if own.sensor is None else own.sensor[1]
+        progress = _progress(own, listing.files)
+        return load_sounds(own.name, listing, progress, own.bins or DEFAULT_BINS, channels)
     if own.in_folders:
         return _load_images(own)
     if is_factory(own.path):

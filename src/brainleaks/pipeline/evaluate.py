@@ -102,6 +102,8 @@ class _Evaluating:
         self._refuse_the_target()
         found: list[Finding] = []
         pictures: dict[str, Tensor] = {}
+        if self.dataset.sound:
+            pictures["class-mean"] = class_means(self.parts.held_out, self.classes, None)
         for item in self.reconstructions:
             scores = attempt("evaluation", item.name, partial(self._score_attack, item))
             if scores is None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from brainleaks.data.cochlea import Cochlea
 from brainleaks.errors import InputError, printable
 from brainleaks.files import atomic
 from brainleaks.files.yaml import load_yaml
@@ -22,6 +23,8 @@ from brainleaks.runs import (
 )
 
 Values = NDArray[np.float32]
+#: Among the pictures beside reconstructions: the mean of each class's held-out samples.
+CLASS_MEAN = "class-mean"
 
 _JUDGED = {"judges", "likeness", "controls", "statistics", "verdict"}
 
@@ -94,9 +97,32 @@ class Run:
         return self._turned(pictures(values, tuple(self.results["dataset"]["input_shape"])))
 
     @cached_property
+    def stored(self) -> dict[str, Values]:
+        """``(classes, C, H, W)`` by ``ATTACK.nearest``, ``ATTACK.control``, and ``class-mean``."""
+        found = read_images(self.folder, "evidence.safetensors", self.results)
+        return {key: images.numpy() for key, images in found.items()}
+
+    @cached_property
+    def cochlea(self) -> Cochlea | None:
+        """What made its recordings of sound, if they were."""
+        settings, shape = (self.results["dataset"].get(key) for key in ("sound", "input_shape"))
+        if settings is None:
+            return None
+        try:
+            cochlea = Cochlea(**settings)
+        except (TypeError, ValueError):
+            cochlea = None
+        if cochlea and shape == [1, cochlea.steps, cochlea.channels] and cochlea.playable:
+            return cochlea
+        raise InputError(
+            f"{self.folder / 'results.json'}: dataset.sound is {settings!r}; expected what made "
+            f"recordings of shape {shape}. Run the study again."
+        )
+
+    @cached_property
     def evidence(self) -> dict[str, list[Picture]]:
         """One picture a class, by ``ATTACK.nearest`` and ``ATTACK.control``; may be empty."""
-        stored = read_images(self.folder, "evidence.safetensors", self.results)
+        stored = {key: images for key, images in self.stored.items() if key != CLASS_MEAN}
         for name, found in self.results["likeness"].items():
             pair = {f"{name}.nearest", f"{name}.control"}
             if len(pair & stored.keys()) != (2 if found["strongest_control"] else 0):
@@ -104,7 +130,7 @@ class Run:
                     f"{self.folder / 'evidence.safetensors'} does not hold the pictures beside "
                     f"{name}'s that results.json names; run the study again."
                 )
-        return {key: self._turned(map(picture, images.numpy())) for key, images in stored.items()}
+        return {key: self._turned(map(picture, images)) for key, images in stored.items()}
 
     def samples(self, name: str, count: int) -> list[Picture]:
         """So many real samples, one picture each."""

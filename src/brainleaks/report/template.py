@@ -55,10 +55,10 @@ def _shown(value: Any) -> Any:
 
 
 def _policy(script: str) -> str:
-    """Allow a page its own script, styles and pictures, and nothing from anywhere else."""
+    """Allow a page its own script, styles, pictures and sound, and nothing from anywhere else."""
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return (
-        "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; "
+        "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; media-src data:; "
         f"style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
     )
 

@@ -26,6 +26,7 @@ import contextlib
 import hashlib
 import shutil
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +197,7 @@ def summary(outcome: Outcome, folder: Path) -> dict[str, Any]:
             "train": len(dataset.train.labels),
             "test": len(dataset.test.labels),
             "fingerprint": dataset.fingerprint,
+            **({"sound": asdict(dataset.sound)} if dataset.sound else {}),
             "set_apart": 0 if dataset.others is None else len(dataset.others),
         },
         "target": {"family": study.family, **outcome.target.facts},

@@ -19,6 +19,8 @@ from brainleaks.target import Access, Target
 
 #: How gradually recordings end, as a share of their time steps.
 _FADE = 0.05
+#: Probability of a spike at most, where ``z`` is 0.
+_MOST = 0.9
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
@@ -32,7 +34,7 @@ class StreamInversion:
     neighbouring channels. With ``s`` the smoothing, scaled so that ``s(z)`` has the variance of
     ``z``, the probability of a spike is
 
-        p[t, n] = w[t] * sigmoid(s(z)[t, n] + logit(rate))
+        p[t, n] = w[t] * sigmoid(s(z)[t, n] + logit(rate / filled))
 
     and Adam minimises ``-mean over t of log softmax(U[t])_c + prior / 2 * |z|^2`` on spikes that
     are drawn from ``p`` anew in each iteration, with their derivative by ``p`` taken for 1.
@@ -43,7 +45,7 @@ class StreamInversion:
     Args:
         starts: recordings a class.
         iterations: steps.
-        rate: probability of a spike where ``z`` is 0.
+        rate: probability of a spike where ``z`` is 0, averaged over all time steps.
         filled: share of the time steps that recordings last.
         time_width: of the smoothing, as a share of the time steps.
         channel_width: of the smoothing, as a share of the channels.
@@ -76,7 +78,7 @@ class StreamInversion:
 
     starts: Annotated[int, Ge(1)] = 16
     iterations: Annotated[int, Ge(1)] = 60
-    rate: Annotated[float, Gt(0), Lt(1)] = 0.3
+    rate: Annotated[float, Gt(0), Lt(1)] = 0.15
     filled: Annotated[float, Gt(0), Le(1)] = 0.5
     time_width: Annotated[float, Ge(0)] = 0.05
     channel_width: Annotated[float, Ge(0)] = 0.05
@@ -148,6 +150,6 @@ class StreamInversion:
         scale = smooth(impulse, widths).norm()
         smoothed = smooth(z.flatten(0, 2).unsqueeze(1), widths).view_as(z) / scale
         share = (torch.arange(steps).to(z) + 0.5) / steps
-        lasting = torch.sigmoid((self.filled - share) / _FADE).unsqueeze(-1)
-        level = torch.tensor(self.rate).logit()
-        return lasting * torch.sigmoid(smoothed + level)
+        lasting = torch.sigmoid((self.filled - share) / _FADE) if self.filled < 1 else share**0
+        level = torch.tensor(min(self.rate / self.filled, _MOST)).logit()
+        return lasting.unsqueeze(-1) * torch.sigmoid(smoothed + level)

@@ -16,6 +16,7 @@ from brainleaks.report.metrics import (
 from brainleaks.report.player import RECORDINGS, Film, filmed, recordings
 from brainleaks.report.run import Run
 from brainleaks.report.sections.section import Section
+from brainleaks.report.sounds import sounds
 from brainleaks.report.tables import attack_rows, shown_measures
 from brainleaks.report.template import fragment
 
@@ -29,6 +30,7 @@ def section(run: Run) -> Section:
     asked = {
         "evidence": ("Evidence", True),
         "time": ("In time", content["recordings"]),
+        "listen": ("Listen", content["sounds"]),
         "attacks": ("Attacks", content["rows"]),
         "protocol": ("Protocol", True),
         "confusion": ("Confusion", True),
@@ -48,6 +50,7 @@ def _content(run: Run) -> dict[str, Any]:
         "results": run.results,
         "galleries": {name: gallery(run, name, stills) for name in _leading_first(run)},
         "recordings": _recordings(run),
+        "sounds": sounds(run),
         "rows": rows,
         "measures": shown_measures(rows),
         "protocol": PROTOCOL,
