@@ -34,7 +34,8 @@ def gallery(run: Run, attack: str, stills: dict[str, list[str]]) -> dict[str, An
     control = found["strongest_control"] if found else None
     row = {"reconstruction": stills[attack]}
     if f"{attack}.nearest" in stills:
-        row = {"nearest training sample": stills[f"{attack}.nearest"]} | row
+        seen = {"the same, blurred": stills[f"{attack}.seen"]} if run.is_stream else {}
+        row = {"nearest training sample": stills[f"{attack}.nearest"]} | seen | row
         row[f"control: {control}"] = stills[f"{attack}.control"]
     elif TRUTH in stills:
         row = {"first training sample": stills[TRUTH]} | row

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from brainleaks.data.cochlea import Cochlea
 from brainleaks.errors import InputError, printable
+from brainleaks.evaluation.panel import rates_seen
 from brainleaks.files import atomic
 from brainleaks.files.yaml import load_yaml
 from brainleaks.report.figures import Picture, picture, pictures
@@ -121,7 +123,10 @@ class Run:
 
     @cached_property
     def evidence(self) -> dict[str, list[Picture]]:
-        """One picture a class, by ``ATTACK.nearest`` and ``ATTACK.control``; may be empty."""
+        """One picture a class, by ``ATTACK.nearest`` and ``ATTACK.control``; may be empty.
+
+        Of streams, ``ATTACK.seen`` has the nearest recordings as they are judged, blurred in time.
+        """
         stored = {key: images for key, images in self.stored.items() if key != CLASS_MEAN}
         for name, found in self.results["likeness"].items():
             pair = {f"{name}.nearest", f"{name}.control"}
@@ -130,6 +135,10 @@ class Run:
                     f"{self.folder / 'evidence.safetensors'} does not hold the pictures beside "
                     f"{name}'s that results.json names; run the study again."
                 )
+        if self.is_stream:
+            for name in [key for key in stored if key.endswith(".nearest")]:
+                blurred = rates_seen(torch.from_numpy(stored[name]), "stream")
+                stored[name.replace(".nearest", ".seen")] = blurred.numpy()
         return {key: self._turned(map(picture, images)) for key, images in stored.items()}
 
     def samples(self, name: str, count: int) -> list[Picture]:
@@ -139,12 +148,14 @@ class Run:
 
     def _turned(self, found: Iterable[Picture]) -> list[Picture]:
         """Pictures to look at: of a stream, time runs to the right and channels upward."""
-        return [np.rot90(one) for one in found] if self._is_stream else list(found)
+        return [np.rot90(one) for one in found] if self.is_stream else list(found)
 
     @cached_property
-    def _is_stream(self) -> bool:
+    def is_stream(self) -> bool:
+        """Whether the inputs are recordings of channels."""
         encoding = load_yaml(self.folder / "study.yaml", self.study).get("encoding")
-        return isinstance(encoding, dict) and encoding.get("encoding") == "stream"
+        coded = isinstance(encoding, dict) and encoding.get("encoding") == "stream"
+        return coded or self.results["dataset"].get("sound") is not None
 
     def _inputs(self, name: str) -> Values:
         return read_inputs(self.folder, name, self.results).numpy()

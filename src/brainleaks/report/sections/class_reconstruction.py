@@ -51,6 +51,7 @@ def _content(run: Run) -> dict[str, Any]:
         "galleries": {name: gallery(run, name, stills) for name in _leading_first(run)},
         "recordings": _recordings(run),
         "sounds": sounds(run),
+        "stream": run.is_stream,
         "rows": rows,
         "measures": shown_measures(rows),
         "protocol": PROTOCOL,
