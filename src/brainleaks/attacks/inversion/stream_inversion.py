@@ -83,7 +83,7 @@ class StreamInversion:
     time_width: Annotated[float, Ge(0)] = 0.05
     channel_width: Annotated[float, Ge(0)] = 0.05
     spread: Annotated[float, Ge(0)] = 2.0
-    prior: Annotated[float, Ge(0)] = 0.01
+    prior: Annotated[float, Ge(0)] = 0.03
     learning_rate: Annotated[float, Gt(0)] = 0.1
     slope: Annotated[float, Gt(0)] | None = 10.0
     attack: Literal["stream-inversion"] = "stream-inversion"
