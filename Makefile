@@ -58,6 +58,9 @@ black-box: .venv/run
 membership: .venv/run
 	$(BIN)/brainleaks run membership --seeds $(SEEDS)
 
+streams: .venv/run
+	$(BIN)/brainleaks run streams --seeds $(SEEDS)
+
 prior: .venv/run
 	$(BIN)/brainleaks run prior --seeds $(SEEDS)
 
