@@ -4,7 +4,7 @@ BIN := .venv/bin
 SEEDS := 5
 MUTANTS := 10000
 
-.PHONY: ablation acceptance calibration recognisable demo test lint fuzz kills bench gpu simulator results strongest black-box prior membership screenshot notebooks docs clean
+.PHONY: ablation acceptance calibration recognisable demo test lint fuzz kills bench gpu simulator results strongest black-box prior membership streams screenshot notebooks docs clean
 
 demo: .venv/run
 	$(BIN)/brainleaks run demo

@@ -233,9 +233,21 @@ def target_of(pipeline: Pipeline, weights: Weights | None, build: Build) -> tupl
     if weights is not None:
         raise InputError("--target-weights: the study's target is a file already; leave it out.")
     samples = shown_samples(pipeline)
-    built = build(pipeline.study.target, samples, len(pipeline.dataset.class_names))
+    try:
+        built = build(pipeline.study.target, samples, len(pipeline.dataset.class_names))
+    except InputError as error:
+        raise InputError(f"{error}{_hint(pipeline)}") from error
     targets = ExternalTargets(pipeline, built, samples)
     return targets.target, targets
+
+
+def _hint(pipeline: Pipeline) -> str:
+    """What arrays may be that a model does not take as images."""
+    data, shape = pipeline.study.dataset, pipeline.dataset.input_shape
+    arrays = isinstance(data, OwnData) and not data.in_folders
+    if not arrays or pipeline.dataset.signal != "image" or shape[0] != 1:
+        return ""
+    return f" If each input is {shape[1]} time steps of {shape[2]} channels, use --encoding stream."
 
 
 def _command(seed: int, target_weights: Path | None) -> str:
