@@ -11,6 +11,7 @@ from torch.nn import functional
 from brainleaks import ArcTan, FastSigmoid, InputError, Target
 from brainleaks.adapters import adapt, load_model
 from brainleaks.attacks.objectives import confidence
+from brainleaks.neuron import RecurrentLIF
 
 
 def connected(**settings):
@@ -215,13 +216,35 @@ def test_synaptic_neurons(delay):
     check_target(adapted.network, spikes())
 
 
+def test_recurrent_neurons_run_in_the_operator():
+    layers = [
+        nn.Flatten(),
+        nn.Linear(64, 40),
+        snn.RLeaky(0.8, linear_features=40, init_hidden=True),
+    ]
+    network = nn.Sequential(*layers, nn.Linear(40, 10), snn.Leaky(0.8, init_hidden=True))
+    adapted = adapt(lively(network), samples=spikes(), classes=10)
+    assert not any("step by step" in note for note in adapted.facts["notes"])
+    assert any(isinstance(part, RecurrentLIF) for part in adapted.network.modules())
+    assert network[2].recurrent.bias.requires_grad
+    network.eval()
+    network[2].reset_mem()
+    network[4].reset_mem()
+    expected = torch.stack([network(step) for step in spikes()])
+    assert torch.equal(adapted.network(spikes()).spikes, expected)
+
+
 @pytest.mark.parametrize(
     ("neuron", "why"),
     [
         (lambda: snn.Leaky(torch.linspace(0.5, 0.9, 40), init_hidden=True), "beta varies"),
         (lambda: snn.Leaky(0.8, init_hidden=True, graded_spikes_factor=2.0), "graded"),
         (lambda: snn.Leaky(0.8, init_hidden=True, state_quant=lambda m: m.round()), "state_quant"),
-        (lambda: snn.RLeaky(0.8, linear_features=40, init_hidden=True), "RLeaky"),
+        (
+            lambda: snn.RLeaky(0.8, linear_features=40, init_hidden=True, reset_mechanism="zero"),
+            "it is recurrent",
+        ),
+        (lambda: snn.RLeaky(0.8, V=0.3, all_to_all=False, init_hidden=True), "RecurrentOneToOne"),
         (lambda: snn.Lapicque(0.8, init_hidden=True), "Lapicque"),
         (
             lambda: snn.Synaptic(0.5, 0.8, init_hidden=True, reset_mechanism="zero"),

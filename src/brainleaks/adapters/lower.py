@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from brainleaks.adapters.layers import CannotLower
 from brainleaks.networks import Response
-from brainleaks.neuron import LIF, ArcTan
+from brainleaks.neuron import LIF, ArcTan, RecurrentLIF
 from brainleaks.neuron.dynamics import Reset, Surrogate
 
 #: Replaces a surrogate that the operator does not support; only gradients depend on it.
@@ -45,6 +45,8 @@ class Neuron:
         charged: whether the membrane is shown as it decided the spike, before its reset. Where a
             framework shows none, that is the telling one: after a reset to zero, those that fire
             most would show least.
+        recurrent: what its spikes of the step before add to the current; ``None`` for nothing. The
+            reset is then by subtraction, one step after the spike.
         surrogate: what stands for the spike's derivative.
         conventions: how the framework's own neuron is defined, for the report.
     """
@@ -58,6 +60,7 @@ class Neuron:
     fires: bool = True
     rest: float = 0.0
     charged: bool = False
+    recurrent: nn.Linear | None = None
     surrogate: Surrogate = STAND_IN
     conventions: dict[str, Any] = field(default_factory=dict)
 
@@ -67,6 +70,11 @@ class Neuron:
                 raise CannotLower(
                     f"its {name} decays by a factor of {share:g} per step; expected 0 to 1"
                 )
+        if self.recurrent is not None and (self.reset != "subtract" or not self.reset_delay):
+            raise CannotLower(
+                "it is recurrent, which the fused kernel supports for a reset by subtraction one "
+                "step after the spike only"
+            )
 
 
 def above_rest(threshold: float) -> float:
@@ -120,6 +128,12 @@ class Neurons(nn.Module):
         if neuron.synapse is not None:
             # a synapse is a membrane that never fires
             self.synapse = LIF(beta=neuron.synapse, surrogate=neuron.surrogate, reset="none")
+        self.bias: Tensor | None = None
+        if neuron.recurrent is not None:
+            self.membrane: LIF = _recurrent(neuron, neuron.recurrent)
+            if neuron.recurrent.bias is not None:
+                self.bias = nn.Parameter(neuron.recurrent.bias.detach().clone())
+            return
         self.membrane = LIF(
             beta=neuron.beta,
             surrogate=neuron.surrogate,
@@ -129,7 +143,8 @@ class Neurons(nn.Module):
         )
 
     def forward(self, current: Tensor) -> Response:
-        if current.ndim == _OF_FRAMES:  # channels lie side by side in memory, as convolutions like
+        frames = current.ndim == _OF_FRAMES and not isinstance(self.membrane, RecurrentLIF)
+        if frames:  # channels lie side by side in memory, as convolutions like
             rows = current.permute(0, 1, 3, 4, 2).contiguous()
             spikes, membrane = self._respond(rows)
             kept = None if spikes is None else spikes.permute(0, 1, 4, 2, 3)
@@ -139,12 +154,25 @@ class Neurons(nn.Module):
     def _respond(self, current: Tensor) -> Response:
         if self.synapse is not None:
             current = self.synapse(current)[1]
+        if self.bias is not None:
+            current = current + self.bias
         spikes, membrane = self.membrane(current)
         if self.charged:
             before = torch.cat([torch.zeros_like(membrane[:1]), membrane[:-1]])
             membrane = self.membrane.beta * before + current
         membrane = membrane + self.rest if self.rest else membrane
         return Response(spikes if self.fires else None, membrane)
+
+
+def _recurrent(neuron: Neuron, weights: nn.Linear) -> RecurrentLIF:
+    layer = RecurrentLIF(
+        weights.in_features,
+        beta=neuron.beta,
+        surrogate=neuron.surrogate,
+        threshold=neuron.threshold,
+    )
+    layer.recurrent.weight = nn.Parameter(weights.weight.detach().clone())
+    return layer
 
 
 def neuron_of(framework: ModuleType, layer: nn.Module) -> Neuron:

@@ -2,7 +2,9 @@
 
 ``snntorch.Leaky`` 1.0.0 fires strictly above its threshold, takes its input undecayed, and resets
 by subtraction, to zero or not at all, one step after the spike or (``reset_delay=False``) in it.
-It is the neuron of :mod:`brainleaks.neuron`, whatever its settings. ``Synaptic`` puts a leaky
+It is the neuron of :mod:`brainleaks.neuron`, whatever its settings; ``RLeaky`` is the recurrent
+one, where its reset is by subtraction and delayed, and its connections are linear. ``Synaptic``
+puts a leaky
 current before it, ``I[t] = alpha*I[t-1] + x[t]``; its reset to zero also clears the current.
 """
 
@@ -55,7 +57,7 @@ def describe(neuron: Any) -> Neuron:
     """
     import snntorch
 
-    if type(neuron) not in (snntorch.Leaky, snntorch.Synaptic):
+    if type(neuron) not in (snntorch.Leaky, snntorch.Synaptic, snntorch.RLeaky):
         raise CannotLower(
             f"snnTorch's {type(neuron).__name__} is not supported by the fused kernel"
         )
@@ -68,6 +70,9 @@ def describe(neuron: Any) -> Neuron:
     synaptic = isinstance(neuron, snntorch.Synaptic)
     if synaptic and reset == "zero":
         raise CannotLower("its reset to zero clears the synaptic current too")
+    recurrent = neuron.recurrent if isinstance(neuron, snntorch.RLeaky) else None
+    if recurrent is not None and type(recurrent) is not nn.Linear:
+        raise CannotLower(f"its recurrent connections are {type(recurrent).__name__}")
     surrogate, surrogate_name = _surrogate(neuron.spike_grad)
     return Neuron(
         beta=min(max(uniform("beta", neuron.beta), 0.0), 1.0),  # as its forward pass clips it
@@ -75,6 +80,7 @@ def describe(neuron: Any) -> Neuron:
         reset=reset,
         reset_delay=neuron.reset_delay,
         synapse=min(max(uniform("alpha", neuron.alpha), 0.0), 1.0) if synaptic else None,
+        recurrent=recurrent,
         surrogate=surrogate,
         conventions={
             "neuron": f"snntorch.{type(neuron).__name__}",

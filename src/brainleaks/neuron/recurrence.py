@@ -19,7 +19,7 @@ def recurrent_lif(
     ``RLeaky``. As there, no gradient passes the reset.
 
     Args:
-        current: from outside, ``(T, B, N)``, floating point.
+        current: from outside, ``(T, ..., N)``, floating point.
         weight: from neuron ``j`` to neuron ``i`` at ``[i, j]``, ``(N, N)``.
         beta: share of the membrane kept from one step to the next, in [0, 1].
         threshold: membrane above which (strictly) a neuron fires.
@@ -28,8 +28,9 @@ def recurrent_lif(
     Returns:
         ``(spikes, membrane)``, both of the shape and type of ``current``.
     """
-    spikes, membrane = _Scan.apply(current, weight, beta, threshold, surrogate)  # type: ignore[no-untyped-call]
-    return spikes, membrane
+    rows = current.reshape(len(current), -1, current.shape[-1])
+    spikes, membrane = _Scan.apply(rows, weight, beta, threshold, surrogate)  # type: ignore[no-untyped-call]
+    return spikes.view_as(current), membrane.view_as(current)
 
 
 class RecurrentLIF(LIF):
