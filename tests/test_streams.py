@@ -1,10 +1,14 @@
 """Recordings of channels over time: sound, touch, EMG."""
 
+import base64
+import io
 import json
+import re
 
 import numpy as np
 import pytest
 import torch
+from scipy.io import wavfile
 from torch import nn
 
 from brainleaks import InputError
@@ -14,6 +18,7 @@ from brainleaks.data.codes import StreamCode
 from brainleaks.data.own import OwnData, load_own
 from brainleaks.pipeline import Cache
 from brainleaks.report.run import read_run
+from brainleaks.studies.reading import load_study, parse_study
 
 snn = pytest.importorskip("snntorch")
 h5py = pytest.importorskip("h5py")
@@ -119,6 +124,80 @@ def test_an_audit_of_streams(data, tmp_path):
     pictures = read.rates(read.reconstruction("smooth-inversion"))
     assert {picture.shape for picture in pictures} == {(CHANNELS, STEPS)}
     assert (tmp_path / "run" / "report.html").exists()
+
+
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory):
+    """Tones that rise, in class folders."""
+    folder, draw = tmp_path_factory.mktemp("sounds"), np.random.default_rng(0)
+    for part, count in (("train", 40), ("test", 12)):
+        for label in range(CLASSES):
+            (folder / part / f"to {label}").mkdir(parents=True)
+            for i in range(count):
+                hertz = 400 + np.linspace(0, 600 * label, 1600) + 40 * draw.normal()
+                sound = np.sin(np.cumsum(2 * np.pi * hertz / 8000))
+                path = folder / part / f"to {label}" / f"{i}.wav"
+                wavfile.write(path, 8000, (20_000 * sound).astype(np.int16))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def heard(sounds, tmp_path_factory):
+    """An audit of a network on sound, and its folder."""
+    own = OwnData(str(sounds), bins=STEPS, sensor=(1, CHANNELS))
+    inputs, labels = load_own(own).train
+    torch.manual_seed(0)
+    network = trained(Recurrent(), inputs[:, 0], labels)
+    settings = ("judging={judge_steps: 150, reconstructions: 1}", "draws=2")
+    chosen = {"attacks": ["stream-inversion"], "membership": "none", "settings": settings}
+    planned = plan(network, own, inputs=Inputs(steps=STEPS), **chosen)
+    place = tmp_path_factory.mktemp("heard")
+    write(run(planned, cache=Cache(place / "store")), place / "run")
+    return planned, place / "run"
+
+
+def test_an_audit_of_sound_is_judged_and_played(heard):
+    planned, folder = heard
+    assert planned.study.encoding == StreamCode(STEPS)
+    assert planned.study.attacks["stream-inversion"].filled == 1
+    assert "how long recordings last, 1 of the time steps" in planned.study.description
+    results = json.loads((folder / "results.json").read_text())
+    assert not results["failures"]
+    judges = {judge["name"]: judge["test_accuracy"] for judge in results["judges"]}
+    assert judges.keys() == {"conv-1d", "recurrent", "channel-totals", "nearest"}
+    assert min(judges.values()) > 0.6
+    page = (folder / "report.html").read_text()
+    players = re.findall(r'<audio [^>]*src="data:audio/wav;base64,([^"]+)"', page)
+    assert len(players) == 3 * CLASSES
+    rate, sound = wavfile.read(io.BytesIO(base64.b64decode(players[0])))
+    assert (rate, sound.shape) == (8000, (STEPS * 80,))
+    assert np.abs(sound).max() > 20_000
+    assert "media-src data:" in page
+
+
+@pytest.mark.parametrize(
+    "sound", [{"sample_rate": 8000, "steps": 10**9}, {"sample_rate": "x"}, {"rm": 1}, 7, []]
+)
+def test_what_a_stranger_says_of_sound_is_checked(heard, sound):
+    read = read_run(heard[1])
+    read.results["dataset"]["sound"] = sound
+    with pytest.raises(InputError, match=r"dataset\.sound is .*expected what made recordings"):
+        _ = read.cochlea
+
+
+def test_a_study_of_streams_needs_what_suits_them():
+    content = load_study("fsdd-snn").model_dump(mode="json")
+    wrong = [
+        ({"encoding": None}, "encoding: missing"),
+        ({"encoding": {"encoding": "direct", "steps": 4}}, "networks behind stream encoding"),
+        (
+            {"attacks": {"v1": {"attack": "brainleaks-v1", "iterations": 1}}},
+            "does not support spiking networks behind stream encoding",
+        ),
+    ]
+    for changes, message in wrong:
+        with pytest.raises(InputError, match=message):
+            parse_study("x", content | changes)
 
 
 def test_other_steps_than_the_recordings_have_are_refused(data):

@@ -18,28 +18,15 @@ def total_variation(images: Tensor) -> Tensor:
     return sum(((d**2 + _TINY).sqrt() - math.sqrt(_TINY)).sum((1, 2, 3)) for d in (down, right))  # type: ignore[return-value]
 
 
-def smooth(images: Tensor, width: float | tuple[float, float]) -> Tensor:
-    """Images ``(N, C, H, W)`` blurred by a Gaussian; edges are continued.
-
-    Args:
-        images: to blur.
-        width: in pixels; or down and across.
-    """
-    down, across = width if isinstance(width, tuple) else (width, width)
-    if not down and not across:
+def smooth(images: Tensor, width: float) -> Tensor:
+    """Images ``(N, C, H, W)`` blurred by a Gaussian of ``width`` pixels; edges are continued."""
+    if width == 0:
         return images
-    (high, columns), (wide, rows) = _taps(down, images), _taps(across, images)
-    blurred = images.flatten(0, 1).unsqueeze(1)
-    blurred = functional.pad(blurred, (wide, wide, high, high), mode="replicate")
-    blurred = functional.conv2d(blurred, columns.view(1, 1, -1, 1))
-    blurred = functional.conv2d(blurred, rows.view(1, 1, 1, -1))
-    return blurred.view_as(images)
-
-
-def _taps(width: float, like: Tensor) -> tuple[int, Tensor]:
-    """How far a Gaussian reaches, and its values there."""
     reach = math.ceil(3 * width)
-    steps = torch.arange(-reach, reach + 1)
-    taps = torch.exp(-0.5 * (steps / width) ** 2) if width else torch.ones(1)
-    taps = taps.to(like)
-    return reach, taps / taps.sum()
+    taps = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / width) ** 2).to(images)
+    taps = taps / taps.sum()
+    rows = images.flatten(0, 1).unsqueeze(1)
+    rows = functional.pad(rows, (reach,) * 4, mode="replicate")
+    rows = functional.conv2d(rows, taps.view(1, 1, -1, 1))
+    rows = functional.conv2d(rows, taps.view(1, 1, 1, -1))
+    return rows.view_as(images)

@@ -1,5 +1,6 @@
 """Stream inversion: recordings of channels, as the average of many that the target would name."""
 
+import math
 from contextlib import nullcontext
 from typing import Annotated, ClassVar, Literal
 
@@ -11,7 +12,6 @@ from torch import Tensor
 
 from brainleaks.attacks.descent import adam, cosine
 from brainleaks.attacks.objectives import negative_log_likelihood
-from brainleaks.attacks.priors import smooth
 from brainleaks.monitor import Monitor
 from brainleaks.neuron import FastSigmoid
 from brainleaks.randomness import class_uniform, draw_seed
@@ -31,10 +31,10 @@ class StreamInversion:
     common is what the network listens for. So the attack searches many recordings ``z`` of each
     class from random starts, and averages them. Each is as likely as possible, given the class,
     under a prior that knows nothing private: a Gaussian process that is smooth in time and over
-    neighbouring channels. With ``s`` the smoothing, scaled so that ``s(z)`` has the variance of
-    ``z``, the probability of a spike is
+    neighbouring channels. Of Gaussian bumps ``a`` over the time steps and ``b`` over the channels,
+    the squares summing to 1 at each, ``z`` holds the weights, and the probability of a spike is
 
-        p[t, n] = w[t] * sigmoid(s(z)[t, n] + logit(rate / filled))
+        p[t, n] = w[t] * sigmoid(sum over k, l of a[t, k] z[k, l] b[n, l] + logit(rate / filled))
 
     and Adam minimises ``-mean over t of log softmax(U[t])_c + prior / 2 * |z|^2`` on spikes that
     are drawn from ``p`` anew in each iteration, with their derivative by ``p`` taken for 1.
@@ -47,8 +47,8 @@ class StreamInversion:
         iterations: steps.
         rate: probability of a spike where ``z`` is 0, averaged over all time steps.
         filled: share of the time steps that recordings last.
-        time_width: of the smoothing, as a share of the time steps.
-        channel_width: of the smoothing, as a share of the channels.
+        time_width: of the bumps, and their distance, as a share of the time steps; 0 for no bumps.
+        channel_width: likewise, as a share of the channels.
         spread: standard deviation of ``z`` at the start.
         prior: weight of the prior.
         learning_rate: step size.
@@ -108,9 +108,11 @@ class StreamInversion:
         monitor = monitor or Monitor()
         seed = draw_seed(generator)
         labels = labels.to(target.device)
-        shape = (self.starts, *target.input_shape)
         like = torch.empty(0, device=target.device)
-        uniform = class_uniform(seed, "start", labels, shape, like=like).clamp(1e-6, 1 - 1e-6)
+        shape = (self.starts, *target.input_shape)
+        knots = [basis.shape[1] for basis in self._bases(target, like)]
+        small = (*shape[:2], *knots)
+        uniform = class_uniform(seed, "start", labels, small, like=like).clamp(1e-6, 1 - 1e-6)
         start = self.spread * torch.special.ndtri(uniform)
         state = monitor.resume({"z": start, "moments": torch.stack([torch.zeros_like(start)] * 2)})
         flatter = target.differentiated_by(FastSigmoid(self.slope)) if self.slope else nullcontext()
@@ -119,7 +121,7 @@ class StreamInversion:
                 noise = class_uniform(seed, iteration, labels, shape, like=like)
                 cost, state = self._step(target, labels, state, noise, iteration)
                 monitor.advance(iteration, state, cost=cost)
-        return self._rates(state["z"]).mean(1)
+        return self._rates(target, state["z"]).mean(1)
 
     def _step(
         self,
@@ -131,7 +133,7 @@ class StreamInversion:
     ) -> tuple[float, dict[str, Tensor]]:
         """The mean cost, and the state after a step of Adam on the cost and the prior."""
         z = state["z"].detach().requires_grad_()
-        rates = self._rates(z)
+        rates = self._rates(target, z)
         spikes = (noise < rates).to(rates.dtype).flatten(0, 1)
         named = labels.repeat_interleave(self.starts)
         costs, seen = target.gradient(target.entry(spikes), named, negative_log_likelihood)
@@ -141,15 +143,32 @@ class StreamInversion:
         moved, moments = adam(z.detach(), gradient, state["moments"], iteration, size)
         return float(costs.mean()), {"z": moved, "moments": moments}
 
-    def _rates(self, z: Tensor) -> Tensor:
-        """Probabilities of spikes, of the shape of ``z``, ``(B, starts, C, T, N)``."""
-        steps, channels = z.shape[-2:]
-        widths = (self.time_width * steps, self.channel_width * channels)
-        impulse = torch.zeros(1, 1, 2 * steps + 1, 2 * channels + 1).to(z)
-        impulse[..., steps, channels] = 1
-        scale = smooth(impulse, widths).norm()
-        smoothed = smooth(z.flatten(0, 2).unsqueeze(1), widths).view_as(z) / scale
+    def _rates(self, target: Target, z: Tensor) -> Tensor:
+        """Probabilities of spikes ``(B, starts, C, T, N)``."""
+        in_time, in_channels = self._bases(target, z)
+        field = in_time @ z @ in_channels.T
+        steps = target.input_shape[-2]
         share = (torch.arange(steps).to(z) + 0.5) / steps
         lasting = torch.sigmoid((self.filled - share) / _FADE) if self.filled < 1 else share**0
         level = torch.tensor(min(self.rate / self.filled, _MOST)).logit()
-        return lasting.unsqueeze(-1) * torch.sigmoid(smoothed + level)
+        rates: Tensor = lasting.unsqueeze(-1) * torch.sigmoid(field + level)
+        return rates
+
+    def _bases(self, target: Target, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Bumps over the time steps, ``(T, K)``, and over the channels, ``(N, L)``."""
+        sizes = target.input_shape[-2:]
+        widths = (self.time_width, self.channel_width)
+        first, second = (_bumps(n, width, like) for n, width in zip(sizes, widths, strict=True))
+        return first, second
+
+
+def _bumps(size: int, width: float, like: Tensor) -> Tensor:
+    """Gaussians, as far apart as they are wide, ``(size, K)``; the squares at a place sum to 1."""
+    count = min(size, 1 + math.ceil(1 / width)) if width else size
+    if count == size:
+        return torch.eye(size).to(like)
+    places = torch.linspace(0, 1, size).unsqueeze(1)
+    centres = torch.linspace(0, 1, count)
+    bumps = torch.exp(-0.5 * ((places - centres) / width) ** 2)
+    bumps = bumps / bumps.norm(dim=1, keepdim=True)
+    return bumps.to(like)
