@@ -170,5 +170,5 @@ def _bumps(size: int, width: float, like: Tensor) -> Tensor:
     places = torch.linspace(0, 1, size).unsqueeze(1)
     centres = torch.linspace(0, 1, count)
     bumps = torch.exp(-0.5 * ((places - centres) / width) ** 2)
-    bumps = bumps / bumps.norm(dim=1, keepdim=True)
-    return bumps.to(like)
+    scaled: Tensor = bumps / bumps.norm(dim=1, keepdim=True)
+    return scaled.to(like)
