@@ -256,6 +256,12 @@ def test_shd_files_are_cut_into_steps(tmp_path):
         assert np.array_equal(image.numpy(), expected)
 
 
+def test_arrays_of_streams_are_recognised_in_the_error(data):
+    planned = plan(Recurrent(), str(data), inputs=Inputs(), membership="none")
+    with pytest.raises(InputError, match="20 time steps of 16 channels, use --encoding stream"):
+        run(planned)
+
+
 def test_an_audit_is_planned_on_shd_files(tmp_path):
     shd(tmp_path / "shd_train.h5")
     shd(tmp_path / "shd_test.h5", seed=1)

@@ -157,7 +157,7 @@ def wrong_folders(root):
     (place / "train" / "c").mkdir()
     yield place, None, "train/c is empty: the class c has no samples"
     (root / "all empty" / "a").mkdir(parents=True)
-    yield root / "all empty", 0.2, "no class has any images or event recordings"
+    yield root / "all empty", 0.2, "no class has any images, event recordings or sound"
     place = folder(root / "unknown")
     (place / "train" / "a" / "notes.docx").write_text("")
     yield place, None, "notes.docx has an unknown file type; expected images"

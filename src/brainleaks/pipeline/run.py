@@ -236,7 +236,10 @@ def target_of(pipeline: Pipeline, weights: Weights | None, build: Build) -> tupl
     try:
         built = build(pipeline.study.target, samples, len(pipeline.dataset.class_names))
     except InputError as error:
-        raise InputError(f"{error}{_hint(pipeline)}") from error
+        hint = _hint(pipeline)
+        if not hint or type(error) is not InputError:  # a service that fails is no mistake here
+            raise
+        raise InputError(f"{error}{hint}") from error
     targets = ExternalTargets(pipeline, built, samples)
     return targets.target, targets
 
