@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from brainleaks.attacks import ATTACKS, Fredrikson, WithinPrior, suits
+from brainleaks.attacks import ATTACKS, Fredrikson, StreamInversion, WithinPrior, suits
 from brainleaks.audit.infer import Seen
 from brainleaks.errors import InputError
 from brainleaks.studies.config import Judging, Study
@@ -26,6 +26,8 @@ _STEP_BYTES = 2 << 30
 #: Behind these codes, an iteration on an image is one on a spiking network over all its time steps:
 #: Fredrikson's attack takes a tenth of the protocol's 5,000.
 _CODES, _BEHIND_A_CODE = ("latency", "direct", "stream"), 500
+#: Recordings that stream inversion searches at once, of all classes together, and of each at least.
+_SEARCHED, _FEWEST_STARTS = 160, 4
 #: From this side on, images get the protocol's 5 x 5 kernels.
 _LARGE_SIDE = 16
 
@@ -176,6 +178,9 @@ def _attack(name: str, seen: Seen) -> dict[str, Any]:
     }
     if seen.encoding in _CODES and name == Fredrikson.attack:
         known_of_inputs["iterations"] = _BEHIND_A_CODE
+    if seen.dataset is not None and name == StreamInversion.attack:
+        shared = _SEARCHED // len(seen.dataset.class_names)
+        known_of_inputs["starts"] = min(StreamInversion.starts, max(_FEWEST_STARTS, shared))
     fields = {field.name for field in dataclasses.fields(ATTACKS[name])}
     return {"attack": name} | {k: v for k, v in known_of_inputs.items() if k in fields}
 
