@@ -4,8 +4,8 @@
 by subtraction, to zero or not at all, one step after the spike or (``reset_delay=False``) in it.
 It is the neuron of :mod:`brainleaks.neuron`, whatever its settings; ``RLeaky`` is the recurrent
 one, where its reset is by subtraction and delayed, and its connections are linear. ``Synaptic``
-puts a leaky
-current before it, ``I[t] = alpha*I[t-1] + x[t]``; its reset to zero also clears the current.
+puts a leaky current before it, ``I[t] = alpha*I[t-1] + x[t]``; its reset to zero also clears the
+current.
 """
 
 import inspect

@@ -158,12 +158,10 @@ def _kind(root: Path, paths: list[Path]) -> Kind:
         if (kind := _kind_of(path)) is not None:
             found.setdefault(kind, path)
     if len(found) > 1:
-        (first, one), (second, other) = sorted(
-            found.items(), key=lambda k: list(_KINDS).index(k[0])
-        )[:2]
+        first, second = [kind for kind in _KINDS if kind in found][:2]
         raise InputError(
-            f"{root} has both {_KINDS[first][0]} ({one.name}) and {_KINDS[second][0]} "
-            f"({other.name}); provide only one kind."
+            f"{root} has both {_KINDS[first][0]} ({found[first].name}) and {_KINDS[second][0]} "
+            f"({found[second].name}); provide only one kind."
         )
     return next(iter(found))
 

@@ -69,9 +69,12 @@ class SpikingMLP(nn.Module):
         super().__init__()
         self.input_shape = input_shape
         self.fc1 = nn.Linear(prod(input_shape), hidden)
-        self.lif1 = LIF(beta=beta, surrogate=surrogate)
+        self.lif1 = self._hidden_neurons(hidden, beta=beta, surrogate=surrogate)
         self.fc2 = nn.Linear(hidden, classes)
         self.lif2 = LIF(beta=beta, surrogate=surrogate)
+
+    def _hidden_neurons(self, size: int, *, beta: float, surrogate: Surrogate) -> LIF:
+        return LIF(beta=beta, surrogate=surrogate)
 
     def forward(self, spikes: Tensor) -> Response:
         return self.respond(self.drive(spikes))

@@ -1,4 +1,4 @@
-"""Stream inversion: recordings of channels, as the average of many that the target would name."""
+"""Stream inversion: the average of many recordings of channels that the target recognises."""
 
 import math
 from contextlib import nullcontext
@@ -27,20 +27,22 @@ _MOST = 0.9
 class StreamInversion:
     """Reconstruct recordings of channels, such as sound or touch.
 
-    Of all recordings that a network names alike, most are noise to the ear. What they have in
-    common is what the network listens for. So the attack searches many recordings ``z`` of each
-    class from random starts, and averages them. Each is as likely as possible, given the class,
-    under a prior that knows nothing private: a Gaussian process that is smooth in time and over
-    neighbouring channels. Of Gaussian bumps ``a`` over the time steps and ``b`` over the channels,
-    the squares summing to 1 at each, ``z`` holds the weights, and the probability of a spike is
+    Most of the recordings that a network assigns to a class sound like noise. What they have in
+    common is what the network has learned of the class. So the attack searches many recordings
+    ``z`` of each class from random starts, and averages them. Each is as likely as possible,
+    given the class, under a prior that knows nothing private: a Gaussian process that is smooth in
+    time and over neighbouring channels. Of Gaussian bumps ``a`` over the time steps and ``b`` over
+    the channels, the squares summing to 1 at each, ``z`` holds the weights, and the probability of
+    a spike is
 
         p[t, n] = w[t] * sigmoid(sum over k, l of a[t, k] z[k, l] b[n, l] + logit(rate / filled))
 
     and Adam minimises ``-mean over t of log softmax(U[t])_c + prior / 2 * |z|^2`` on spikes that
     are drawn from ``p`` anew in each iteration, with their derivative by ``p`` taken for 1.
 
-    A network that is alike at all times cannot say when a recording ends. ``w`` assumes that
-    recordings fill the share ``filled`` of their time steps, and are followed by silence.
+    A network has the same weights at every time step, and so cannot say when a recording ends.
+    ``w`` assumes that recordings fill the share ``filled`` of their time steps, and are
+    followed by silence.
 
     Args:
         starts: recordings a class.
@@ -61,7 +63,9 @@ class StreamInversion:
         >>> from brainleaks.data.codes import StreamCode
         >>> from brainleaks.networks import SpikingRecurrent
         >>> from brainleaks.networks.views import Coded
-        >>> network = SpikingRecurrent((1, 1, 8), 10, beta=0.9, surrogate=FastSigmoid(25))
+        >>> network = SpikingRecurrent(
+        ...     (1, 1, 8), 10, hidden=20, beta=0.9, surrogate=FastSigmoid(25)
+        ... )
         >>> network = Coded(network, StreamCode(20), 20)
         >>> target = Target(network, input_shape=(1, 20, 8), classes=10)
         >>> rates = StreamInversion(iterations=5)(target, torch.arange(10))
@@ -149,7 +153,9 @@ class StreamInversion:
         field = in_time @ z @ in_channels.T
         steps = target.input_shape[-2]
         share = (torch.arange(steps).to(z) + 0.5) / steps
-        lasting = torch.sigmoid((self.filled - share) / _FADE) if self.filled < 1 else share**0
+        lasting = torch.ones_like(share)
+        if self.filled < 1:
+            lasting = torch.sigmoid((self.filled - share) / _FADE)
         level = torch.tensor(min(self.rate / self.filled, _MOST)).logit()
         rates: Tensor = lasting.unsqueeze(-1) * torch.sigmoid(field + level)
         return rates
