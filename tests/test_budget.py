@@ -1,5 +1,6 @@
 """An audit within a time: what is left out, in which order, and that the estimate is one."""
 
+import dataclasses
 import re
 import time
 
@@ -9,7 +10,8 @@ import torch
 
 from brainleaks import InputError
 from brainleaks.audit import Inputs, plan, run, within
-from brainleaks.audit.budget import Costs, fit, shown
+from brainleaks.audit.budget import fit, shown
+from brainleaks.audit.costs import Costs
 from brainleaks.data import digits
 from brainleaks.networks import SpikingMLP
 from brainleaks.neuron import FastSigmoid
@@ -17,7 +19,17 @@ from brainleaks.pipeline import Cache
 from test_cli import brainleaks, refused
 
 ATTACKS = ("brainleaks-v1", "brainleaks-v2", "pattern-inversion", "smooth-inversion")
-COSTS = Costs(1000, 0.1, 0.1, 0.04, {name: (0.5, 1.0 + i) for i, name in enumerate(ATTACKS)})
+COSTS = Costs(
+    samples=1000,
+    tested=500,
+    classes=10,
+    target_step=0.1,
+    evaluator_step=0.1,
+    judges_step=0.04,
+    attacks={name: (0.5, 1.0 + i) for i, name in enumerate(ATTACKS)},
+    answer=0.001,
+    queries={"noise-agreement": 0.01},
+)
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +86,24 @@ def test_repetition_goes_before_attacks_and_attacks_before_membership(data):
     second = fit(study, COSTS, 0.75 * total)
     assert "the attack brainleaks-v2" in second.said[1]
     assert second.study.membership is not None
+
+
+def test_membership_counts_its_answers_and_queries(data):
+    """Answers of the target, of the control's and of four references; queries of the two."""
+    settings = ["membership.samples=300", "membership.draws=2"]
+    asked = planned(data, attacks=("rmia", "noise-agreement"), settings=settings).study
+    shadows = asked.membership.shadows
+    samples = 300 + 500  # the test part is smaller than what is wanted of it
+    expected = samples * ((shadows + 2) * 2 * 0.001 + 2 * 0.01)
+    assert COSTS.of(asked)["membership"] == pytest.approx(expected)
+
+
+def test_few_classes_are_reconstructed_more_often(data):
+    study = planned(data, attacks=("smooth-inversion",)).study
+    once = 0.5 + 4.0 * study.attacks["smooth-inversion"].iterations
+    assert COSTS.of(study)["attacks"] == pytest.approx((3 + 3) * once)
+    few = dataclasses.replace(COSTS, classes=2)
+    assert few.of(study)["attacks"] == pytest.approx(4 * 8 * once)
 
 
 def test_the_estimate_is_near_what_an_audit_takes(data, tmp_path):

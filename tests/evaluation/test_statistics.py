@@ -61,6 +61,25 @@ def test_a_class_that_one_run_lacks_is_left_out():
     assert interval([[0.5, float("nan")], [0.5, 0.9]])["value"] == 0.5
 
 
+def test_few_classes_are_not_resampled():
+    """Two classes that differ much: the interval is that of the rows, by Student's t."""
+    rows = np.random.default_rng(6).normal([0.2, 0.7], 0.1, (60, 2))
+    found = interval(rows)
+    each = rows.mean(1)
+    half = stats.t.ppf(0.975, 59) * each.std(ddof=1) / np.sqrt(60)
+    assert found["value"] == pytest.approx(rows.mean())
+    assert found["high"] - found["low"] == pytest.approx(2 * half, rel=0.1)
+
+
+def test_few_classes_are_paired_by_rows():
+    """Five rows of one sign, against a single row: two of 32 ways to swap are as extreme."""
+    rows = np.array([[2.0, 4.0], [3.0, 5.0], [4.0, 6.0], [5.0, 7.0], [6.0, 8.0]])
+    found = paired(rows, [[1.0, 3.0]])
+    assert found["difference"] == 3
+    assert found["p"] == pytest.approx(2 / 32)
+    assert found["classes"] == 5
+
+
 def test_nothing_to_pair():
     assert paired([1.0], [0.0]) is None
     assert paired([1.0, 2.0], [float("nan"), 0.0]) is None

@@ -117,7 +117,7 @@ def test_judges_decide_level_1_alone():
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"classes": 4}, "There are 4 classes"),
+        ({"classes": 4}, "There are 4 classes, too few to compute intervals over; 5 reconstr"),
         ({"beside": {"attack": {"noise": CLEAR}}}, "untrained, shuffled-labels"),
     ],
 )
@@ -125,6 +125,44 @@ def test_what_every_level_lacks_is_said(options, reason):
     found = answers(CLEAR, **options)
     assert {claim["shown"] for claim in found.values()} == {None}
     assert all(reason in claim["opposes"][0] for claim in found.values())
+
+
+def rows(found, count=8, classes=3):
+    """As many reconstructions of few classes."""
+    rng = np.random.default_rng(1)
+    return {
+        key: (np.mean(values) + 0.02 * rng.standard_normal((count, classes))).tolist()
+        for key, values in found.items()
+    }
+
+
+def few(found, classes, **beside):
+    """The answers where classes are few, in each form that a control is measured in."""
+    asked = {c: rows(v, classes=classes) for c, v in controls(**beside).items()}
+    asked["class-mean"] = {key: [[1.0] * classes] for key in found}
+    if classes < 4:
+        del asked["without-class"]
+    attacks = {"attack": rows(found, classes=classes)}
+    return answers(attacks, {"attack": asked}, classes=classes)
+
+
+def test_few_classes_are_decided_over_reconstructions():
+    found = few(CLEAR, 3)
+    assert [found[level]["shown"] for level in (1, 2, 4)] == [None, True, None]
+    assert found[1]["opposes"][0].startswith("There are 3 classes; with fewer than 5, classifiers")
+    assert found[4]["opposes"] == [
+        "There are 3 classes, too few for the control without the class."
+    ]
+    assert few(scores(0.9, 0.95, likeness=0.4), 2)[2]["shown"] is False
+    assert few(CLEAR, 3, likeness=0.9)[2]["shown"] is None
+    assert few(scores(0.9, 0.95, memorisation=0.3), 4)[4]["shown"] is True
+
+
+def test_an_attack_that_draws_nothing_decides_nothing_of_few_classes():
+    """It makes one reconstruction, whose interval nobody can tell."""
+    asked = {c: rows(v, 1) for c, v in controls().items()}
+    sure = {"attack": rows(CLEAR, 1)}
+    assert answers(sure, {"attack": asked}, classes=3)[2]["shown"] is None
 
 
 def test_reasons_say_the_same_as_their_numbers():

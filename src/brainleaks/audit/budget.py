@@ -1,82 +1,21 @@
 """An audit within a time: what each part costs is measured, and what does not fit is left out."""
 
-import copy
-import dataclasses
 import math
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-import torch
-from torch import nn
-
-from brainleaks.attacks import ATTACKS, Attack
-from brainleaks.data.parts import parts
-from brainleaks.evaluation.panel import (
-    KINDS,
-    TAKES,
-    batch_size,
-    encoding,
-    new_judge,
-    with_network_on,
-)
-from brainleaks.networks import respond
-from brainleaks.pipeline.pipeline import Pipeline, Trained
-from brainleaks.randomness import stream
+from brainleaks.attacks import ATTACKS
+from brainleaks.audit.costs import Costs
 from brainleaks.studies import Study
 from brainleaks.studies.reading import parse_study
-from brainleaks.training import Recipe, summed_cross_entropy
 
 #: Attacks that find most, of those that cost least; the others are left out first.
 _CORE = ("smooth-inversion", "pattern-inversion", "score-evolution", "boundary-repulsion")
 #: Below these, an audit can decide nothing.
 _FEWEST_JUDGE_STEPS, _FEWEST_ITERATIONS = 150, 5
-#: Samples from which on judges are trained on the largest batches.
-_ENOUGH = 2500
-_CONTROLS = 3  # untrained, shuffled labels, and two halves of the classes
 
 Content = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Costs:
-    """Seconds: of a training step of the target, of an evaluator, of all judges, and by attack.
-
-    ``attacks`` holds what one run takes before its iterations, and each iteration; ``samples`` is
-    the size of the training part.
-    """
-
-    samples: int
-    target_step: float
-    evaluator_step: float
-    judges_step: float
-    attacks: dict[str, tuple[float, float]]
-
-    def of(self, study: Study) -> dict[str, float]:
-        """What a study takes: ``training``, ``attacks`` and ``judges``, in seconds."""
-        controls = study.judging is not None
-        trained = _CONTROLS if controls else 0
-        kinds = {attack.kind for attack in study.attacks.values()}
-        if study.membership is not None and "membership" in kinds:
-            trained += study.membership.shadows + 1
-        training = trained * self.target_step * self._steps(study.target.training)
-        for model in study.evaluators.values():
-            training += self.evaluator_step * self._steps(model.training)
-        found = {"training": training, "attacks": 0.0, "judges": 0.0}
-        for name, attack in study.attacks.items():
-            before, each = self.attacks.get(name, (0.0, 0.0))
-            runs = 1.0
-            if study.judging is not None and attack.kind == "class-reconstruction":
-                runs = (study.judging.reconstructions if attack.random else 1) + _CONTROLS
-            found["attacks"] += runs * (before + each * getattr(attack, "iterations", 1))
-        if study.judging is not None:
-            found["judges"] = study.judging.judge_steps * self.judges_step
-        return found
-
-    def _steps(self, recipe: Recipe) -> int:
-        return recipe.epochs * math.ceil(self.samples / recipe.batch_size)
 
 
 @dataclass(frozen=True)
@@ -189,81 +128,3 @@ def _without_membership(content: Content) -> str | None:
         del content["attacks"][name]
     content.pop("membership", None)
     return "membership"
-
-
-def measure(pipeline: Pipeline, target: Trained) -> Costs:
-    """Time a few steps of each part; no result of them is kept."""
-    study, device = pipeline.study, pipeline.device
-    some = torch.arange(min(study.target.training.batch_size, len(pipeline.dataset.train.labels)))
-    noise = stream(0, "budget", device=device)
-    inputs = pipeline.encode(pipeline.dataset.train.inputs[some].to(device), noise)
-    labels = pipeline.dataset.train.labels[some].to(device)
-    steps = []
-    for network in (target.network, *_evaluators(pipeline)):
-        trained = copy.deepcopy(network).train().requires_grad_(requires_grad=True)
-        steps.append(_seconds(partial(_step, trained, inputs, labels)))
-    judges = sum(_judge_steps(pipeline))
-    view = {name: _timed(pipeline, a, target) for name, a in study.attacks.items()}
-    attacks = {name: found for name, found in view.items() if found is not None}
-    samples = len(pipeline.dataset.train.labels)
-    return Costs(samples, steps[0], max(steps[1:], default=0.0), judges, attacks)
-
-
-def _evaluators(pipeline: Pipeline) -> Iterator[nn.Module]:
-    shape, classes = pipeline.dataset.input_shape, len(pipeline.dataset.class_names)
-    for model in pipeline.study.evaluators.values():
-        yield pipeline.study.build(model.network, shape, classes).to(pipeline.device)
-
-
-def _judge_steps(pipeline: Pipeline) -> Iterator[float]:
-    """What a step of each judge takes that is trained."""
-    dataset = pipeline.dataset
-    learn = parts(dataset).learn.first(_ENOUGH)
-    for name in (n for n in KINDS if dataset.signal in TAKES[n]):
-        try:
-            judge = with_network_on(new_judge(name, learn, dataset, seed=0), str(pipeline.device))
-        except ValueError:  # too small to be pooled twice
-            continue
-        if judge.network is None:
-            continue
-        some = torch.arange(min(batch_size(judge), len(learn.labels)))
-        noise = stream(0, "budget", device=pipeline.device)
-        inputs = encoding(judge)(judge.reference.inputs[some].to(pipeline.device), noise)
-        labels = judge.reference.labels[some].to(pipeline.device)
-        yield _seconds(partial(_step, judge.network, inputs, labels))
-
-
-def _timed(pipeline: Pipeline, attack: Attack, target: Trained) -> tuple[float, float] | None:
-    """What a run of an attack takes before its iterations, and each of them."""
-    if attack.kind != "class-reconstruction":
-        return None
-    labels = torch.arange(len(pipeline.dataset.class_names))
-    view = pipeline.view(target, attack.access)
-
-    def run(iterations: int) -> float:
-        counted = hasattr(attack, "iterations")
-        few: Any = dataclasses.replace(attack, iterations=iterations) if counted else attack
-        return _seconds(lambda: few(view, labels, generator=stream(0, "budget")), warm=False)
-
-    try:
-        run(1)  # compiles
-        first, second = run(1), run(3)
-    except Exception:  # it will fail in the audit, which says why
-        return None
-    each = max(1e-4, (second - first) / 2)
-    return max(0.0, first - each), each
-
-
-def _step(network: nn.Module, inputs: torch.Tensor, labels: torch.Tensor) -> None:
-    network.zero_grad()
-    loss = summed_cross_entropy(respond(network, inputs), labels)
-    if loss.requires_grad:
-        loss.backward()
-
-
-def _seconds(job: Callable[[], object], *, warm: bool = True) -> float:
-    if warm:
-        job()
-    start = time.perf_counter()
-    job()
-    return time.perf_counter() - start

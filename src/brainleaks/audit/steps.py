@@ -9,7 +9,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from brainleaks.audit.budget import fit, measure
+from brainleaks.audit.budget import fit
+from brainleaks.audit.costs import measure
 from brainleaks.audit.infer import EncodingName, Inputs, Seen, look
 from brainleaks.audit.plan import Extent, study_of
 from brainleaks.data import Dataset

@@ -6,10 +6,11 @@ from functools import cached_property
 from typing import Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from brainleaks.evaluation.controls import NEGATIVE, Control
+from brainleaks.evaluation.controls import NEGATIVE, Control, possible
 from brainleaks.evaluation.levels import Claim, no_claim
-from brainleaks.evaluation.statistics import Difference, interval, paired
+from brainleaks.evaluation.statistics import FEWEST, Difference, few, interval, paired
 
 KIND = "class-reconstruction"
 PANEL, IDENTIFICATION, LIKENESS = "panel", "identification", "blurred_correlation_members"
@@ -22,7 +23,7 @@ _SAID = {
 }
 #: A judge whose accuracy is less than half way from chance to certainty does not count.
 _HALF_WAY = 0.5
-_FEWEST_JUDGES, _FEWEST_CLASSES = 3, 5
+_FEWEST_JUDGES = 3
 #: An excess over the controls that is worth knowing of.
 _MATERIAL = 0.25
 #: So much nearer to members are reconstructions that contain single ones. Less is the trace of the
@@ -61,23 +62,27 @@ def claims(
     correlation of at least 0.02.
 
     A level is refuted if every attack's upper ends leave an excess below 0.25, or a correlation
-    below the bar; else it is not decided. Nothing is decided with fewer than five classes or
-    without a negative control, and level 1 with fewer than three sound judges.
+    below the bar; else it is not decided. Nothing is decided without a negative control, and level
+    1 with fewer than three sound judges. With fewer than five classes the intervals are over the
+    reconstructions or runs, of which there must be five, and level 1 is not decided; nor is level 4
+    with fewer than four, for which there is no control without the class.
 
     Args:
-        attacks: each attack's scores.
+        attacks: each attack's scores; one that has too few reconstructions is left out.
         controls: each attack's controls, and their scores of the same classes and runs.
         sound_judges: how many judges reach the :func:`bar`.
         classes: how many classes were attacked.
     """
-    lacking = _lacking(controls, classes)
-    judges = [*lacking, *_lacking_judges(sound_judges, classes)]
     cases = [_Case(name, scores, controls[name]) for name, scores in attacks.items()]
+    cases = [case for case in cases if classes >= FEWEST or few(np.atleast_2d(case.memorisation))]
+    lacking = _lacking(cases, classes)
+    judges = [*lacking, *_lacking_judges(sound_judges, classes)]
     likeness = [*lacking, *_lacking_likeness(cases)]
+    samples = [*lacking, *_lacking_halves(classes)]
     return [
         _undecided(1, judges) if judges else _signature(cases),
         _undecided(2, likeness) if likeness else _content(cases),
-        _undecided(4, lacking) if lacking else _samples(cases),
+        _undecided(4, samples) if samples else _samples(cases),
     ]
 
 
@@ -109,7 +114,8 @@ class _Case:
     def over(self, metric: str) -> dict[str, Difference]:
         """Its excess over each negative control, resampled once."""
         if metric not in self._over:
-            each = {c: paired(self.scores[metric], self.controls[c][metric]) for c in NEGATIVE}
+            negative = [control for control in NEGATIVE if control in self.controls]
+            each = {c: paired(self.scores[metric], self.controls[c][metric]) for c in negative}
             self._over[metric] = {c: excess for c, excess in each.items() if excess is not None}
         return self._over[metric]
 
@@ -125,6 +131,10 @@ class _Case:
 
     def is_immaterial(self, metric: str) -> bool:
         return bool(self.over(metric)) and self.least(metric)[1]["high"] < _MATERIAL
+
+    @property
+    def memorisation(self) -> NDArray[np.float64]:
+        return np.asarray(self.scores["memorisation"], np.float64)
 
     @property
     def nearness(self) -> float:
@@ -207,7 +217,7 @@ def _is_recognisable(case: _Case) -> bool:
 def _samples(cases: list[_Case]) -> Claim:
     """By one attack, chosen for its likeness, so that no chance has several attempts."""
     case = _nearest([c for c in cases if c.exceeds(IDENTIFICATION)] or cases)
-    memorisation = case.scores["memorisation"]
+    memorisation = case.memorisation
     own = interval(memorisation)
     beyond = paired(memorisation, case.controls["without-class"]["memorisation"])
     if own["value"] is None or own["low"] is None or own["high"] is None or beyond is None:
@@ -269,27 +279,40 @@ def _undecided(level: int, reasons: list[str]) -> Claim:
     return no_claim(KIND, level, sentence, reasons)
 
 
-def _lacking(controls: Mapping[str, Controls], classes: int) -> list[str]:
+def _lacking(cases: list[_Case], classes: int) -> list[str]:
     """What every decision requires and the run does not have."""
-    found = [] if controls else ["No reconstruction was evaluated."]
-    if classes < _FEWEST_CLASSES:
-        found.append(
-            f"There are {classes} classes; {_FEWEST_CLASSES} are needed, because intervals are "
-            "computed over classes."
-        )
-    missing = [c for c in NEGATIVE if any(c not in have for have in controls.values())]
-    if missing:
-        found.append(f"Negative controls are missing: {', '.join(missing)}.")
-    return found
+    if not cases:
+        return [_too_few(classes)] if classes < FEWEST else ["No reconstruction was evaluated."]
+    required = [control for control in NEGATIVE if possible(control, classes)]
+    missing = [c for c in required if any(c not in case.controls for case in cases)]
+    return [f"Negative controls are missing: {', '.join(missing)}."] if missing else []
+
+
+def _too_few(classes: int) -> str:
+    return (
+        f"There are {classes} classes, too few to compute intervals over; {FEWEST} reconstructions "
+        "of each class, or as many runs, are needed instead."
+    )
 
 
 def _lacking_judges(sound: int, classes: int) -> list[str]:
+    if classes < FEWEST:
+        return [
+            f"There are {classes} classes; with fewer than {FEWEST}, classifiers name those of an "
+            "untrained network's reconstructions too often by chance."
+        ]
     if sound >= _FEWEST_JUDGES:
         return []
     return [
         f"Only {sound} of the judges classif{'ies' if sound == 1 else 'y'} real data well enough "
         f"(test accuracy of at least {bar(classes):.2f}); {_FEWEST_JUDGES} are needed."
     ]
+
+
+def _lacking_halves(classes: int) -> list[str]:
+    if possible("without-class", classes):
+        return []
+    return [f"There are {classes} classes, too few for the control without the class."]
 
 
 def _lacking_likeness(cases: list[_Case]) -> list[str]:

@@ -29,6 +29,13 @@ CONTROLS: tuple[Control, ...] = (
     "class-mean",
 )
 NEGATIVE = CONTROLS[:-1]
+#: With fewer classes, a target without half of them would know one class alone.
+FEWEST_TO_HALVE = 4
+
+
+def possible(control: Control, classes: int) -> bool:
+    """Whether there are enough classes for a control."""
+    return control != "without-class" or classes >= FEWEST_TO_HALVE
 
 
 def noise(values: Tensor, *, spiking: bool, seed: int) -> Tensor:

@@ -4,6 +4,10 @@ The unit is a class, its reconstructions averaged: they share all that is partic
 so that counting them one by one would claim more evidence than there is. Several runs, which differ
 in their seeds, make a table of runs and classes. Both are resampled, independently: the classes
 of a run share its target, and the runs share the classes (Owen 2007, "The pigeonhole bootstrap").
+
+Fewer than five classes cannot be resampled. The rows of the table, which are runs or the
+reconstructions of one run, are resampled instead, if there are at least five: the result then holds
+for these classes, and not for others that might have been in their place.
 """
 
 from collections.abc import Sequence
@@ -15,6 +19,8 @@ from scipy import stats
 
 CONFIDENCE = 0.95
 _RESAMPLES = 9999
+#: With fewer classes, rows are the unit, of which there must be as many.
+FEWEST = 5
 
 
 class Interval(TypedDict):
@@ -28,9 +34,10 @@ class Interval(TypedDict):
 class Difference(TypedDict):
     """A paired difference of means, its interval, and how it compares with chance.
 
-    ``p`` is two-sided, of a permutation test that swaps the two sides of each class, and ``effect``
-    Cohen's d of the paired differences, ``None`` where they are all the same; both on means over
-    runs. ``classes`` says how many there are.
+    ``p`` is two-sided, of a permutation test that swaps the two sides of each unit, and ``effect``
+    Cohen's d of the paired differences, ``None`` where they are all the same. The units are the
+    classes, each averaged over the rows, or the rows, where classes are few (:func:`few`).
+    ``classes`` says how many units there are.
     """
 
     difference: float
@@ -41,11 +48,17 @@ class Difference(TypedDict):
     classes: int
 
 
+def few(table: NDArray[np.float64]) -> bool:
+    """Whether rows are the unit of a table ``(R, C)``, as it has too few classes."""
+    rows, classes = table.shape
+    return bool(classes < FEWEST <= rows)
+
+
 def interval(values: ArrayLike) -> Interval:
     """The mean and its percentile bootstrap interval.
 
     Args:
-        values: one a class, ``(C,)``, or of several runs ``(R, C)``; a class with NaN is left out.
+        values: one a class, ``(C,)``, or of several rows ``(R, C)``; a class with NaN is left out.
     """
     kept = _measured(values)
     if not kept.size:
@@ -58,8 +71,9 @@ def paired(first: ArrayLike, second: ArrayLike) -> Difference | None:
     """How much larger the first is than the second, class by class.
 
     Args:
-        first: one value a class, ``(C,)``, or of several runs ``(R, C)``.
-        second: of the same classes and runs, in the same order; a class with NaN is left out.
+        first: one value a class, ``(C,)``, or of several rows ``(R, C)``.
+        second: of the same classes, in the same order, and of as many rows or one; a class with NaN
+            is left out.
 
     Returns:
         ``None`` if fewer than two classes are left.
@@ -68,7 +82,7 @@ def paired(first: ArrayLike, second: ArrayLike) -> Difference | None:
     if table.shape[1] < 2:
         return None
     low, high = _bootstrap(table)
-    differences = table.mean(0)
+    differences = table.mean(1 if few(table) else 0)
     test = stats.permutation_test(
         (differences,),
         np.mean,
@@ -132,18 +146,19 @@ def agreement(named: NDArray[np.int64]) -> Agreement:
 
 
 def _bootstrap(table: NDArray[np.float64]) -> tuple[float, float]:
-    """The interval of a table's mean, with runs and classes resampled."""
+    """The interval of a table's mean, with runs and classes resampled, or rows alone."""
     if np.ptp(table) == 0:  # nothing varies, so there is nothing to resample
         return float(table.flat[0]), float(table.flat[0])
     runs, classes = map(np.arange, table.shape)
-    several = len(runs) > 1
+    several = len(runs) > 1 and not few(table)
+    units = table.mean(1) if few(table) else table[0]
 
     def mean(r: NDArray[np.int64], c: NDArray[np.int64], axis: int) -> NDArray[np.float64]:
         drawn: NDArray[np.float64] = table[r[..., :, None], c[..., None, :]].mean((-2, -1))
         return drawn
 
     result = stats.bootstrap(
-        (runs, classes) if several else (table[0],),
+        (runs, classes) if several else (units,),
         mean if several else np.mean,
         vectorized=True,
         confidence_level=CONFIDENCE,

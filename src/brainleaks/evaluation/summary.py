@@ -5,6 +5,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,7 +13,9 @@ from brainleaks.evaluation.class_content import DECISIVE
 from brainleaks.evaluation.controls import NEGATIVE, Control
 from brainleaks.evaluation.statistics import (
     CONFIDENCE,
+    FEWEST,
     agreement,
+    few,
     holm,
     interval,
     paired,
@@ -26,8 +29,9 @@ _COMPARED = (*DECISIVE, "ssim_members", "correlation_members")
 
 #: Scores of each reconstruction, ``(B,)``, as the panel's stage gives them.
 Scores = dict[str, Tensor]
-#: Their means over each class's reconstructions: one value a class.
-Clusters = dict[str, list[float]]
+#: Their means over each class's reconstructions: one value a class. With few classes, one such list
+#: for each reconstruction of a class.
+Clusters = dict[str, list[float]] | dict[str, list[list[float]]]
 
 
 @dataclass(frozen=True)
@@ -46,13 +50,13 @@ class Finding:
 
         def reached(control: Control) -> float:
             scores = self.controls[control]
-            return sum(math.fsum(scores.get(metric, [0.0])) for metric in DECISIVE)
+            return sum(float(np.mean(scores.get(metric, [0.0]))) for metric in DECISIVE)
 
         return max(negative, key=reached, default=None)
 
 
 def clusters(scores: Scores, sound: list[str], classes: int) -> Clusters:
-    """The mean of each score over each class's reconstructions.
+    """The mean of each score over each class's reconstructions, or, with few classes, each score.
 
     ``attack_accuracy:JUDGE`` is the share that a judge takes for the right class, and ``panel`` the
     mean of that over the ``sound`` judges; it is not there if there are none.
@@ -68,6 +72,11 @@ def clusters(scores: Scores, sound: list[str], classes: int) -> Clusters:
     if sound:
         opinions = [measures[f"attack_accuracy:{judge}"] for judge in sound]
         measures["panel"] = torch.stack(opinions).mean(0)
+    if classes < FEWEST:
+        return {
+            key: torch.stack([value[labels == c] for c in range(classes)], 1).tolist()
+            for key, value in measures.items()
+        }
     return {
         key: [float(value[labels == c].mean()) for c in range(classes)]
         for key, value in measures.items()
@@ -102,7 +111,12 @@ def controls_table(findings: list[Finding]) -> list[dict[str, Any]]:
 def measured(found: Clusters) -> dict[str, Any]:
     """Each measure's mean, interval, and value by class; ``None`` where nothing was measured."""
     return {
-        key: {**interval(values), "by_class": [v if math.isfinite(v) else None for v in values]}
+        key: {
+            **interval(values),
+            "by_class": [
+                float(v) if math.isfinite(v) else None for v in np.atleast_2d(values).mean(0)
+            ],
+        }
         for key, values in found.items()
     }
 
@@ -133,10 +147,14 @@ def statistics(findings: list[Finding]) -> dict[str, Any]:
     tests = [test for family in families.values() for test in family]
     return {
         "confidence": CONFIDENCE,
-        "clusters": "classes",
+        "clusters": "reconstructions" if any(map(_by_reconstruction, findings)) else "classes",
         "smallest_p": min((smallest_p(test["classes"]) for test in tests), default=None),
         "tests": tests,
     }
+
+
+def _by_reconstruction(finding: Finding) -> bool:
+    return any(few(np.atleast_2d(values)) for values in finding.clusters.values())
 
 
 def compare(

@@ -5,17 +5,14 @@ from typing import Protocol
 
 from brainleaks.data import Dataset
 from brainleaks.data.parts import of_classes, with_shuffled_labels
-from brainleaks.evaluation.controls import Control
+from brainleaks.evaluation.controls import Control, possible
 from brainleaks.pipeline.pipeline import Pipeline, Trained
 from brainleaks.randomness import stream
-
-#: With fewer classes, a target without half of them would know one class alone.
-_FEWEST_CLASSES = 4
 
 
 def too_few_to_halve(classes: int) -> dict[Control, str]:
     """That the control without the class is not possible, if there are too few classes."""
-    if classes >= _FEWEST_CLASSES:
+    if possible("without-class", classes):
         return {}
     why = f"a target without half of the classes would know one alone, as there are {classes}"
     return {"without-class": why}

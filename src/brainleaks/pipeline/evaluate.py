@@ -18,6 +18,7 @@ from brainleaks.evaluation.judge import confidences, scale_each
 from brainleaks.evaluation.levels import Claim
 from brainleaks.evaluation.metrics import metrics
 from brainleaks.evaluation.panel import KINDS, TAKES, References, as_rates, references
+from brainleaks.evaluation.statistics import FEWEST
 from brainleaks.evaluation.summary import (
     Clusters,
     Finding,
@@ -124,7 +125,7 @@ class _Evaluating:
             "controls": controls_table(found),
             "statistics": statistics(found),
         }
-        remarks = [*self._failed, *self._impossible(), *self.targets.remarks]
+        remarks = [*self._failed, *self._impossible(), *self._few(), *self.targets.remarks]
         return Evaluation(facts, self._claims(found, possible), remarks, pictures)
 
     def _claims(self, found: list[Finding], possible: list[Control]) -> list[Claim]:
@@ -155,6 +156,15 @@ class _Evaluating:
         reasons = dict.fromkeys(missing[c] for c in self.judging.controls if c in missing)
         return [f"{reason[:1].upper()}{reason[1:]}." for reason in reasons]
 
+    def _few(self) -> list[str]:
+        """How far intervals reach, where they are not over classes."""
+        if self.classes >= FEWEST:
+            return []
+        return [
+            f"There are {self.classes} classes, so that intervals are over reconstructions: what "
+            "they show holds for these classes and this network."
+        ]
+
     def _refuse_the_target(self) -> None:
         """A target whose weights come from a file may be one of the judges."""
         judges = [item.judge for item in self.panel]
@@ -163,34 +173,39 @@ class _Evaluating:
 
     def _score_attack(self, item: Reconstruction) -> Scores:
         attack = self.pipeline.study.attacks[item.name]
-        repeats = self.judging.reconstructions if attack.random else 1
+        repeats, _ = self.judging.repeats(attack, self.classes)
         each = [self._score(item.name, {"attack": item.key}, lambda: item.values)]
         for i in range(1, repeats):
-            again, key = self.pipeline.invert(f"{item.name}#{i + 1}", attack, self.target)
+            again, key = self.pipeline.invert(f"{item.name}{_again(i)}", attack, self.target)
             each.append(self._score(item.name, {"attack": key}, _made(again)))
-        return {name: torch.cat([scores[name] for scores in each]) for name in each[0]}
+        return _joined(each)
 
     def _score_control(self, control: Control, item: Reconstruction) -> Clusters:
-        values, key = self._control(control, item)
-        made_of = {"control": control, **key}
-        return self._clusters(self._score(f"{item.name} {control}", made_of, values))
+        _, repeats = self.judging.repeats(self.pipeline.study.attacks[item.name], self.classes)
+        each = []
+        for i in range(1 if control == "class-mean" else repeats):
+            values, key = self._control(control, item, i)
+            made_of = {"control": control, **key}
+            each.append(self._score(f"{item.name} {control}{_again(i)}", made_of, values))
+        return self._clusters(_joined(each))
 
     def _control(
-        self, control: Control, item: Reconstruction
+        self, control: Control, item: Reconstruction, i: int
     ) -> tuple[Callable[[], Tensor], dict[str, Any]]:
-        """One control's reconstructions, and what determines them."""
+        """One control's reconstructions, for the ``i``-th time, and what determines them."""
         spiking, seed = self.pipeline.study.spiking, self.pipeline.seed
         if control == "noise":
-            return lambda: noise(item.values, spiking=spiking, seed=seed), {"of": item.key}
+            of = {"of": item.key} | ({"time": i} if i else {})
+            return lambda: noise(item.values, spiking=spiking, seed=seed + i), of
         if control == "class-mean":
             steps = len(item.values) if spiking else None
             key = {"steps": steps, "data": self.dataset.fingerprint}
             return lambda: class_means(self.parts.held_out, self.classes, steps), key
         attack = self.pipeline.study.attacks[item.name]
         if control == "without-class":
-            return self._without_class(item.name, attack)
+            return self._without_class(f"{item.name} without-class{_again(i)}", attack)
         target = self.targets.untrained() if control == "untrained" else self.targets.shuffled()
-        made, key = self.pipeline.invert(f"{item.name} {control}", attack, target)
+        made, key = self.pipeline.invert(f"{item.name} {control}{_again(i)}", attack, target)
         return _made(made), {"attack": key}
 
     def _without_class(
@@ -204,7 +219,7 @@ class _Evaluating:
             known = list(range(fold, self.classes, 2))
             unknown = list(range(1 - fold, self.classes, 2))
             target = self.targets.half(fold, known)
-            asked = f"{name} without-class-{fold + 1}"
+            asked = f"{name}-{fold + 1}"
             inverted, key = self.pipeline.invert(asked, attack, target, len(known))
             made.append(inverted.tensors["reconstruction"].cpu())
             keys.append(key)
@@ -265,11 +280,20 @@ class _Evaluating:
         self, item: Reconstruction, scores: Scores, strongest: Control
     ) -> dict[str, Tensor]:
         nearest = scores["nearest"][: self.classes].long()
-        values, _ = self._control(strongest, item)
+        values, _ = self._control(strongest, item, 0)
         return {
             f"{item.name}.nearest": scale_each(images(self.parts.members)[nearest]),
             f"{item.name}.control": scale_each(as_rates(values())).cpu(),
         }
+
+
+def _again(i: int) -> str:
+    """What is added to a name the second time and later; it names another random stream."""
+    return f"#{i + 1}" if i else ""
+
+
+def _joined(each: list[Scores]) -> Scores:
+    return {name: torch.cat([scores[name] for scores in each]) for name in each[0]}
 
 
 def _made(artefact: Artefact) -> Callable[[], Tensor]:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, model_validator
 from torch import nn
 
-from brainleaks.attacks import AnyAttack, WithinPrior, suits
+from brainleaks.attacks import AnyAttack, Attack, WithinPrior, suits
 from brainleaks.data import EVENTS, DatasetName
 from brainleaks.data.codes import IMAGE_CODES, DirectCode, LatencyCode, StreamCode
 from brainleaks.data.encoding import RateCode
@@ -13,6 +13,7 @@ from brainleaks.data.events import Framing
 from brainleaks.data.own import OwnData
 from brainleaks.errors import InputError
 from brainleaks.evaluation.controls import CONTROLS, Control
+from brainleaks.evaluation.statistics import FEWEST
 from brainleaks.networks.config import NetworkConfig, Strict
 from brainleaks.networks.views import Coded
 from brainleaks.studies.printed import Printed
@@ -103,17 +104,30 @@ class LearnedPrior(Strict):
     training: Recipe
 
 
+#: Reconstructions of a class, where there are too few classes to compute intervals over.
+_REPEATS = 8
+
+
 class Judging(Strict):
     """How far a run is judged beyond the protocol's metrics.
 
     Each judge of the panel is trained for ``judge_steps`` steps. ``reconstructions`` a class are
-    made by each attack that draws at random, and by the controls one; without any of the negative
+    made by each attack that draws at random, and by the controls one. With fewer than five classes
+    both make at least eight, over which intervals are then computed. Without any of the negative
     ``controls`` the verdict is inconclusive.
     """
 
     judge_steps: Annotated[int, Field(ge=1, le=100_000)] = 600
     reconstructions: Annotated[int, Field(ge=1, le=100)] = 3
     controls: tuple[Control, ...] = CONTROLS
+
+    def repeats(self, attack: Attack, classes: int) -> tuple[int, int]:
+        """How many reconstructions of a class an attack makes, and each control of it."""
+        if not attack.random:
+            return 1, 1
+        if classes < FEWEST:
+            return (max(self.reconstructions, _REPEATS),) * 2
+        return self.reconstructions, 1
 
 
 class Membership(Strict):
