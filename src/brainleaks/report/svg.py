@@ -26,6 +26,8 @@ _VARIABLES = {
     _LINE: "var(--line)",
     **{colour: f"var(--series-{i})" for i, colour in enumerate(_SERIES, 1)},
 }
+#: So many classes are named beside a confusion matrix at most; of more, every second or third.
+_MOST_NAMES = 50
 #: The confusion matrix is a picture, whose colour must do on light and dark.
 _MATRIX_COLOUR = (0.18, 0.49, 0.82)
 _SETTINGS: Any = {
@@ -171,8 +173,9 @@ def matrix(values: ArrayLike, classes: Sequence[str], *, name: str, text: str) -
         figure = Figure(figsize=(side + labels, side + labels), layout="constrained")
         axes = figure.subplots()
         axes.imshow(_tinted(shares), interpolation="none")
-        axes.set_xticks(range(len(classes)), classes, fontsize=size)
-        axes.set_yticks(range(len(classes)), classes, fontsize=size)
+        some = range(0, len(classes), -(-len(classes) // _MOST_NAMES))
+        axes.set_xticks(some, [classes[i] for i in some], fontsize=size)
+        axes.set_yticks(some, [classes[i] for i in some], fontsize=size)
         axes.tick_params("x", rotation=90 if labels > 0.8 * side / len(classes) else 0)
         axes.set(xlabel="taken for", ylabel="made for")
         axes.spines[:].set_visible(True)
