@@ -13,18 +13,26 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 import yaml
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
+from torch import Tensor
 
+from brainleaks.data.dataset import Samples
 from brainleaks.data.files import data_folder
-from brainleaks.data.parts import parts
-from brainleaks.evaluation.class_content import RECOGNISABLE
+from brainleaks.data.parts import images, parts
+from brainleaks.evaluation.class_content import DISTINCT, RECOGNISABLE
 from brainleaks.evaluation.controls import class_means
 from brainleaks.evaluation.judge import scale_each
-from brainleaks.evaluation.likeness import blurred, correlations
+from brainleaks.evaluation.likeness import (
+    blurred,
+    correlations,
+    distinctness,
+    nearest_of_each_class,
+)
 from brainleaks.evaluation.panel import as_rates
 from brainleaks.files import atomic
 from brainleaks.pipeline import Cache
@@ -41,12 +49,22 @@ _SIDE, _COLUMNS, _ROWS = 112, 12, 6
 
 
 class Case(NamedTuple):
-    """One attack on one study: a picture and its likeness for each class."""
+    """One attack on one study: a picture and its likeness for each class.
+
+    ``relative`` is the correlation with the class, and ``distinct`` the distinctness, both as
+    shares of what the means of held-out samples reach.
+    """
 
     study: str
     attack: str
     pictures: NDArray[np.float32]
     relative: NDArray[np.float64]
+    distinct: NDArray[np.float64]
+
+    @property
+    def recognised(self) -> NDArray[np.bool_]:
+        """Of which pictures the two bars say that they are recognisable."""
+        return (self.relative > RECOGNISABLE) & (self.distinct > DISTINCT)
 
 
 def main() -> None:
@@ -62,8 +80,9 @@ def main() -> None:
             _write_sheets(options.sheets, number, [c for name in studies for c in cases[name]])
         return
     every = [case for found in cases.values() for case in found]
-    right = [_right(content["names"][case.study][case.attack]) for case in every]
-    atomic.write_text(options.out, _page(every, right))
+    raters = [content["names"], *content["others"]]
+    right = [[_right(names[case.study][case.attack]) for case in every] for names in raters]
+    atomic.write_text(options.out, _page(every, *right))
 
 
 def _cases(name: str, preset: str, settings: list[str]) -> Iterator[Case]:
@@ -73,90 +92,112 @@ def _cases(name: str, preset: str, settings: list[str]) -> Iterator[Case]:
     target = pipeline.train("target", study.model)
     divided, classes = parts(dataset), len(dataset.class_names)
     truth = blurred(class_means(divided.members, classes, None))
-    reached = correlations(blurred(class_means(divided.held_out, classes, None)), truth).diagonal()
+    means = class_means(divided.held_out, classes, None)
+    reached = correlations(blurred(means), truth).diagonal()
     for label, attack in study.attacks.items():
         made = pipeline.attack(label, attack, target, []).values
         pictures = scale_each(as_rates(made)).cpu()
         likeness = correlations(blurred(pictures), truth).diagonal() / reached.mean()
-        yield Case(name, label, pictures.mean(1).numpy(), likeness.double().numpy())
+        distinct = _distinct(pictures, divided.members) / _distinct(means, divided.members).mean()
+        shown = pictures.mean(1).numpy()
+        yield Case(name, label, shown, likeness.double().numpy(), distinct.double().numpy())
+
+
+def _distinct(pictures: Tensor, members: Samples) -> Tensor:
+    labels = torch.arange(len(pictures))
+    by_class = nearest_of_each_class(
+        scale_each(pictures), images(members), members.labels, len(pictures)
+    )
+    return distinctness(by_class, labels)
 
 
 def _right(named: str) -> NDArray[np.bool_]:
     return np.array([name == str(c) for c, name in enumerate(named)])
 
 
-def _half(likeness: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
+def _half(measure: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
     """Where half of the pictures are named correctly, by logistic regression."""
-    model = LogisticRegression(C=1e6).fit(likeness[:, None], right)
+    model = LogisticRegression(C=1e6).fit(measure[:, None], right)
     return float(-model.intercept_[0] / model.coef_[0, 0])
 
 
-def _page(cases: list[Case], right: list[NDArray[np.bool_]]) -> str:
-    likeness = [case.relative for case in cases]
-    value = _half(np.concatenate(likeness), np.concatenate(right))
-    rng = np.random.default_rng(0)
-    drawn = [rng.integers(0, len(cases), len(cases)) for _ in range(_RESAMPLES)]
-    halves = [
-        _half(np.concatenate([likeness[i] for i in d]), np.concatenate([right[i] for i in d]))
-        for d in drawn
-    ]
+def _interval(each: list[NDArray[np.float64]], right: list[NDArray[np.bool_]]) -> str:
+    """The same with its bootstrap interval over attacks."""
+    rng, halves = np.random.default_rng(0), []
+    for _ in range(_RESAMPLES):
+        drawn = rng.integers(0, len(each), len(each))
+        found = np.concatenate([right[i] for i in drawn])
+        if 0 < found.sum() < len(found):
+            halves.append(_half(np.concatenate([each[i] for i in drawn]), found))
     low, high = np.percentile(halves, [2.5, 97.5])
-    area = roc_auc_score(np.concatenate(right), np.concatenate(likeness))
-    rows = sorted(zip(cases, right, strict=True), key=lambda found: -found[0].relative.mean())
+    value = _half(np.concatenate(each), np.concatenate(right))
+    return f"**{value:.2f}** ({low:.2f} to {high:.2f})"
+
+
+def _page(cases: list[Case], right: list[NDArray[np.bool_]], *others: list[Any]) -> str:
+    likeness = [case.relative for case in cases]
+    similar = [case.relative > RECOGNISABLE for case in cases]
+    distinct = [case.distinct[kept] for case, kept in zip(cases, similar, strict=True)]
+    named_similar = [found[kept] for found, kept in zip(right, similar, strict=True)]
+    named, passed = (np.concatenate(x) for x in (right, [case.recognised for case in cases]))
+    high = np.concatenate(similar)
+    further = [np.concatenate(found).sum() for found in others]
+    rows = sorted(zip(cases, right, *others, strict=True), key=lambda row: -row[0].relative.mean())
     on = machine("cpu")
     return "\n".join(
         [
-            "# From which likeness on is a reconstruction recognisable?",
+            "# Which reconstructions are recognisable?",
             "",
             "Written by `make recognisable`. Level 2 of [the verdict](judgement.md) says that a "
-            "person would recognise what a class",
-            "looks like. No person looks at the pictures of an audit; a measure stands in: the "
-            "correlation of a reconstruction with",
-            "the mean of its class, both blurred, as a share of what the mean of held-out samples "
-            "reaches. This page places its bar.",
-            "One of the authors named the digit on each of "
-            f"{sum(map(len, right))} reconstructions, mixed in random order, without knowing",
-            "attack or class. Names that were right are counted below.",
+            "person would recognise what a class looks like. No person looks at the pictures of an "
+            "audit; two measures stand in: the correlation of a reconstruction with the mean of "
+            "its class, both blurred, and its distinctness, which is how much nearer it is to a "
+            "training sample of its class than to any of another. Both are given as shares of "
+            f"what the means of held-out samples reach; the bars are {RECOGNISABLE} and "
+            f"{DISTINCT}. One of the authors named the digit on each of {len(named)} "
+            "reconstructions, mixed in random "
+            "order, without knowing attack or class.",
             "",
-            f"By logistic regression, half of the pictures are named correctly at a share of "
-            f"**{value:.2f}** (95 % interval {low:.2f} to",
-            f"{high:.2f}, by bootstrap over attacks). The verdict's bar is {RECOGNISABLE}. A "
-            "picture that was named has a larger share than",
-            f"one that was not with probability {area:.2f}.",
+            "| measure | half of the pictures are named at | AUC |",
+            "|---|---|---|",
+            f"| correlation | {_interval(likeness, right)} | {_area(likeness, right)} |",
+            f"| distinctness, where the correlation is above {RECOGNISABLE} | "
+            f"{_interval(distinct, named_similar)} | {_area(distinct, named_similar)} |",
             "",
-            "| network | attack | share of the class mean's correlation | named correctly |",
-            "|---|---|---|---|",
-            *(
-                f"| {c.study} | {c.attack} | {c.relative.mean():.2f} | {r.sum()} of {len(r)} |"
-                for c, r in rows
-            ),
+            "Intervals are at 95 %, by bootstrap over attacks. AUC is the probability that a "
+            "picture that was named has more than one that was not.",
             "",
-            _errors(rows),
+            f"Of the pictures above the bar of correlation alone, {named[high].mean():.2f} were "
+            f"named, of those above both bars {named[passed].mean():.2f}, and of all others "
+            f"{named[~passed].mean():.2f}. Both bars find {named[passed].sum()} of the "
+            f"{named.sum()} pictures that were named. Two vision-language models that were told "
+            f"not to guess named {' and '.join(map(str, further))} correctly.",
             "",
-            "One person and one kind of picture are few: faces, on which names cannot be guessed, "
-            "are not among them. The names are",
-            "in `benchmarks/names.yaml`, and `python benchmarks/recognisable.py --sheets FOLDER` "
-            f"writes the sheets. Seed {SEED}.",
-            f"Machine: {on['processor']}, {on['threads']} threads, {on['device']}.",
+            "| network | attack | correlation | distinctness | above both bars | named correctly | "
+            "by the models |",
+            "|---|---|---|---|---|---|---|",
+            *map(_row, rows),
+            "",
+            "A verdict decides by the lower ends of intervals over classes, not picture by "
+            "picture. One person and one kind of picture are few: faces, on which names cannot be "
+            "guessed, are not among them. The names are in `benchmarks/names.yaml`, and `python "
+            "benchmarks/recognisable.py --sheets FOLDER` writes the sheets. "
+            f"Seed {SEED}. Machine: {on['processor']}, {on['threads']} threads, {on['device']}.",
             "",
         ]
     )
 
 
-def _errors(rows: list[tuple[Case, NDArray[np.bool_]]]) -> str:
-    """The attacks on which the bar and the names disagree."""
+def _area(measure: list[NDArray[np.float64]], right: list[NDArray[np.bool_]]) -> str:
+    return f"{roc_auc_score(np.concatenate(right), np.concatenate(measure)):.2f}"
 
-    def named(some: list[tuple[Case, NDArray[np.bool_]]]) -> str:
-        found = [f"{c.attack} on {c.study} ({r.sum()} of {len(r)})" for c, r in some]
-        return ", ".join(found) or "none"
 
-    over = [(c, r) for c, r in rows if c.relative.mean() > RECOGNISABLE and r.mean() <= 0.5]
-    under = [(c, r) for c, r in rows if c.relative.mean() <= RECOGNISABLE and r.mean() > 0.5]
-    return (
-        "The bar and the names disagree about these attacks. Above the bar, but at most half were "
-        f"named: {named(over)}. Below it, but\nmore than half were named: {named(under)}. Strokes "
-        "in the right places can be read although most of the picture is wrong."
-    )
+def _row(row: tuple[Any, ...]) -> str:
+    case, named, *others = row
+    counts = [f"{found.sum()} of {len(found)}" for found in (case.recognised, named)]
+    models = ", ".join(str(found.sum()) for found in others)
+    values = f"{case.relative.mean():.2f} | {case.distinct.mean():.2f}"
+    return f"| {case.study} | {case.attack} | {values} | {' | '.join(counts)} | {models} |"
 
 
 def _write_sheets(folder: Path, number: int, cases: list[Case]) -> None:

@@ -11,6 +11,7 @@ from skimage.metrics import structural_similarity
 from brainleaks.evaluation.likeness import (
     Reference,
     correlations,
+    distinctness,
     expected_maximum,
     likeness,
     nearest_of_each_class,
@@ -95,3 +96,9 @@ def test_a_class_without_held_out_samples_has_none_to_resemble():
     assert found["ssim_held_out"].isnan().all()
     assert found["memorisation"].isnan().all()
     assert found["ssim_members"].isfinite().all()
+
+
+def test_distinctness_is_the_lead_over_the_nearest_other_class():
+    by_class = torch.tensor([[0.9, 0.5, 0.7], [0.9, 0.5, 0.7], [0.2, -0.4, -0.1]])
+    found = distinctness(by_class, torch.tensor([0, 1, 2]))
+    assert found.tolist() == pytest.approx([0.2, -0.4, -0.3])

@@ -9,7 +9,9 @@ from brainleaks.evaluation.levels import LEVELS, Claim, highest, scale
 from brainleaks.evaluation.verdict import decide
 
 
-def scores(panel, identification, likeness=0.9, memorisation=0.0, classes=10, spread=0.02):
+def scores(
+    panel, identification, likeness=0.9, memorisation=0.0, classes=10, spread=0.02, distinctness=0.1
+):
     """One value a class about each mean."""
     rng = np.random.default_rng(0)
     means = {
@@ -17,6 +19,7 @@ def scores(panel, identification, likeness=0.9, memorisation=0.0, classes=10, sp
         "identification": identification,
         "blurred_correlation_members": likeness,
         "memorisation": memorisation,
+        "distinctness": distinctness,
     }
     return {key: list(mean + spread * rng.standard_normal(classes)) for key, mean in means.items()}
 
@@ -69,6 +72,18 @@ def test_likeness_is_a_share_of_the_class_means():
     assert found["shown"] is True
     assert found["value"] == pytest.approx(0.45 / 0.5, abs=0.03)
     assert found["low"] > RECOGNISABLE
+
+
+def test_blobs_that_resemble_every_class_are_no_class_content():
+    """They correlate with their class as much as with the others."""
+    blobs = scores(0.9, 0.95, distinctness=0.03)
+    assert shown(blobs) == {1: True, 2: False, 4: False}
+    assert "is 0.3" in answers(blobs)[2]["opposes"][0]
+    assert shown(scores(0.9, 0.95, distinctness=0.08))[2] is None
+    beside = controls()
+    beside["class-mean"]["distinctness"] = [0.0] * 10
+    found = answers(blobs, {"attack": beside})[2]
+    assert "do not resemble the training samples" in found["opposes"][0]
 
 
 def test_likeness_needs_class_means_that_resemble_the_data():

@@ -14,6 +14,7 @@ from brainleaks.evaluation.statistics import FEWEST, Difference, few, interval, 
 
 KIND = "class-reconstruction"
 PANEL, IDENTIFICATION, LIKENESS = "panel", "identification", "blurred_correlation_members"
+DISTINCTNESS = "distinctness"
 #: What the claims are based on: the panel's opinion, and likeness, which no classifier decides.
 DECISIVE = (PANEL, IDENTIFICATION, LIKENESS)
 _SAID = {
@@ -29,9 +30,9 @@ _MATERIAL = 0.25
 #: So much nearer to members are reconstructions that contain single ones. Less is the trace of the
 #: training set's mean, which differs from the held-out samples' mean.
 _DETAIL = 0.02
-#: Reconstructions are recognisable from this share of the class mean's correlation on. Blind naming
-#: of pictures places it (docs/judgement.md, "Recognisable").
-RECOGNISABLE = 0.65
+#: Reconstructions are recognisable from these shares of the class mean's correlation, and of its
+#: distinctness, on. Blind naming of pictures places them (docs/judgement.md, "Recognisable").
+RECOGNISABLE, DISTINCT = 0.65, 0.8
 
 #: By metric, one value a class, or a list of them for each of several runs.
 Scores = Mapping[str, Sequence[float] | Sequence[Sequence[float]]]
@@ -56,16 +57,16 @@ def claims(
 
     Level 1: some attack's panel accuracy exceeds that of every negative control, the lower end of
     each difference's interval being above 0. Level 2: some attack's identification and correlation
-    do, and its correlation is at least :data:`RECOGNISABLE` of the class mean's, by the lower end
-    of its interval. Level 4: of the attack whose reconstructions are nearest, those are nearer to
-    members than to held-out samples, and more so than those of the control without the class, by a
-    correlation of at least 0.02.
+    do, its correlation is at least :data:`RECOGNISABLE` of the class mean's, and its distinctness
+    :data:`DISTINCT` of it, by the lower ends of their intervals. Level 4: of the attack whose
+    reconstructions are nearest, those are nearer to members than to held-out samples, and more so
+    than those of the control without the class, by a correlation of at least 0.02.
 
-    A level is refuted if every attack's upper ends leave an excess below 0.25, or a correlation
-    below the bar; else it is not decided. Nothing is decided without a negative control, and level
-    1 with fewer than three sound judges. With fewer than five classes the intervals are over the
-    reconstructions or runs, of which there must be five, and level 1 is not decided; nor is level 4
-    with fewer than four, for which there is no control without the class.
+    A level is refuted if every attack's upper ends leave an excess below 0.25, or a correlation or
+    distinctness below the bar; else it is not decided. Nothing is decided without a negative
+    control, and level 1 with fewer than three sound judges. With fewer than five classes the
+    intervals are over the reconstructions or runs, of which there must be five, and level 1 is not
+    decided; nor is level 4 with fewer than four, for which there is no control without the class.
 
     Args:
         attacks: each attack's scores; one that has too few reconstructions is left out.
@@ -141,19 +142,31 @@ class _Case:
         """How like its classes its reconstructions are, on the mean."""
         return _mean(self.scores.get(LIKENESS, [np.nan]))
 
-    @property
-    def unit(self) -> float:
-        """The class mean's correlation."""
-        return _mean(self.controls["class-mean"][LIKENESS])
+    def unit(self, metric: str) -> float:
+        """What the class mean reaches."""
+        return _mean(self.controls["class-mean"][metric])
 
     @cached_property
     def relative(self) -> Reached:
         """Its correlation as a share of the class mean's."""
-        mean = np.asarray(self.controls["class-mean"][LIKENESS], np.float64)
-        found = paired(self.scores[LIKENESS], RECOGNISABLE * mean)
+        return self._share(LIKENESS, RECOGNISABLE)
+
+    @cached_property
+    def distinct(self) -> Reached:
+        """Its distinctness from other classes as a share of the class mean's."""
+        return self._share(DISTINCTNESS, DISTINCT)
+
+    def _share(self, metric: str, least: float) -> Reached:
+        mean = np.asarray(self.controls["class-mean"][metric], np.float64)
+        found = paired(self.scores[metric], least * mean)
         if found is None:
             raise ValueError("fewer than two classes were measured.")
-        return Reached(*(RECOGNISABLE + found[end] / self.unit for end in _ENDS))
+        return Reached(*(least + found[end] / self.unit(metric) for end in _ENDS))
+
+    @property
+    def is_indistinct(self) -> bool:
+        """Whether nobody would recognise the pictures, by a bar on either measure."""
+        return self.relative.high < RECOGNISABLE or self.distinct.high < DISTINCT
 
 
 def _mean(values: Sequence[float] | Sequence[Sequence[float]]) -> float:
@@ -196,7 +209,7 @@ def _signature(cases: list[_Case]) -> Claim:
 
 def _content(cases: list[_Case]) -> Claim:
     shown = [case for case in cases if _is_recognisable(case)]
-    refuted = all(c.relative.high < RECOGNISABLE or c.is_immaterial(IDENTIFICATION) for c in cases)
+    refuted = all(case.is_indistinct or case.is_immaterial(IDENTIFICATION) for case in cases)
     case = _nearest(shown or cases)
     share = case.relative
     decided = bool(shown) or (False if refuted else None)
@@ -206,12 +219,17 @@ def _content(cases: list[_Case]) -> Claim:
         f"({share.low:.2f} to {share.high:.2f}) of what the class mean reaches; for recognisable "
         f"pictures it is at least {RECOGNISABLE:.2f}."
     )
+    found["supports" if case.distinct.low > DISTINCT else "opposes"].append(
+        f"The distinctness of {case.attack}'s reconstructions from other classes is "
+        f"{case.distinct.value:.2f} ({case.distinct.low:.2f} to {case.distinct.high:.2f}) of the "
+        f"class mean's; for recognisable pictures it is at least {DISTINCT:.2f}."
+    )
     return found
 
 
 def _is_recognisable(case: _Case) -> bool:
     beyond = case.exceeds(IDENTIFICATION) and case.exceeds(LIKENESS)
-    return beyond and case.relative.low > RECOGNISABLE
+    return beyond and case.relative.low > RECOGNISABLE and case.distinct.low > DISTINCT
 
 
 def _samples(cases: list[_Case]) -> Claim:
@@ -318,8 +336,8 @@ def _lacking_halves(classes: int) -> list[str]:
 def _lacking_likeness(cases: list[_Case]) -> list[str]:
     if any("class-mean" not in case.controls for case in cases):
         return ["The control class-mean is missing."]
-    if any(LIKENESS not in case.scores for case in cases):
+    if any({LIKENESS, DISTINCTNESS} - case.scores.keys() for case in cases):
         return ["The run was evaluated by a version that did not measure likeness to the class."]
-    if any(not case.unit > 0 for case in cases):
+    if any(not min(case.unit(m) for m in (LIKENESS, DISTINCTNESS)) > 0 for case in cases):
         return ["The means of held-out samples do not resemble the training samples."]
     return []

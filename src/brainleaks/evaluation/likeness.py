@@ -67,6 +67,8 @@ def likeness(
         ``identification``: share of the other classes whose most correlated member correlates less,
         ties counted half;
         ``reidentified``: 1 where the most correlated member of all is of the right class;
+        ``distinctness``: correlation with the nearest member of the class less that with the
+        nearest member of any other;
         ``memorisation``: correlation with the nearest member less that with the nearest held-out
         sample, both among equally many; ``nearest``: index of the class's most correlated member;
         and, with ``_members`` and ``_held_out`` behind the name: ``correlation`` and ``ssim`` with
@@ -80,6 +82,7 @@ def likeness(
     found = {
         "identification": (less + ties / 2) / max(1, classes - 1),
         "reidentified": (by_class.argmax(1) == labels).float(),
+        "distinctness": distinctness(by_class, labels),
     }
     rows = []
     for i, label in enumerate(labels.tolist()):
@@ -110,6 +113,18 @@ def nearest_of_each_class(seen: Tensor, images: Tensor, labels: Tensor, classes:
     values = correlations(seen, images)
     best = values.new_full((len(seen), classes), -1.0)
     return best.scatter_reduce(1, labels.to(seen.device).expand(len(seen), -1), values, "amax")
+
+
+def distinctness(by_class: Tensor, labels: Tensor) -> Tensor:
+    """How much nearer each picture is to its class than to any other, ``(B,)``.
+
+    Args:
+        by_class: as :func:`nearest_of_each_class` gives it, of two classes at least.
+        labels: the class that each picture was made for.
+    """
+    own = labels.unsqueeze(1)
+    others = by_class.scatter(1, own, -torch.inf)
+    return by_class.gather(1, own).squeeze(1) - others.amax(1)
 
 
 def blurred(images: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ VERSIONS = {
     "reinitialise": 1,  # the weights of an external network in another order
     "prior": 1,  # a generative prior
     "judge": 1,  # a judge of the panel
-    "score": 2,  # what the panel and the likeness say of reconstructions
+    "score": 3,  # what the panel and the likeness say of reconstructions
     "reference-scores": 1,  # what reference networks answer about candidates
     "protocol": 1,  # the metrics of the paper's protocol
 }

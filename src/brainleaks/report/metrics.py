@@ -68,13 +68,15 @@ MEMORISATION = Measure(
 SUMMARY = (
     PANEL,
     IDENTIFICATION,
-    Measure(
-        "reidentified",
-        "Re-identified",
-        "the fraction of reconstructions whose most similar training sample belongs to the "
-        "intended class.",
-    ),
     LIKENESS,
+    Measure(
+        "distinctness",
+        "Distinctness",
+        "the correlation with the nearest training sample of the intended class minus that with "
+        "the nearest of any other class. Above 0, the reconstruction is most similar to a sample "
+        "of its own class.",
+        (-0.2, 0.2),
+    ),
     CORRELATION,
     SSIM,
     MEMORISATION,

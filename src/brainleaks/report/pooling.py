@@ -11,6 +11,7 @@ from brainleaks.evaluation.verdict import decide
 #: Of each attack, what is said of it: the measures that decide, and the likeness people know.
 SAID = (
     *DECISIVE,
+    "distinctness",
     "ssim_members",
     "ssim_held_out",
     "correlation_members",
