@@ -213,7 +213,7 @@ def test_a_folder_of_recordings(tmp_path):
         recording(tmp_path / part / name / "0.npz", seed=i)
     own = OwnData(str(tmp_path))
     assert has_events(own)
-    assert survey(own) == ((6, 8), 2, 9_000, 60)
+    assert survey(own) == ((6, 8), 2, 9_000, 60, False, (0, 0), 0)
     assert survey(OwnData(str(tmp_path), sensor=(9, 9))).sensor == (9, 9)
     source = EventFolder(OwnData(str(tmp_path), sensor=(6, 8)))
     found = list(source.recordings(tmp_path))
