@@ -79,7 +79,7 @@ _NAMED_LEVELS = {"leak": 2, "membership": 3}
     "--encoding",
     type=click.Choice(["rate", "latency", "direct", "stream", "none"]),
     help="Encoding of images into the model's input (default: rate; none for plain torch models; "
-    "stream for recordings in HDF5).",
+    "stream for recordings of channels as events).",
 )
 @click.option(
     "--steps", type=click.IntRange(1, 20_000), help="Number of time steps, or of event frames."

@@ -51,7 +51,7 @@ class OwnData:
             :func:`~brainleaks.data.event_files.read_recording`.
         repair_times: whether events whose time runs backwards are sorted or dropped, as
             :func:`~brainleaks.data.time_repair.repair_times` does, instead of refused.
-        bins: time steps that recordings of channels in HDF5 are cut into, or of 10 ms of sound.
+        bins: time steps that recordings of channels, as events, are cut into, or of 10 ms of sound.
         framed: whether its arrays are recordings in frames, ``(N, T, C, H, W)``, instead of images.
     """
 
@@ -82,7 +82,7 @@ class OwnData:
 
     @property
     def streams(self) -> stream_files.Files | None:
-        """The HDF5 files with recordings of channels, if it is such data."""
+        """The files with recordings of channels as lists of events, if it is such data."""
         return None if is_factory(self.path) else stream_files.find(Path(self.path))
 
     def listing(self) -> Listing:
