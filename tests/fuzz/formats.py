@@ -362,7 +362,7 @@ def _in_hdf5(chunk, packed=True):
         space = h5py.h5s.create_simple((len(ROWS),))
         group = file.create_group("CD").id
         made = h5py.h5d.create(group, b"events", h5py.h5t.py_create(kind), space, create)
-        made.write_direct_chunk((0,), chunk)
+        made.write_direct_chunk((0,), chunk or b"\0")  # HDF5 has no empty chunks
         file.attrs["geometry"] = "64x48"
     return buffer.getvalue()
 
