@@ -220,11 +220,11 @@ def _write(
         "",
         "## Camera files",
         "",
-        "From a file to its events, on one thread, and the most memory that takes, file and events "
-        "included. The plain way is a loop in Python over the words of EVT 3.0 (a fiftieth "
-        "of them is read, and the time multiplied), and `numpy.loadtxt` for text. faery 0.7.1 is a "
-        "library of compiled decoders; its packets are put together into one array. The tests show "
-        "that it reads the same events.",
+        "From a file to its events, in seconds of the processor on one thread, and the most memory "
+        "that takes, file and events included. The plain way is a loop in Python over the words (a "
+        "fiftieth of them is read, and the time multiplied). faery 0.7.1 is a library of compiled "
+        "decoders; its packets are put together into one array. The tests show that it reads the "
+        "same events.",
         "",
         *table(
             ["", "brainleaks", "events a second", "plain way", "faery", "memory", "pairs"], cameras

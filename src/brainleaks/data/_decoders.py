@@ -9,6 +9,7 @@ import numpy as np
 
 #: Past every sensor that these formats describe; a damaged file's columns grow no further.
 _FURTHEST_X = 4_096
+_TENS = 10.0 ** np.arange(19)
 
 
 @numba.njit(cache=True)
@@ -251,5 +252,9 @@ def _number(raw, place):
             return 0.0, -1
         shift += -power if negative else power
     # a division by a power of ten is rounded once, a multiplication by its inverse twice
-    value = whole / 10.0 ** min(-shift, 308) if shift < 0 else whole * 10.0 ** min(shift, 308)
+    value = np.float64(whole)
+    if shift < 0:
+        value /= _TENS[-shift] if shift >= -18 else 10.0 ** min(-shift, 308)
+    elif shift > 0:
+        value *= 10.0 ** min(shift, 308)
     return sign * value, place

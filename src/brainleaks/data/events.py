@@ -119,8 +119,8 @@ def decode_five_byte(where: str, content: bytes) -> Events:
     """As :func:`read_five_byte`, wherever and whenever the events are."""
     if len(content) % 5:
         raise InputError(
-            f"{where} is {len(content)} bytes long; expected a multiple of 5, the size of an event. "
-            "Convert what is not in N-MNIST's format to .npz with x, y, t and p."
+            f"{where} is {len(content)} bytes long; expected a multiple of 5, the size of an event "
+            "in N-MNIST's format. Convert other recordings to .npz with x, y, t and p."
         )
     raw = np.frombuffer(content, np.uint8).reshape(-1, 5)
     return Events(*decoded(raw, _OVERFLOW_Y, _OVERFLOW_STEP))
