@@ -205,6 +205,18 @@ def test_other_libraries_read_the_same(tmp_path):
             assert (getattr(ours, field) == theirs[other]).all(), (name, field)
 
 
+def test_expelliarmus_reads_the_same(tmp_path):
+    """Of EVT 2.0 and DAT: in EVT 3.0, version 1.1.12 runs ahead by 4,096 microseconds again and again."""
+    expelliarmus = pytest.importorskip("expelliarmus")
+    for name, kind in (("evt2.raw", "evt2"), ("a.dat", "dat")):
+        path = tmp_path / name
+        path.write_bytes(WRITERS[name](random_rows(3_000, 40_000_000)))
+        theirs = expelliarmus.Wizard(encoding=kind, fpath=path).read()
+        ours = read_events(path)
+        for field in "xytp":
+            assert (getattr(ours, field) == theirs[field]).all(), (name, field)
+
+
 def test_event_stream_of_its_own_library(tmp_path):
     """In a process of its own: writing with version 1.6.3 changes NumPy's type of bool for all."""
     if importlib.util.find_spec("event_stream") is None:

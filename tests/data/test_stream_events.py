@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from brainleaks import InputError
+from brainleaks.audit.infer import Inputs, look
 from brainleaks.data.own import OwnData, has_events, load_own
 
 #: Six recordings of 0 to 5 events, of two classes.
@@ -84,6 +85,14 @@ def test_offsets_names_and_parts(tmp_path):
     assert dataset.class_names == ("left", "right")
     assert torch.equal(dataset.train.inputs.squeeze(1), expected())
     assert torch.equal(dataset.test.labels, torch.tensor(LABELS))
+
+
+def test_an_audit_takes_them_for_recordings_of_channels(tmp_path):
+    as_npz(tmp_path / "touch.npz", arrays())
+    seen = look(OwnData(str(tmp_path / "touch.npz"), holdout=0.5), Inputs(steps=20), None)
+    assert seen.encoding == "stream"
+    assert seen.shape == (1, 20, 9)
+    assert any("20 time steps and 9 channels" in sentence for sentence in seen.said)
 
 
 BAD = [

@@ -172,7 +172,8 @@ def numbers(raw, width):
     lines = 1
     for byte in raw:
         lines += byte == 10
-    rows = np.empty((lines, width), np.float64)
+    # a row takes a digit and what divides it for each column at least
+    rows = np.empty((min(lines, len(raw) // (2 * width) + 1), width), np.float64)
     found, line, place = 0, 0, 0
     while place < len(raw):
         line += 1
