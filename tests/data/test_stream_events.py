@@ -93,6 +93,8 @@ def test_an_audit_takes_them_for_recordings_of_channels(tmp_path):
     assert seen.encoding == "stream"
     assert seen.shape == (1, 20, 9)
     assert any("20 time steps and 9 channels" in sentence for sentence in seen.said)
+    with pytest.raises(InputError, match="only event recordings in class folders are repaired"):
+        look(OwnData(str(tmp_path / "touch.npz"), repair_times=True), Inputs(), None)
 
 
 BAD = [

@@ -101,6 +101,11 @@ def look(own: OwnData, inputs: Inputs, framework: str | None, handed_over: Any =
     if handed_over is None and has_events(own):
         _refuse_encoding(inputs)
         return _look_at_events(own, inputs)
+    if own.repair_times:
+        raise InputError(
+            "--repair-times: only event recordings in class folders are repaired; leave this "
+            "option out."
+        )
     if own.sounds or own.streams is not None:
         own = dataclasses.replace(own, bins=inputs.steps or DEFAULT_BINS)
     dataset = load_own(own) if handed_over is None else as_own_dataset(own, handed_over)

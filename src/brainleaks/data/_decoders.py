@@ -163,20 +163,19 @@ def event_stream(raw, atis):
 
 @numba.njit(cache=True)
 def numbers(raw, width):
-    """The numbers of a text: rows of ``width`` columns, and the first line that is no such row.
+    """The numbers of a text, rows of ``width`` columns, and where a line begins that is no row.
 
     ``raw`` (uint8) is the text. Columns are divided by a comma, a semicolon or white space; empty
-    lines, and those that begin with ``#``, are passed over. Lines count from 1; 0 says that all
-    are rows.
+    lines, and those that begin with ``#``, are passed over; -1 says that all others are rows.
     """
     lines = 1
     for byte in raw:
         lines += byte == 10
     # a row takes a digit and what divides it for each column at least
     rows = np.empty((min(lines, len(raw) // (2 * width) + 1), width), np.float64)
-    found, line, place = 0, 0, 0
+    found, place = 0, 0
     while place < len(raw):
-        line += 1
+        line = place
         place = _blank(raw, place)
         if place < len(raw) and raw[place] == 35:  # '#'
             while place < len(raw) and raw[place] != 10:
@@ -195,7 +194,7 @@ def numbers(raw, width):
                 return rows[:found], line
             found += 1
         place += 1
-    return rows[:found], 0
+    return rows[:found], -1
 
 
 @numba.njit(cache=True)

@@ -49,8 +49,8 @@ def read_text(where: str, content: bytes, unit: TimeUnit | None) -> dict[str, ND
     fields, said = _fields(where, names)
     raw = np.frombuffer(content, np.uint8, offset=start)
     rows, wrong = _decoders.numbers(raw, len(names))
-    if wrong:
-        raise _no_event(where, content, start, wrong, names)
+    if wrong >= 0:
+        raise _no_event(where, content, start + wrong, names)
     columns = {name: rows[:, i] for name, i in fields.items()}
     if not named and not np.isin(columns["p"], (-1, 0, 1)).all():
         raise InputError(
@@ -122,11 +122,8 @@ def _unit(where: str, t: NDArray[np.float64]) -> TimeUnit:
     return "us" if whole else "s"
 
 
-def _no_event(where: str, content: bytes, start: int, line: int, names: list[str]) -> InputError:
-    number = line + content.count(b"\n", 0, start)
-    place = start
-    for _ in range(line - 1):
-        place = content.find(b"\n", place) + 1
+def _no_event(where: str, content: bytes, place: int, names: list[str]) -> InputError:
+    number = 1 + content.count(b"\n", 0, place)
     text = content[place : place + 200].partition(b"\n")[0].decode("utf-8", "replace").strip()
     return InputError(
         f"{where}: line {number} is {printable(text, 60)!r}; expected {len(names)} numbers, "
