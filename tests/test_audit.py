@@ -21,7 +21,8 @@ from brainleaks import InputError
 from brainleaks.audit import audit, plan, run, run_twin, write
 from brainleaks.audit.infer import Inputs
 from brainleaks.audit.plan import suitable
-from brainleaks.cli.audit import _status
+from brainleaks.cli.audit import _own_data, _status
+from brainleaks.cli.audit import audit as audit_command
 from brainleaks.data import digits
 from brainleaks.data.encoding import RateCode
 from brainleaks.data.own import EventFolder, OwnData
@@ -350,6 +351,16 @@ def test_camera_files_whose_times_are_repaired(tmp_path):
     assert study.dataset.repair_times
     first = next(iter(EventFolder(study.dataset).recordings(tmp_path)))
     assert len(first.events.t) == 399
+
+
+def test_the_options_of_event_files_are_passed_on():
+    for more, expected in (
+        (["--repair-times", "--time-unit", "ms"], (True, "ms")),
+        ([], (False, None)),
+    ):
+        context = audit_command.make_context("audit", ["net.pt", "--data", "events", *more])
+        own = _own_data("events", context.params)
+        assert (own.repair_times, own.time_unit) == expected
 
 
 def test_colour(base, cache):
