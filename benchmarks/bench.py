@@ -21,6 +21,7 @@ from torch.nn import functional
 from brainleaks import keep_freed_memory
 from brainleaks.neuron.synapse import EVENT_DRIVEN_BELOW, event_driven_linear
 from brainleaks.pipeline.provenance import machine
+from camera_bench import camera_files
 from conv_bench import against_frameworks
 from event_bench import against_tonic, at_full_size
 from image_bench import image_folders
@@ -43,6 +44,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=3, help="pairs for each attack")
     parser.add_argument("--train-pairs", type=int, default=25, help="pairs for a training step")
     parser.add_argument("--recordings", type=int, default=30, help="pairs for the event files")
+    parser.add_argument("--cameras", type=int, default=3, help="pairs for the camera files")
     parser.add_argument("--folders", type=int, default=3, help="pairs for the image folders")
     parser.add_argument("--out", type=Path, default=Path("docs/benchmarks.md"))
     arguments = parser.parse_args()
@@ -69,6 +71,7 @@ def main() -> None:
         "convolutions": against_frameworks(arguments.train_pairs),
         "tonic": against_tonic(arguments.recordings),
         "full_size": at_full_size(),
+        "cameras": camera_files(arguments.cameras),
         "images": image_folders(arguments.folders),
     }
     _write(arguments.out, **tables)
@@ -158,6 +161,7 @@ def _write(
     convolutions: list[list[str]],
     tonic: list[list[str]],
     full_size: list[list[str]],
+    cameras: list[list[str]],
     images: list[list[str]],
 ) -> None:
     facts = machine("cpu")
@@ -213,6 +217,18 @@ def _write(
         "trained on, in one process:",
         "",
         *table(["", ""], full_size),
+        "",
+        "## Camera files",
+        "",
+        "From a file to its events, in seconds of the processor on one thread, and the most memory "
+        "that takes, file and events included. The plain way is a loop in Python over the words (a "
+        "fiftieth of them is read, and the time multiplied). faery 0.7.1 is a library of compiled "
+        "decoders; its packets are put together into one array. The tests show that it reads the "
+        "same events.",
+        "",
+        *table(
+            ["", "brainleaks", "events a second", "plain way", "faery", "memory", "pairs"], cameras
+        ),
         "",
         "## Image folders",
         "",

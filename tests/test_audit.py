@@ -21,10 +21,11 @@ from brainleaks import InputError
 from brainleaks.audit import audit, plan, run, run_twin, write
 from brainleaks.audit.infer import Inputs
 from brainleaks.audit.plan import suitable
-from brainleaks.cli.audit import _status
+from brainleaks.cli.audit import _own_data, _status
+from brainleaks.cli.audit import audit as audit_command
 from brainleaks.data import digits
 from brainleaks.data.encoding import RateCode
-from brainleaks.data.own import OwnData
+from brainleaks.data.own import EventFolder, OwnData
 from brainleaks.evaluation.levels import no_claim
 from brainleaks.evaluation.verdict import decide
 from brainleaks.files import atomic
@@ -33,6 +34,7 @@ from brainleaks.neuron import FastSigmoid
 from brainleaks.pipeline import Cache, run_study
 from brainleaks.studies import load_study
 from brainleaks.training import Recipe, fit
+from recordings import evt
 from test_cli import brainleaks, refused
 
 STEPS = 10
@@ -323,6 +325,42 @@ def test_events(base, cache):
     fires = outcome.dataset.test.inputs[torch.arange(20)].mean()
     assert fields["pattern-inversion"].rate == pytest.approx(float(fires), rel=0.2)
     assert f"fires: in {fields['smooth-inversion'].rate:g} of the frames" in study.description
+
+
+def test_camera_files_whose_times_are_repaired(tmp_path):
+    """The size of the sensor is what the files say, and the audit says what it repaired."""
+    rng = np.random.default_rng(0)
+    for part, name, i in np.ndindex(2, 5, 2):
+        place = tmp_path / ("train", "test")[part] / f"c{name}"
+        place.mkdir(parents=True, exist_ok=True)
+        rows = [(int(rng.integers(8)), name, 100 * k, k % 2) for k in range(400)]
+        if i == 0:
+            rows[200], rows[201] = rows[201], rows[200]
+            rows[300] = (3, 3, 5, 1)
+        (place / f"{i}.raw").write_bytes(evt("2.0", rows, size="12x10"))
+    seen = SpikingMLP((2, 10, 12), 5, hidden=20, beta=0.7, surrogate=FastSigmoid(40))
+    with pytest.raises(InputError, match=r"0\.raw: time runs backwards .* Use --repair-times"):
+        plan(seen, tmp_path, inputs=Inputs(steps=8))
+    own = OwnData(str(tmp_path), repair_times=True)
+    study = plan(seen, own, inputs=Inputs(steps=8)).study
+    assert "The sensor has 10 x 12 pixels (inferred from its files)." in study.description
+    assert (
+        "Times were repaired in 10 recordings: 10 events that came late were sorted, 10 whose "
+        "time jumps were dropped." in study.description
+    )
+    assert study.dataset.repair_times
+    first = next(iter(EventFolder(study.dataset).recordings(tmp_path)))
+    assert len(first.events.t) == 399
+
+
+def test_the_options_of_event_files_are_passed_on():
+    for more, expected in (
+        (["--repair-times", "--time-unit", "ms"], (True, "ms")),
+        ([], (False, None)),
+    ):
+        context = audit_command.make_context("audit", ["net.pt", "--data", "events", *more])
+        own = _own_data("events", context.params)
+        assert (own.repair_times, own.time_unit) == expected
 
 
 def test_colour(base, cache):

@@ -1,5 +1,6 @@
 """The compiled loops, with bounds checked, over events that lie anywhere and at any time."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -9,6 +10,9 @@ import numpy as np
 import pytest
 
 from brainleaks import InputError
+from brainleaks.data._decoders import numbers
+from brainleaks.data._ecf import ecf
+from brainleaks.data.event_stream import decode_es
 from brainleaks.data.events import (
     Events,
     Framing,
@@ -18,6 +22,8 @@ from brainleaks.data.events import (
     read_aedat3,
     read_five_byte,
 )
+from brainleaks.data.prophesee import decode_dat, decode_raw
+from brainleaks.data.time_repair import repair_times
 
 CASES = int(os.environ.get("BRAINLEAKS_BOUNDS_CASES", "300"))
 SENSOR = (34, 34)
@@ -57,9 +63,29 @@ def bytes_at_random(rng):
     yield lambda: read_aedat3("here", header + packet + raw[: number * 8], (1 << 15, 1 << 15))
 
 
+def camera_bytes_at_random(rng):
+    """Bodies of camera files behind headers that are right, and text of what text has."""
+    raw = rng.integers(0, 256, 8 * int(rng.integers(0, 60)), dtype=np.uint8).tobytes()
+    for version in ("2.0", "2.1", "3.0"):
+        yield lambda v=version: decode_raw("here", f"% evt {v}\n% end\n".encode() + raw)[0]
+    yield lambda: decode_dat("here", b"% Version 2\n\x0c\x08" + raw)[0]
+    for kind in (1, 2):
+        head = b"Event Stream\x02\x00\x00" + bytes([kind, 255, 255, 255, 255])
+        yield lambda h=head: decode_es("here", h + raw[: int(rng.integers(len(raw) + 1))])[0]
+    text = rng.choice(list(b"0123456789.,;- \t\ne+#"), len(raw)).astype(np.uint8)
+    yield lambda: numbers(text, int(rng.integers(1, 5)))
+    padded = np.concatenate([rng.integers(0, 256, 12 + len(raw)), np.zeros(16)]).astype(np.uint8)
+    for packing in range(3):
+        yield lambda k=packing: ecf(padded, int(rng.integers(1, 200)), k)
+    yield lambda: repair_times("here", extreme(rng))
+
+
 def run(seed):
     rng = np.random.default_rng(seed)
     for _ in range(CASES):
+        for read in camera_bytes_at_random(rng):
+            with contextlib.suppress(InputError):
+                read()
         polarity = ("first", "merged", "both")[int(rng.integers(3))]
         attempt(extreme(rng), Framing(int(rng.choice([1, 1_000, 3_600_000_000])), None, polarity))
         for read in bytes_at_random(rng):

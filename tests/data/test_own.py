@@ -5,6 +5,7 @@ import itertools
 import shutil
 import tarfile
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from torch.utils.data import TensorDataset
 
 from brainleaks import InputError
 from brainleaks.data import SpikeTrains, att_faces
+from brainleaks.data.archives import identity_of
 from brainleaks.data.arrays import Part, as_dataset
 from brainleaks.data.image_files import read_image
 from brainleaks.data.own import EventFolder, OwnData, as_own_dataset, has_events, load_own, survey
@@ -208,12 +210,47 @@ def test_litter_is_passed_over(tmp_path):
     assert len(load_own(OwnData(str(tmp_path))).train.labels) == 4
 
 
+def test_caches_of_recordings_stay_valid(tmp_path):
+    """The key is the one of before there were text, repairs and units by default."""
+    recording(tmp_path / "train" / "a" / "0.npz", seed=0)
+    recording(tmp_path / "test" / "a" / "0.npz", seed=1)
+    own = OwnData(str(tmp_path), sensor=(6, 8))
+    before = (
+        f"OwnData(path={str(tmp_path)!r}, holdout=None, classes=None, channels=None, "
+        "sensor=(6, 8), time_unit='us', framed=False, bins=None) "
+    )
+    key = EventFolder(own).identity(tmp_path)
+    assert key == before + identity_of([tmp_path])
+    assert EventFolder(replace(own, time_unit="us")).identity(tmp_path) == key
+    assert EventFolder(replace(own, repair_times=True)).identity(tmp_path) != key
+    (tmp_path / "train" / "a" / "0.npz").unlink()
+    (tmp_path / "train" / "a" / "0.csv").write_text("x,y,p,t\n1,2,1,0\n")
+    units = [EventFolder(replace(own, time_unit=unit)).identity(tmp_path) for unit in (None, "us")]
+    assert units[0] != units[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("0.bag", r"0\.bag is a ROS bag; export its events to text"),
+        ("0.mat", r"0\.mat is a MATLAB file; save x, y, t and p to \.npz"),
+        ("0.xyz", r"0\.xyz has an unknown file type; expected images .* event recordings \(\.bin"),
+    ],
+)
+def test_formats_that_are_not_read_are_named(tmp_path, name, said):
+    for part in ("train", "test"):
+        (tmp_path / part / "a").mkdir(parents=True)
+        (tmp_path / part / "a" / name).write_bytes(b"0")
+    with pytest.raises(InputError, match=said):
+        has_events(OwnData(str(tmp_path)))
+
+
 def test_a_folder_of_recordings(tmp_path):
     for i, (part, name) in enumerate(itertools.product(("train", "test"), ("a", "b"))):
         recording(tmp_path / part / name / "0.npz", seed=i)
     own = OwnData(str(tmp_path))
     assert has_events(own)
-    assert survey(own) == ((6, 8), 2, 9_000, 60)
+    assert survey(own) == ((6, 8), 2, 9_000, 60, False, (0, 0), 0)
     assert survey(OwnData(str(tmp_path), sensor=(9, 9))).sensor == (9, 9)
     source = EventFolder(OwnData(str(tmp_path), sensor=(6, 8)))
     found = list(source.recordings(tmp_path))

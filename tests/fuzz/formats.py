@@ -15,6 +15,7 @@ import torch
 import yaml
 from PIL import Image
 from safetensors.torch import save
+from scipy.io import wavfile
 
 from brainleaks.adapters import load_model
 from brainleaks.data import mnist
@@ -25,6 +26,8 @@ from brainleaks.data.event_files import read_events
 from brainleaks.data.events import Framing, frames
 from brainleaks.data.image_files import read_image
 from brainleaks.data.own import OwnData, load_own
+from brainleaks.data.sound_files import read_sound
+from brainleaks.errors import InputError
 from brainleaks.files.tensors import read_weights
 from brainleaks.networks import SpikingMLP
 from brainleaks.networks.weights import load_weights
@@ -32,7 +35,7 @@ from brainleaks.neuron import FastSigmoid
 from brainleaks.runs.rejudge import read_reconstruction
 from brainleaks.studies import load_study
 from brainleaks.studies.reading import preset_names
-from recordings import aedat3, aedat4, five_byte
+from recordings import aedat3, aedat4, csv, dat, ecf, es, evt, five_byte
 
 RNG = np.random.default_rng(0)
 ROWS = [
@@ -331,8 +334,61 @@ def _streams():
     return buffer.getvalue()
 
 
+def _stream_arrays():
+    """The same in plain arrays."""
+    counts = np.arange(5, 13)
+    content = {
+        "times": np.concatenate([np.arange(n) / 20 for n in counts]),
+        "units": np.concatenate([np.arange(n) for n in counts]),
+        "labels": np.arange(8) % 2,
+    }
+    offsets = np.concatenate([[0], np.cumsum(counts)])
+    return [_npz(**content, lengths=counts), _npz(packed=True, **content, offsets=offsets)]
+
+
 def _stream(path):
     load_own(OwnData(str(path), holdout=0.5, bins=10))
+
+
+def _in_hdf5(chunk, packed=True):
+    """Events in Prophesee's layout, in its own compression or plain."""
+    kind = np.dtype([("x", "<u2"), ("y", "<u2"), ("p", "<i2"), ("t", "<i8")])
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        create = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        create.set_chunk((len(ROWS),))
+        if packed:
+            create.set_filter(0x8ECF, h5py.h5z.FLAG_OPTIONAL)
+        space = h5py.h5s.create_simple((len(ROWS),))
+        group = file.create_group("CD").id
+        made = h5py.h5d.create(group, b"events", h5py.h5t.py_create(kind), space, create)
+        made.write_direct_chunk((0,), chunk or b"\0")  # HDF5 has no empty chunks
+        file.attrs["geometry"] = "64x48"
+    return buffer.getvalue()
+
+
+def _plain_rows():
+    kind = np.dtype([("x", "<u2"), ("y", "<u2"), ("p", "<i2"), ("t", "<i8")])
+    return np.array([(x, y, p, t) for x, y, t, p in ROWS], kind).tobytes()
+
+
+def _camera(path):
+    """Read as it is, and repaired."""
+    for repair in (False, True):
+        try:
+            events = read_events(path, repair=repair)
+            sensor = int(events.y.max()) + 1, int(events.x.max()) + 1
+            frames("here", events, Framing(20_000, 3_600_000_000, "both"), sensor)
+        except InputError:
+            if repair:
+                raise
+
+
+def _sound(rate=8_000, kind="<i2"):
+    buffer = io.BytesIO()
+    samples = (np.sin(np.arange(400) / 5) * 100).astype(kind)
+    wavfile.write(buffer, rate, samples)
+    return buffer.getvalue()
 
 
 def _table(path):
@@ -352,6 +408,20 @@ FORMATS = {
     "events-npz-member": Format(".npz", [_npy(COLUMNS["x"])], _events, _zip),
     "nir": Format(".nir", [hdf5_of(tree) for tree in GRAPHS], graph),
     "streams": Format(".h5", [_streams()], _stream),
+    "streams-npz": Format(".npz", _stream_arrays(), _stream),
+    "evt": Format(".raw", [evt(version, ROWS) for version in ("2.0", "2.1", "3.0")], _camera),
+    "dat": Format(".dat", [dat(ROWS), dat(ROWS, version=1)], _camera),
+    "event-stream": Format(".es", [es(ROWS), es(ROWS, width=64, height=48)], _camera),
+    "event-text": Format(
+        ".csv", [csv(ROWS), csv(ROWS, "t,x,y,p"), csv(ROWS, "t,x,y,p")[8:]], _camera
+    ),
+    "camera-hdf5": Format(
+        ".hdf5", [_in_hdf5(ecf(ROWS, 0)), _in_hdf5(_plain_rows(), packed=False)], _camera
+    ),
+    "camera-ecf": Format(".hdf5", [ecf(ROWS, packing) for packing in range(3)], _camera, _in_hdf5),
+    "wav": Format(
+        ".wav", [_sound(), _sound(44_100, "<f4"), _sound(kind="u1"), _sound(kind="<i4")], read_sound
+    ),
     "gesture-table": Format(".csv", [TABLE], _table),
     "samples-npz": Format(".npz", _samples(), _dataset),
     "idx": Format("", [mnist._header((10_000,)) + bytes(10_000)], _idx),

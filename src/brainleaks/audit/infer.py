@@ -12,7 +12,15 @@ from torch import Tensor
 
 from brainleaks.data import Dataset, SpikeTrains
 from brainleaks.data.class_folders import Listing
-from brainleaks.data.own import DEFAULT_BINS, OwnData, as_own_dataset, has_events, load_own, survey
+from brainleaks.data.own import (
+    DEFAULT_BINS,
+    OwnData,
+    Survey,
+    as_own_dataset,
+    has_events,
+    load_own,
+    survey,
+)
 from brainleaks.errors import InputError
 
 EncodingName = Literal["rate", "latency", "direct", "stream", "none"]
@@ -93,6 +101,11 @@ def look(own: OwnData, inputs: Inputs, framework: str | None, handed_over: Any =
     if handed_over is None and has_events(own):
         _refuse_encoding(inputs)
         return _look_at_events(own, inputs)
+    if own.repair_times:
+        raise InputError(
+            "--repair-times: only event recordings in class folders are repaired; leave this "
+            "option out."
+        )
     if own.sounds or own.streams is not None:
         own = dataclasses.replace(own, bins=inputs.steps or DEFAULT_BINS)
     dataset = load_own(own) if handed_over is None else as_own_dataset(own, handed_over)
@@ -167,6 +180,7 @@ def _look_at_events(own: OwnData, inputs: Inputs) -> Seen:
     polarity = inputs.polarity or ("both" if found.polarities == 2 else "merged")
     frames = max(1, found.duration_us // frame_us)
     height, width = found.sensor
+    source = "from its files" if found.stated else "by its events"
     channels = {
         "both": "both polarities, one channel each",
         "merged": "polarities merged into one channel",
@@ -177,16 +191,28 @@ def _look_at_events(own: OwnData, inputs: Inputs) -> Seen:
     rate = _rounded(shown / (found.duration_us / frame_us) / math.prod(shape))
     said = (
         _parts_said(own, listing.class_names, *_counts(listing)),
-        f"The sensor has {height} x {width} pixels{_inferred(own.sensor, 'by its events')}.",
+        f"The sensor has {height} x {width} pixels{_inferred(own.sensor, source)}.",
         f"Recordings are cut into binary frames of {frame_us:,} microseconds"
         f"{_inferred(inputs.frame_us, f'so that the median recording has {frames}')}, "
         f"{channels}{_inferred(inputs.polarity, 'by its events')}.",
         _firing_said(rate, "in the median recording"),
+        *_repair_said(own, found),
     )
     own = dataclasses.replace(own, sensor=found.sensor)
     framing = {"frame_us": frame_us, "denoise_us": inputs.denoise_us, "polarity": polarity}
     length = inputs.steps or min(_LONGEST, frames)
     return Seen(own, None, said, "none", framing, length, shape, _counts(listing)[0], rate)
+
+
+def _repair_said(own: OwnData, found: Survey) -> tuple[str, ...]:
+    if not own.repair_times:
+        return ()
+    if not found.repaired:
+        return ("Time runs forwards in all recordings: no event was sorted or dropped.",)
+    return (
+        f"Times were repaired in {found.repaired:,} recordings: {found.repair.sorted:,} events "
+        f"that came late were sorted, {found.repair.dropped:,} whose time jumps were dropped.",
+    )
 
 
 def _look_at_frames(own: OwnData, inputs: Inputs, dataset: Dataset, trains: SpikeTrains) -> Seen:

@@ -79,7 +79,7 @@ _NAMED_LEVELS = {"leak": 2, "membership": 3}
     "--encoding",
     type=click.Choice(["rate", "latency", "direct", "stream", "none"]),
     help="Encoding of images into the model's input (default: rate; none for plain torch models; "
-    "stream for recordings in HDF5).",
+    "stream for recordings of channels as events).",
 )
 @click.option(
     "--steps", type=click.IntRange(1, 20_000), help="Number of time steps, or of event frames."
@@ -90,9 +90,13 @@ _NAMED_LEVELS = {"leak": 2, "membership": 3}
 @click.option(
     "--time-unit",
     type=click.Choice(["us", "ms", "s"]),
-    default="us",
-    show_default=True,
-    help="Unit of event timestamps.",
+    help="Unit of event timestamps (default: us in arrays; inferred in text).",
+)
+@click.option(
+    "--repair-times",
+    is_flag=True,
+    help="Where the times of events run backwards, sort those that come up to 10 ms late and drop "
+    "those that jump further, up to 1 % of a recording (default: refuse the recording).",
 )
 @click.option(
     "--frame-us", type=click.IntRange(1), help="Length of an event frame in microseconds."
@@ -257,7 +261,10 @@ def _own_data(path: str, reading: dict[str, Any]) -> Any:
     return OwnData(
         path,
         classes=tuple(classes.split(",")) if classes else None,
-        **{name: reading[name] for name in ("holdout", "channels", "sensor", "time_unit")},
+        **{
+            name: reading[name]
+            for name in ("holdout", "channels", "sensor", "time_unit", "repair_times")
+        },
     )
 
 

@@ -35,6 +35,52 @@ def span(x, y, t):
 
 
 @numba.njit(cache=True)
+def in_order(t):
+    """A largest set of events none of which is earlier than one before it, as a mask."""
+    last, before, length = np.empty(len(t), np.int64), np.empty(len(t), np.int64), 0
+    for i in range(len(t)):
+        # last[k] ends the run of k + 1 events that ends earliest
+        low, high = 0, length
+        if length and t[last[length - 1]] <= t[i]:
+            low = length
+        while low < high:
+            middle = (low + high) // 2
+            if t[last[middle]] <= t[i]:
+                low = middle + 1
+            else:
+                high = middle
+        before[i] = last[low - 1] if low else -1
+        last[low] = i
+        length = max(length, low + 1)
+    kept = np.zeros(len(t), np.bool_)
+    i = last[length - 1] if length else -1
+    while i >= 0:
+        kept[i] = True
+        i = before[i]
+    return kept
+
+
+@numba.njit(cache=True)
+def out_of_place(t, kept):
+    """How far each time lies from those of the ``kept`` events around it; 0 for these."""
+    distance = np.zeros(len(t), np.int64)
+    latest, earliest = t[0], t[0]
+    seen = False
+    for i in range(len(t)):
+        if kept[i]:
+            latest, seen = t[i], True
+        elif seen:
+            distance[i] = max(distance[i], latest - t[i])
+    seen = False
+    for i in range(len(t) - 1, -1, -1):
+        if kept[i]:
+            earliest, seen = t[i], True
+        elif seen:
+            distance[i] = max(distance[i], t[i] - earliest)
+    return distance
+
+
+@numba.njit(cache=True)
 def connected(x, y, t, filter_us):
     """Which events have a neighbour that fired within ``filter_us`` before them.
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from brainleaks.data.event_files import EVENT_FILES
+from brainleaks.data.event_files import EVENT_FILES, FOREIGN
 from brainleaks.data.holdout import held_out
 from brainleaks.data.image_files import IMAGE_FILES
 from brainleaks.data.sound_files import SOUND_FILES
@@ -120,6 +120,8 @@ def _samples(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
         if path.is_file() and not any(_hidden(part) for part in _below(path, folder)):
             if _kind_of(path) is None:
+                if what := FOREIGN.get(path.suffix.lower()):
+                    raise InputError(f"{path} is {what}.")
                 expected = [f"{name} ({' '.join(ends)})" for name, ends in _KINDS.values()]
                 raise InputError(
                     f"{path} has an unknown file type; expected {', '.join(expected[:-1])} or "

@@ -46,8 +46,8 @@ class Events(NamedTuple):
     t: NDArray[np.int64]
     p: NDArray[np.uint8]
 
-    def where(self, which: NDArray[np.bool_] | slice) -> "Events":
-        """The events that a mask or a slice selects."""
+    def where(self, which: NDArray[np.bool_ | np.intp] | slice) -> "Events":
+        """The events that a mask, a slice or their numbers select."""
         return Events(self.x[which], self.y[which], self.t[which], self.p[which])
 
     def between(self, start: int, stop: int) -> "Events":
@@ -112,12 +112,18 @@ def read_five_byte(where: str, content: bytes, sensor: tuple[int, int]) -> Event
         InputError: if the recording is empty or not a multiple of 5 bytes long, if an event lies
             off the sensor, or if time runs backwards.
     """
+    return checked(where, decode_five_byte(where, content), sensor)
+
+
+def decode_five_byte(where: str, content: bytes) -> Events:
+    """As :func:`read_five_byte`, wherever and whenever the events are."""
     if len(content) % 5:
         raise InputError(
-            f"{where} is {len(content)} bytes long; expected a multiple of 5, the size of an event."
+            f"{where} is {len(content)} bytes long; expected a multiple of 5, the size of an event "
+            "in N-MNIST's format. Convert other recordings to .npz with x, y, t and p."
         )
     raw = np.frombuffer(content, np.uint8).reshape(-1, 5)
-    return checked(where, Events(*decoded(raw, _OVERFLOW_Y, _OVERFLOW_STEP)), sensor)
+    return Events(*decoded(raw, _OVERFLOW_Y, _OVERFLOW_STEP))
 
 
 def read_aedat3(where: str, content: bytes, sensor: tuple[int, int]) -> Events:
@@ -128,9 +134,15 @@ def read_aedat3(where: str, content: bytes, sensor: tuple[int, int]) -> Events:
     Raises:
         InputError: as :func:`read_five_byte`, and if the file is not AEDAT 3 or is cut short.
     """
+    return checked(where, decode_aedat3(where, content), sensor)
+
+
+def decode_aedat3(where: str, content: bytes) -> Events:
+    """As :func:`read_aedat3`, wherever and whenever the events are."""
     if not content.startswith(b"#!AER-DAT3"):
         raise InputError(
-            f"{where} begins with {content[:10]!r}; expected #!AER-DAT3.1, an AEDAT 3.1 recording."
+            f"{where} begins with {content[:10]!r}; expected #!AER-DAT3.1, an AEDAT 3.1 recording. "
+            "Convert other versions to AEDAT 4 with DV."
         )
     position = _end_of_header(content)
     parts = []
@@ -152,7 +164,7 @@ def read_aedat3(where: str, content: bytes, sensor: tuple[int, int]) -> Events:
     if not parts:
         raise InputError(f"{where} is empty: it holds no events.")
     fields: list[Any] = [np.concatenate(field) for field in zip(*parts, strict=True)]
-    return checked(where, Events(*fields), sensor)
+    return Events(*fields)
 
 
 def _end_of_header(content: bytes) -> int:
@@ -175,8 +187,14 @@ def _polarity_events(words: NDArray[np.int64], overflows: int) -> Events:
     )
 
 
-def checked(where: str, events: Events, sensor: tuple[int, int]) -> Events:
+def checked(where: str, events: Events, sensor: tuple[int, int], remedy: str = "") -> Events:
     """The events, if they are some, on the sensor, and in the order of time.
+
+    Args:
+        where: what to call the recording in errors.
+        events: of it.
+        sensor: ``(height, width)``.
+        remedy: what to do if time runs backwards, as a sentence for the error.
 
     Raises:
         InputError: if they are not, naming the first that is wrong.
@@ -187,19 +205,31 @@ def checked(where: str, events: Events, sensor: tuple[int, int]) -> Events:
     _check_times(where, int(first), int(last))
     height, width = sensor
     if right >= width or low >= height:
-        i = int(((events.x >= width) | (events.y >= height)).argmax())
-        raise InputError(
-            f"{where}: event {i} lies at x = {events.x[i]}, y = {events.y[i]}, off the sensor of "
-            f"{width} x {height} pixels."
-        )
+        check_on_sensor(where, events, sensor)
     if not ordered:
         i = int((events.t[1:] < events.t[:-1]).argmax())
         raise InputError(
             f"{where}: time runs backwards from {events.t[i]} to {events.t[i + 1]} microseconds at "
-            f"event {i + 1}."
+            f"event {i + 1}. {remedy}".rstrip()
         )
     SENSOR_PIXELS.check(where, (right + 1) * (low + 1))
     return events
+
+
+def check_on_sensor(where: str, events: Events, sensor: tuple[int, int]) -> None:
+    """Refuse events beyond the sensor's ``(height, width)``.
+
+    Raises:
+        InputError: naming the first of them.
+    """
+    height, width = sensor
+    off = (events.x >= width) | (events.y >= height)
+    if off.any():
+        i = int(off.argmax())
+        raise InputError(
+            f"{where}: event {i} lies at x = {events.x[i]}, y = {events.y[i]}, off the sensor of "
+            f"{width} x {height} pixels."
+        )
 
 
 def _check_times(where: str, first: int, last: int) -> None:

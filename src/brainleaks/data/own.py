@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from dataclasses import field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
@@ -19,10 +20,12 @@ from brainleaks.data.archives import identity_of
 from brainleaks.data.arrays import Part, as_dataset, read_npz, read_torch_dataset
 from brainleaks.data.class_folders import File, Listing, list_classes
 from brainleaks.data.dataset import Dataset, Samples
-from brainleaks.data.event_files import TimeUnit, read_events
+from brainleaks.data.event_arrays import TimeUnit
+from brainleaks.data.event_files import TEXT_FILES, read_events, read_recording
 from brainleaks.data.events import Recording
 from brainleaks.data.image_files import read_images
 from brainleaks.data.sound_folders import load_sounds
+from brainleaks.data.time_repair import Repair
 from brainleaks.errors import InputError
 from brainleaks.factory import is_factory, make
 from brainleaks.limits import SENSOR_PIXELS
@@ -44,8 +47,11 @@ class OwnData:
         classes: their names in the order of the labels; by default that of the alphabet.
         channels: ``"grey"`` or ``"rgb"`` images; by default what they are, and colour if any is.
         sensor: ``(height, width)`` that events lie on; by default as large as they need.
-        time_unit: of the times in event arrays.
-        bins: time steps that recordings of channels in HDF5 are cut into, or of 10 ms of sound.
+        time_unit: of the times in event arrays and text; by default that of
+            :func:`~brainleaks.data.event_files.read_recording`.
+        repair_times: whether events whose time runs backwards are sorted or dropped, as
+            :func:`~brainleaks.data.time_repair.repair_times` does, instead of refused.
+        bins: time steps that recordings of channels, as events, are cut into, or of 10 ms of sound.
         framed: whether its arrays are recordings in frames, ``(N, T, C, H, W)``, instead of images.
     """
 
@@ -54,9 +60,10 @@ class OwnData:
     classes: tuple[str, ...] | None = None
     channels: Literal["grey", "rgb"] | None = None
     sensor: tuple[_Side, _Side] | None = None
-    time_unit: TimeUnit = "us"
+    time_unit: TimeUnit | None = None
     framed: bool = False
     bins: Annotated[int, Ge(1)] | None = None
+    repair_times: bool = field(default=False, repr=False)
 
     @property
     def name(self) -> str:
@@ -75,7 +82,7 @@ class OwnData:
 
     @property
     def streams(self) -> stream_files.Files | None:
-        """The HDF5 files with recordings of channels, if it is such data."""
+        """The files with recordings of channels as lists of events, if it is such data."""
         return None if is_factory(self.path) else stream_files.find(Path(self.path))
 
     def listing(self) -> Listing:
@@ -123,7 +130,11 @@ class EventFolder:
 
     def identity(self, folder: Path) -> str:
         """What changes when the recordings do, or who is held out."""
-        return f"{self.own} {identity_of([Path(self.own.path)])}"
+        # as it was named before there were units by default, repairs and text: caches stay valid
+        own = replace(self.own, time_unit=self.own.time_unit or "us")
+        text = any(file.path.suffix.lower() in TEXT_FILES for file in self._listing.files)
+        more = f" times in {self.own.time_unit}" * text + " repaired" * own.repair_times
+        return f"{own} {identity_of([Path(own.path)])}{more}"
 
     def recordings(self, folder: Path) -> Iterator[Recording]:
         """Read them one by one.
@@ -133,21 +144,27 @@ class EventFolder:
         """
         root = Path(self.own.path)
         for part, label, path in self._listing.files:
-            events = read_events(path, self.SENSOR, self.own.time_unit)
+            repair = self.own.repair_times
+            events = read_events(path, self.SENSOR, self.own.time_unit, repair=repair)
             yield Recording(part, path.relative_to(root).as_posix(), label, events)
 
 
 class Survey(NamedTuple):
     """What event recordings turn out to be.
 
-    ``sensor`` is as large as their events need, ``polarities`` 1 or 2, ``duration_us`` and
-    ``events`` the medians of a recording's length and of how many events it has.
+    ``sensor`` is what their files say, or else as large as their events need, ``polarities`` 1 or
+    2, ``duration_us`` and ``events`` the medians of a recording's length and of how many events it
+    has; ``stated`` tells whether a file says the sensor's size. ``repair`` counts the events of all
+    that were sorted or dropped, and ``repaired`` the recordings that had some.
     """
 
     sensor: tuple[int, int]
     polarities: int
     duration_us: int
     events: int
+    stated: bool
+    repair: Repair
+    repaired: int
 
 
 def survey(own: OwnData) -> Survey:
@@ -156,19 +173,31 @@ def survey(own: OwnData) -> Survey:
     Raises:
         InputError: naming a recording that is malformed.
     """
-    height, width = 1, 1
-    durations, counts = [], []
+    height, width, stated = 1, 1, False
+    durations, counts, repairs = [], [], []
     polarities: set[int] = set()
     for file in _progress(own, own.listing().files):
-        events = read_events(file.path, own.sensor, own.time_unit)
-        height, width = max(height, int(events.y.max()) + 1), max(width, int(events.x.max()) + 1)
+        found = read_recording(file.path, own.sensor, own.time_unit, repair=own.repair_times)
+        events = found.events
+        stated |= found.sensor is not None
+        needed = found.sensor or (int(events.y.max()) + 1, int(events.x.max()) + 1)
+        height, width = max(height, needed[0]), max(width, needed[1])
         polarities |= set(np.unique(events.p).tolist())
         durations.append(int(events.t[-1] - events.t[0]))
         counts.append(len(events.t))
+        repairs.append(found.repair)
     SENSOR_PIXELS.check(own.name, height * width)
-    sensor = own.sensor or (height, width)
     duration, count = int(np.median(durations)), int(np.median(counts))
-    return Survey(sensor, len(polarities), max(1, duration), count)
+    total = Repair(*map(sum, zip(*repairs, strict=True)))
+    return Survey(
+        own.sensor or (height, width),
+        len(polarities),
+        max(1, duration),
+        count,
+        stated,
+        total,
+        sum(repair != Repair() for repair in repairs),
+    )
 
 
 def has_events(own: OwnData) -> bool:

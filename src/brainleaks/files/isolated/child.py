@@ -14,10 +14,11 @@ if __name__ == "__main__":  # run by its path, with none of the parent's setting
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 from brainleaks.errors import InputError, first_line
-from brainleaks.files.isolated import aedat4, hdf5, images, streams, wire
+from brainleaks.files.isolated import aedat4, events, hdf5, images, streams, wire
 
 READERS: dict[str, Callable[[Path], Any]] = {
     "aedat4": aedat4.read,
+    "events": events.read,
     "image": images.read,
     "nir": hdf5.read_nir,
     "streams": streams.read,
