@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
 from brainleaks.networks.conv import ConvNet, SpikingConvNet
+from brainleaks.networks.conv_mlp import ConvMLP, SpikingConvMLP
 from brainleaks.networks.mlp import MLP, SpikingMLP
 from brainleaks.networks.recurrent import SpikingRecurrent
 from brainleaks.networks.response import Readout
@@ -121,6 +122,33 @@ class SpikingConvNetConfig(_Spiking):
         )
 
 
+class ConvMLPConfig(_Ordinary):
+    """:class:`~brainleaks.networks.ConvMLP`."""
+
+    takes: ClassVar[tuple[Signal, ...]] = PLANAR
+
+    architecture: Literal["conv-mlp"]
+    hidden: _Positive = 1000
+
+    def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
+        """The network, freshly initialised from torch's global generator."""
+        return ConvMLP(input_shape, classes, hidden=self.hidden)
+
+
+class SpikingConvMLPConfig(_Spiking):
+    """:class:`~brainleaks.networks.SpikingConvMLP`."""
+
+    takes: ClassVar[tuple[Signal, ...]] = PLANAR
+
+    architecture: Literal["spiking-conv-mlp"]
+    hidden: _Positive = 1000
+
+    def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
+        """The network, freshly initialised from torch's global generator."""
+        neuron: Any = {"beta": self.beta, "surrogate": self.surrogate}
+        return SpikingConvMLP(input_shape, classes, hidden=self.hidden, **neuron)
+
+
 class _Blocks(Strict):
     """Blocks of convolutions: the output channels of each, and how many convolutions it has."""
 
@@ -163,6 +191,8 @@ NetworkConfig = Annotated[
     | SpikingRecurrentConfig
     | ConvNetConfig
     | SpikingConvNetConfig
+    | ConvMLPConfig
+    | SpikingConvMLPConfig
     | VGGConfig
     | SpikingVGGConfig,
     Field(discriminator="architecture"),
