@@ -41,6 +41,7 @@ class ClassSVM:
     kind: ClassVar[str] = "membership"
     version: ClassVar[int] = 1
     shadows: ClassVar[bool] = True
+    by_default: ClassVar[bool] = False
 
     penalty: Annotated[float, Gt(0)] = 1.0
     attack: Literal["class-svm"] = "class-svm"
