@@ -143,7 +143,8 @@ class StatisticsInversion:
         target.queries += len(classes)
         best = odds.view(self.members, -1).argmax(0)
         by_member = images.unflatten(0, (self.members, -1))
-        return by_member[best, torch.arange(len(best), device=best.device)]
+        chosen: Tensor = by_member[best, torch.arange(len(best), device=best.device)]
+        return chosen
 
 
 @contextmanager
