@@ -8,9 +8,12 @@ from torch.nn import functional
 from brainleaks import FastSigmoid
 from brainleaks.data.dataset import Samples, SpikeTrains
 from brainleaks.data.encoding import RateCode, as_images, bernoulli
+from brainleaks.errors import InputError
 from brainleaks.monitor import Monitor
-from brainleaks.networks import MLP, Response, SpikingMLP, respond
+from brainleaks.networks import MLP, VGG, Response, SpikingMLP, respond
 from brainleaks.training import Recipe, accuracy, fit, summed_cross_entropy
+from brainleaks.training.augmentation import crop_and_flip
+from brainleaks.training.fitting import settings
 from cut_off import CutOff
 
 
@@ -157,3 +160,79 @@ def test_recordings_are_measured_in_batches_as_they_were_trained():
             batch_size=size,
         )
         assert found == 1
+
+
+def test_a_falling_learning_rate_is_torchs_cosine(small_snn, samples):
+    """Of single steps: what each Adam step was made with, beside torch's own schedule."""
+    recipe = Recipe(learning_rate=0.02, batch_size=50, epochs=3, schedule="cosine")
+    rates = []
+    real = torch.optim.Adam.step
+
+    def step(self, *given):
+        rates.append(self.param_groups[0]["lr"])
+        return real(self, *given)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.optim.Adam, "step", step)
+        train(small_snn, samples, recipe)
+    some = torch.optim.SGD([torch.zeros(1, requires_grad=True)], 0.02)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(some, T_max=9)
+    expected = []
+    for _ in range(9):  # three batches of 120 samples an epoch
+        expected.append(schedule.get_last_lr()[0])
+        some.step()
+        schedule.step()
+    assert rates == pytest.approx(expected)
+
+
+def test_what_a_recipe_does_not_use_is_not_in_its_settings():
+    """They are part of what identifies a training; older trainings keep their identity."""
+    plain = {"learning_rate": 0.01, "batch_size": 20, "epochs": 6, "gradient_clip": 1.0}
+    assert settings(RECIPE) == plain
+    more = {"schedule": "cosine", "crop": 4, "flip": True}
+    assert settings(Recipe(**plain, **more)) == plain | more
+
+
+def test_images_are_shifted_and_mirrored_as_a_loop_does():
+    images = torch.rand(40, 2, 5, 6)
+    found = crop_and_flip(images, 2, torch.Generator().manual_seed(0), flip=True)
+    padded = np.pad(images.numpy(), ((0, 0), (0, 0), (2, 2), (2, 2)))
+    kinds = set()
+    for image, around in zip(found.numpy(), padded, strict=True):
+        ways = {
+            (dy, dx, mirrored): around[:, dy : dy + 5, dx : dx + 6][:, :, :: -1 if mirrored else 1]
+            for dy in range(5) for dx in range(5) for mirrored in (False, True)
+        }  # fmt: skip
+        fitting = [way for way, expected in ways.items() if np.array_equal(image, expected)]
+        assert len(fitting) == 1
+        kinds |= {("y", fitting[0][0]), ("x", fitting[0][1]), ("flip", fitting[0][2])}
+    assert len(kinds) == 5 + 5 + 2
+    still = crop_and_flip(images, 0, torch.Generator(), flip=False)
+    assert torch.equal(still, images)
+
+
+def test_an_augmented_training_with_batch_norm_goes_on_where_it_was_cut_off(samples):
+    """Running averages are part of the checkpoint."""
+    torch.manual_seed(0)
+    network = VGG((1, 4, 5), 6, widths=(4,))
+    recipe = Recipe(
+        learning_rate=0.01, batch_size=20, epochs=4, schedule="cosine", crop=1, flip=True
+    )
+    whole, other = copy.deepcopy(network), copy.deepcopy(network)
+    train(whole, samples, recipe, encode=as_images)
+    cut = CutOff(stop_after=2)
+    with pytest.raises(KeyboardInterrupt):
+        train(network, samples, recipe, monitor=cut, encode=as_images)
+    again = CutOff(saved=cut.saved, done=cut.done)
+    train(other, samples, recipe, monitor=again, encode=as_images)
+    wanted, found = whole.state_dict(), other.state_dict()
+    assert int(wanted["norms.0.num_batches_tracked"]) == 24
+    assert all(torch.equal(found[name], value) for name, value in wanted.items())
+
+
+def test_recordings_are_not_shifted(small_snn):
+    trains = SpikeTrains(*(np.zeros(2, np.int64) for _ in range(3)), shape=(1, 4, 5))
+    few = Samples(trains, torch.zeros(1, dtype=torch.long))
+    recipe = Recipe(learning_rate=0.01, batch_size=1, epochs=1, flip=True)
+    with pytest.raises(InputError, match="crop and flip support images only"):
+        train(small_snn, few, recipe)

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from scipy import stats
+from scipy import optimize, stats
 
 from brainleaks import AccessError, Target
 from brainleaks.attacks import ATTACKS
@@ -14,6 +14,7 @@ from brainleaks.attacks.membership.attack_p import AttackP
 from brainleaks.attacks.membership.attack_r import AttackR
 from brainleaks.attacks.membership.bavaria import Bavaria
 from brainleaks.attacks.membership.calibrated_loss import CalibratedLoss
+from brainleaks.attacks.membership.class_svm import ClassSVM
 from brainleaks.attacks.membership.discriminant import Discriminant, discriminant
 from brainleaks.attacks.membership.input_dropout import InputDropout
 from brainleaks.attacks.membership.knowledge import Candidates, References, confidences, logit
@@ -36,6 +37,7 @@ ALL = [
     LossThreshold(), AttackP(), AttackR(), CalibratedLoss(), Lira(), Lira(online=False), Rmia(),
     Rmia(online=False), Bavaria(), InputDropout(masks=3), NoiseAgreement(queries=2), WeightSpan(),
     QuantileRegression(components=4), WeightCredit(), Discriminant(),
+    ClassSVM(),
 ]  # fmt: skip
 
 
@@ -209,6 +211,74 @@ def test_bavaria(own, candidates, references):
         expected.append(densities[0] - densities[1])
     found = Bavaria()(target(), candidates, references).tolist()
     assert found == pytest.approx(expected, rel=1e-3, abs=1e-3)
+
+
+def test_a_support_vector_machine_a_class(candidates):
+    """Each class's decision values, by the dual problem's solution of a general solver."""
+    generator = torch.Generator().manual_seed(4)
+    scores = (2 * torch.randn(1, COUNT, CLASSES, generator=generator)).softmax(-1)
+    learned = torch.rand(COUNT, generator=generator).argsort() % 2 == 0
+    learned[:CLASSES], learned[CLASSES : 2 * CLASSES] = True, False
+    both = torch.stack([learned, ~learned])
+    nobody = torch.zeros(COUNT, dtype=torch.bool)
+    given = References(scores.expand(2, -1, -1), both, nobody)
+    found = ClassSVM(penalty=0.7)(target(), candidates, given)
+    answers = confidences(target(), candidates, None).log().numpy()
+    known = scores[0].double().log().numpy()
+    for label in range(CLASSES):
+        which = (candidates.labels == label).numpy()
+        signs = np.where(learned[which], 1.0, -1.0)
+        expected = svm(known[which], signs, answers[which], penalty=0.7)
+        np.testing.assert_allclose(found[torch.tensor(which)], expected, atol=5e-3)
+
+
+def svm(known, signs, asked, penalty):
+    """Maximise ``sum(a) - a'Qa / 2`` under ``0 <= a <= penalty`` and ``a'signs = 0``."""
+    gamma = 1 / (known.shape[1] * known.var())
+
+    def kernel(a, b):
+        return np.exp(-gamma * ((a[:, None] - b[None]) ** 2).sum(-1))
+
+    q = kernel(known, known) * np.outer(signs, signs)
+    solved = optimize.minimize(
+        lambda a: a @ q @ a / 2 - a.sum(),
+        np.full(len(signs), penalty / 2),
+        jac=lambda a: q @ a - 1,
+        bounds=[(0, penalty)] * len(signs),
+        constraints={"type": "eq", "fun": lambda a: a @ signs, "jac": lambda a: signs},
+        method="SLSQP",
+        options={"ftol": 1e-14, "maxiter": 500},
+    )
+    weights = solved.x * signs
+    margin = signs - kernel(known, known) @ weights
+    inside = (solved.x > 1e-5) & (solved.x < penalty - 1e-5)
+    if inside.any():
+        offset = margin[inside].mean()
+    else:  # any offset between the two sides' margins; libsvm takes their middle
+        upper = ((solved.x < 1e-5) & (signs < 0)) | ((solved.x > 1e-5) & (signs > 0))
+        offset = (margin[upper].min() + margin[~upper].max()) / 2
+    return kernel(asked, known) @ weights + offset
+
+
+def test_a_class_that_the_shadow_learned_whole_is_judged_by_all_classes(candidates):
+    generator = torch.Generator().manual_seed(4)
+    scores = (2 * torch.randn(1, COUNT, CLASSES, generator=generator)).softmax(-1)
+    learned = candidates.labels == 0
+    both = torch.stack([learned, ~learned])
+    given = References(scores.expand(2, -1, -1), both, torch.zeros(COUNT).bool())
+    found = ClassSVM()(target(), candidates, given)
+    answers = confidences(target(), candidates, None).log().numpy()
+    known = scores[0].double().log().numpy()
+    expected = svm(known, np.where(learned, 1.0, -1.0), answers, penalty=1.0)
+    np.testing.assert_allclose(found, expected, atol=5e-3)
+
+
+def test_a_shadow_that_learned_everything_teaches_nothing(candidates):
+    scores = torch.full((2, COUNT, CLASSES), 1 / CLASSES)
+    all_and_none = torch.tensor([True, False]).unsqueeze(1).expand(2, COUNT)
+    given = References(scores, all_and_none, torch.zeros(COUNT).bool())
+    with pytest.raises(InputError, match="was trained on all of the tested samples"):
+        ClassSVM()(target(), candidates, given)
 
 
 def test_quantile_regression(own, candidates, references):

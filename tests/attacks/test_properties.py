@@ -13,6 +13,7 @@ from brainleaks.attacks import (
     PatternInversion,
     ScoreEvolution,
     SmoothInversion,
+    StatisticsInversion,
     StreamInversion,
 )
 from brainleaks.networks import MLP, ConvNet
@@ -26,6 +27,9 @@ ATTACKS_SMALL = [
     # what it learns of all classes together is left out: it differs with the company
     SmoothInversion(iterations=6, time_steps=9, learning_rate=0.5, common_rate=0, knots=3, draws=2),
     StreamInversion(starts=3, iterations=30, filled=1.0, prior=0, learning_rate=0.5),
+    StatisticsInversion(
+        iterations=20, members=2, learning_rate=1.0, variation=0, shift=0, flip=False
+    ),
     PatternInversion(looks=3, time_steps=9, rate=0.3, strength=2.0),
     ScoreEvolution(frequencies=4, probes=200, iterations=4, time_steps=9),
     BoundaryRepulsion(frequencies=4, probes=400, iterations=4, samples=4, time_steps=9),

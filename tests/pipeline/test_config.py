@@ -190,7 +190,7 @@ def test_binary_file(tmp_path):
     ("name", "message"),
     [
         ("faces-sn", "Did you mean faces-snn"),
-        ("zzzz", r"Presets: demo, .*faces-ann, .*faces-snn"),
+        ("zzzz", r"Presets: .*demo, .*faces-ann, .*faces-snn"),
         ("nowhere/s.yaml", "cannot read nowhere/s.yaml: No such file"),
     ],
 )

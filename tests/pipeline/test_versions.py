@@ -27,6 +27,7 @@ from brainleaks.attacks import (
     PatternInversion,
     ScoreEvolution,
     SmoothInversion,
+    StatisticsInversion,
     StreamInversion,
     WithinPrior,
 )
@@ -133,6 +134,7 @@ SMALL = {
     "brainleaks-v1": BrainLeaksV1(iterations=2, time_steps=5),
     "brainleaks-v2": BrainLeaksV2(iterations=2, time_steps=5),
     "smooth-inversion": SmoothInversion(iterations=3, time_steps=5),
+    "statistics-inversion": StatisticsInversion(iterations=3, members=2),
     "stream-inversion": StreamInversion(starts=2, iterations=2),
     "pattern-inversion": PatternInversion(looks=2, time_steps=5),
     "score-evolution": ScoreEvolution(probes=250, iterations=3, time_steps=5),

@@ -22,6 +22,7 @@ from brainleaks.attacks.inversion.fredrikson import Fredrikson
 from brainleaks.attacks.inversion.gamin import Gamin
 from brainleaks.attacks.inversion.pattern_inversion import PatternInversion
 from brainleaks.attacks.inversion.smooth_inversion import SmoothInversion
+from brainleaks.attacks.inversion.statistics_inversion import StatisticsInversion
 from brainleaks.attacks.inversion.stream_inversion import StreamInversion
 from brainleaks.attacks.inversion.within_prior import WithinPrior
 from brainleaks.target import RANKS
@@ -55,6 +56,11 @@ def suits(attack: Any, encoding: str | None) -> bool:
     return encodings is None or encoding in encodings
 
 
+def by_default(attack: Any) -> bool:
+    """Whether an audit uses an attack that suits without being told to; most it does."""
+    return bool(getattr(attack, "by_default", True))
+
+
 if TYPE_CHECKING:
     AnyAttack = Attack
 else:
@@ -72,7 +78,9 @@ __all__ = [
     "PatternInversion",
     "ScoreEvolution",
     "SmoothInversion",
+    "StatisticsInversion",
     "StreamInversion",
     "WithinPrior",
+    "by_default",
     "suits",
 ]

@@ -5,7 +5,14 @@ import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from brainleaks.attacks import ATTACKS, Fredrikson, StreamInversion, WithinPrior, suits
+from brainleaks.attacks import (
+    ATTACKS,
+    Fredrikson,
+    StreamInversion,
+    WithinPrior,
+    by_default,
+    suits,
+)
 from brainleaks.audit.infer import Seen
 from brainleaks.errors import InputError
 from brainleaks.studies.config import Judging, Study
@@ -100,6 +107,7 @@ def _of_membership(access: Access, extent: Extent) -> list[str]:
         name
         for name, attack in ATTACKS.items()
         if attack.kind == "membership"
+        and by_default(attack)
         and needed[name] == most
         and (extent == "full" or name in _QUICK)
     ]
@@ -117,6 +125,7 @@ def suitable(access: Access, spiking: bool, encoding: str | None = None) -> list
         name: needed[name]
         for name, attack in ATTACKS.items()
         if attack.kind == "class-reconstruction"
+        and by_default(attack)
         and attack.spiking in (None, spiking)
         and suits(attack, encoding)
         and needed[name] in granted

@@ -6,6 +6,8 @@ from typing import Literal, Protocol
 
 from brainleaks.data import (
     att_faces,
+    cifar10,
+    cifar10_25k,
     digits,
     digits_events,
     dvsgesture,
@@ -23,6 +25,8 @@ DatasetName = Literal[
     "digits",
     "att-faces",
     "mnist",
+    "cifar10",
+    "cifar10-25k",
     "fsdd",
     "fsdd-speakers",
     "digits-events",
@@ -76,6 +80,8 @@ IMAGES: dict[str, ImageSource] = {
     "digits": digits,
     "att-faces": att_faces,
     "mnist": mnist,
+    "cifar10": cifar10,
+    "cifar10-25k": cifar10_25k,
     "fsdd": fsdd,
     "fsdd-speakers": fsdd_speakers,
 }

@@ -4,20 +4,23 @@ The ``version`` of an architecture is raised by the author of a change that chan
 was trained or measured under another is not used (:mod:`brainleaks.pipeline.versions`).
 """
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
 from brainleaks.networks.conv import ConvNet, SpikingConvNet
+from brainleaks.networks.conv_mlp import ConvMLP, SpikingConvMLP
 from brainleaks.networks.mlp import MLP, SpikingMLP
 from brainleaks.networks.recurrent import SpikingRecurrent
 from brainleaks.networks.response import Readout
+from brainleaks.networks.vgg import VGG, Pooling, SpikingVGG
 from brainleaks.neuron import ArcTan, FastSigmoid
 from brainleaks.signals import PLANAR, SIGNALS, Signal
 
 _Surrogate = Annotated[FastSigmoid | ArcTan, Field(discriminator="surrogate")]
 _Share = Annotated[float, Field(ge=0, le=1)]
+_Positive = Annotated[int, Field(ge=1)]
 
 
 class Strict(BaseModel):
@@ -119,7 +122,78 @@ class SpikingConvNetConfig(_Spiking):
         )
 
 
+class ConvMLPConfig(_Ordinary):
+    """:class:`~brainleaks.networks.ConvMLP`."""
+
+    takes: ClassVar[tuple[Signal, ...]] = PLANAR
+
+    architecture: Literal["conv-mlp"]
+    hidden: _Positive = 1000
+
+    def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
+        """The network, freshly initialised from torch's global generator."""
+        return ConvMLP(input_shape, classes, hidden=self.hidden)
+
+
+class SpikingConvMLPConfig(_Spiking):
+    """:class:`~brainleaks.networks.SpikingConvMLP`."""
+
+    takes: ClassVar[tuple[Signal, ...]] = PLANAR
+
+    architecture: Literal["spiking-conv-mlp"]
+    hidden: _Positive = 1000
+
+    def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
+        """The network, freshly initialised from torch's global generator."""
+        neuron: Any = {"beta": self.beta, "surrogate": self.surrogate}
+        return SpikingConvMLP(input_shape, classes, hidden=self.hidden, **neuron)
+
+
+class _Blocks(Strict):
+    """Blocks of convolutions: the output channels of each, and how many convolutions it has."""
+
+    takes: ClassVar[tuple[Signal, ...]] = PLANAR
+
+    widths: Annotated[tuple[_Positive, ...], Field(min_length=1, max_length=10)] = (32, 64, 128)
+    depth: _Positive = 1
+    pooling: Pooling = "max"
+
+    @property
+    def blocks(self) -> dict[str, Any]:
+        """What both kinds of networks are built with."""
+        return {"widths": self.widths, "depth": self.depth, "pooling": self.pooling}
+
+
+class VGGConfig(_Ordinary, _Blocks):
+    """:class:`~brainleaks.networks.VGG`."""
+
+    architecture: Literal["vgg"]
+
+    def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
+        """The network, freshly initialised from torch's global generator."""
+        return VGG(input_shape, classes, **self.blocks)
+
+
+class SpikingVGGConfig(_Spiking, _Blocks):
+    """:class:`~brainleaks.networks.SpikingVGG`."""
+
+    architecture: Literal["spiking-vgg"]
+
+    def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
+        """The network, freshly initialised from torch's global generator."""
+        neuron: Any = {"beta": self.beta, "surrogate": self.surrogate}
+        return SpikingVGG(input_shape, classes, **self.blocks, **neuron)
+
+
 NetworkConfig = Annotated[
-    MLPConfig | SpikingMLPConfig | SpikingRecurrentConfig | ConvNetConfig | SpikingConvNetConfig,
+    MLPConfig
+    | SpikingMLPConfig
+    | SpikingRecurrentConfig
+    | ConvNetConfig
+    | SpikingConvNetConfig
+    | ConvMLPConfig
+    | SpikingConvMLPConfig
+    | VGGConfig
+    | SpikingVGGConfig,
     Field(discriminator="architecture"),
 ]

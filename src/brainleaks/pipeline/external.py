@@ -20,6 +20,7 @@ from brainleaks.evaluation.controls import Control
 from brainleaks.monitor import Monitor
 from brainleaks.networks import Readout, respond, respond_in_pieces
 from brainleaks.networks.views import Coded, OfClasses
+from brainleaks.pipeline import stages
 from brainleaks.pipeline.cache import Artefact
 from brainleaks.pipeline.controls import too_few_to_halve
 from brainleaks.pipeline.keys import UNKNOWN
@@ -27,11 +28,11 @@ from brainleaks.pipeline.outputs import check_answers, check_finite, check_order
 from brainleaks.pipeline.pipeline import Pipeline, Trained
 from brainleaks.pipeline.recipe import identity, train_by
 from brainleaks.pipeline.reinitialise import reinitialise, why_not_trainable
-from brainleaks.pipeline.retraining import constants, fill, restore, retrain, state, too_little
+from brainleaks.pipeline.retraining import constants, fill, restore, state, too_little
 from brainleaks.randomness import draw_seed, stream
 from brainleaks.studies.config import External
 from brainleaks.target import RANKS, Access
-from brainleaks.training import summed_cross_entropy
+from brainleaks.training import settings, summed_cross_entropy
 
 #: Classes of which a sample is shown to the adapter, and answered for by who the target is.
 _SHOWN, _SHOWN_BYTES = 64, 256 << 20
@@ -204,7 +205,7 @@ class ExternalTargets:
         key = {
             "anew": self._identity,
             "name": name,
-            "training": identity(recipe) if recipe else asdict(training),
+            "training": identity(recipe) if recipe else settings(training),
             "data": dataset.fingerprint,
             "seed": pipeline.seed,
             "environment": pipeline.environment("train", "reinitialise"),
@@ -212,7 +213,7 @@ class ExternalTargets:
 
         def make(monitor: Monitor) -> Artefact:
             if recipe is None:
-                retrain(
+                stages.train(
                     network, training, dataset.train, encode=pipeline.encode, name=name,
                     seed=pipeline.seed, readout=self.target.readout, monitor=monitor,
                 )  # fmt: skip

@@ -1,45 +1,15 @@
-"""Training a foreign architecture anew."""
+"""What a foreign architecture learns when it is trained anew: read off, and put back."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
-from brainleaks.data import Samples
 from brainleaks.errors import InputError
-from brainleaks.monitor import Monitor, State
-from brainleaks.networks import Readout
 from brainleaks.networks.views import OfClasses
 from brainleaks.neuron import LIF
-from brainleaks.pipeline import stages
-from brainleaks.training import Recipe
-from brainleaks.training.fitting import Encode
 
-_BUFFER, _NEURON = "buffer ", " neuron"
-
-
-def retrain(
-    network: nn.Module,
-    recipe: Recipe,
-    samples: Samples,
-    *,
-    encode: Encode,
-    readout: Readout,
-    name: str,
-    seed: int,
-    monitor: Monitor,
-) -> None:
-    """Train a network in place, with its buffers in the checkpoints."""
-    stages.train(
-        network,
-        recipe,
-        samples,
-        encode=encode,
-        name=name,
-        seed=seed,
-        readout=readout,
-        monitor=_WithBuffers(monitor, network),
-    )
+_NEURON = " neuron"
 
 
 def fill(network: nn.Module, learned: nn.Module, recipe: str) -> None:
@@ -91,24 +61,3 @@ def restore(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     for name, layer in network.named_modules():
         if isinstance(layer, LIF) and f"{name}{_NEURON}" in tensors:
             layer.beta, layer.threshold = tensors[f"{name}{_NEURON}"].tolist()
-
-
-class _WithBuffers(Monitor):
-    """Keeps a network's buffers, such as the averages of batch norm, in its checkpoints too."""
-
-    def __init__(self, monitor: Monitor, network: nn.Module) -> None:
-        self._monitor, self._network = monitor, network
-
-    def remaining(self, iterations: int) -> Iterator[int]:
-        yield from self._monitor.remaining(iterations)
-
-    def resume(self, start: State) -> State:
-        found = self._monitor.resume(start | self._buffers())
-        restore(self._network, {k.removeprefix(_BUFFER): v for k, v in found.items()})
-        return {name: value for name, value in found.items() if not name.startswith(_BUFFER)}
-
-    def advance(self, iteration: int, state: State, **headline: float) -> None:
-        self._monitor.advance(iteration, state | self._buffers(), **headline)
-
-    def _buffers(self) -> State:
-        return {f"{_BUFFER}{name}": b for name, b in self._network.named_buffers()}

@@ -5,8 +5,9 @@ from brainleaks.training.fitting import (
     accuracy,
     fit,
     restore,
+    settings,
     state_of,
     summed_cross_entropy,
 )
 
-__all__ = ["Recipe", "accuracy", "fit", "restore", "state_of", "summed_cross_entropy"]
+__all__ = ["Recipe", "accuracy", "fit", "restore", "settings", "state_of", "summed_cross_entropy"]
