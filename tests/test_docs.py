@@ -16,6 +16,7 @@ MODULES = (
     "attacks.inversion.evolution",
     "attacks.inversion.fredrikson",
     "attacks.inversion.gamin",
+    "attacks.inversion.statistics_inversion",
 )
 
 
