@@ -164,7 +164,7 @@ def test_an_audit_of_sound_is_judged_and_played(heard):
     results = json.loads((folder / "results.json").read_text())
     assert not results["failures"]
     judges = {judge["name"]: judge["test_accuracy"] for judge in results["judges"]}
-    assert judges.keys() == {"conv-1d", "recurrent", "channel-totals", "nearest"}
+    assert judges.keys() == {"conv-1d", "recurrent", "channel-totals", "nearest", "nearest-dtw"}
     assert min(judges.values()) > 0.6
     page = (folder / "report.html").read_text()
     players = re.findall(r'<audio [^>]*src="data:audio/wav;base64,([^"]+)"', page)
