@@ -145,7 +145,7 @@ def sounds(tmp_path_factory):
 def heard(sounds, tmp_path_factory):
     """An audit of a network on sound, and its folder."""
     own = OwnData(str(sounds), bins=STEPS, sensor=(1, CHANNELS))
-    inputs, labels = load_own(own).train
+    inputs, labels, _ = load_own(own).train
     torch.manual_seed(0)
     network = trained(Recurrent(), inputs[:, 0], labels)
     settings = ("judging={judge_steps: 150, reconstructions: 1}", "draws=2")

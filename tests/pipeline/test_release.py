@@ -81,7 +81,7 @@ def notebook() -> NotebookSNN:
     torch.manual_seed(0)
     network = NotebookSNN(64, HIDDEN, 10)
     optimiser = torch.optim.Adam(network.parameters(), 1e-2)
-    images, labels = digits.load(Path()).train
+    images, labels, _ = digits.load(Path()).train
     encode, generator = RateCode(25), torch.Generator().manual_seed(0)
     for batch in torch.arange(1200).split(100):
         spikes = encode(images[batch], generator)
