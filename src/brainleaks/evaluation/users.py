@@ -52,9 +52,9 @@ def over_users(scores: ArrayLike, member: ArrayLike, confidence: float = CONFIDE
 
     The interval is Student's t of jackknife pseudo-values, one for each of ``U`` users, with
     ``U - 1`` degrees of freedom: each user is left out of all networks in turn. Every comparison
-    has two users, so that the spread of the users' own shares would claim too much. Where the
-    pseudo-values do not differ, t has nothing to go by; the ends are then those of Clopper and
-    Pearson (1934) for ``U`` trials.
+    has two users, so that the spread of the users' own shares would claim too much. A few users who
+    are all recognised do not differ, and t then claims certainty; each end is therefore the farther
+    one of this interval and of that with one more pseudo-value, of chance.
 
     Reference: Arvesen 1969, "Jackknifing U-statistics".
     """
@@ -63,13 +63,11 @@ def over_users(scores: ArrayLike, member: ArrayLike, confidence: float = CONFIDE
     rest = [[u for u in range(users) if u != left_out] for left_out in range(users)]
     without = [area(values[:, kept], inside[:, kept]) for kept in rest]
     pseudo = users * mean - (users - 1) * np.asarray(without)
-    tail = (1 - confidence) / 2
-    if np.ptp(pseudo) < 1e-9:
-        low = float(stats.beta.ppf(tail, users * mean, users * (1 - mean) + 1)) if mean else 0.0
-        high = stats.beta.isf(tail, users * mean + 1, users * (1 - mean)) if mean < 1 else 1.0
-        return Rate(value=mean, low=low, high=float(high))
-    margin = float(stats.t.isf(tail, users - 1) * stats.sem(pseudo))
-    return Rate(value=mean, low=max(0.0, mean - margin), high=min(1.0, mean + margin))
+    ends = [mean]
+    for each in (pseudo, np.append(pseudo, 0.5)):
+        margin = stats.t.isf((1 - confidence) / 2, len(each) - 1) * stats.sem(each)
+        ends += [float(each.mean() - margin), float(each.mean() + margin)]
+    return Rate(value=mean, low=max(0.0, min(ends)), high=min(1.0, max(ends)))
 
 
 def chance(areas: ArrayLike) -> tuple[float, float, float]:
