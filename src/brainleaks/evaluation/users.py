@@ -150,7 +150,7 @@ def claim(found: dict[str, Any], networks: int) -> Claim:
         level=MEMBERSHIP,
         attack=name,
         shown=bool(shown),
-        measure="pairs of users in which the one of the training set ranks above",
+        measure="pairs in which the user of the training set ranks first",
         value=best["value"],
         low=best["low"],
         high=best["high"],
