@@ -66,7 +66,7 @@ def data(*, alike):
 
 ATTACKS = {
     "loss": {"by": {"attack": "loss-threshold"}},
-    "lira": {"by": {"attack": "lira"}},
+    "lira": {"by": {"attack": "lira", "online": False}},
     "trained": {"queries": "trained"},
 }
 
@@ -143,6 +143,13 @@ def test_the_score_of_a_user_is_the_mean_over_their_samples():
         each = network(samples.inputs).double().log_softmax(1)[torch.arange(5), samples.labels]
     expected = [each[1], (each[0] + each[2] + each[3]) / 3, each[4]]
     torch.testing.assert_close(found, torch.stack(expected), rtol=1e-4, atol=1e-6)
+
+
+def test_online_lira_may_not_ask_about_samples_that_nobody_learned():
+    """Its reference networks would have learned from the very samples of the training set."""
+    with pytest.raises(InputError, match="set online to false"):
+        study({"lira": {"by": {"attack": "lira"}}})
+    study({"lira": {"by": {"attack": "lira"}, "queries": "trained"}})
 
 
 def test_queries_are_drawn_from_every_user():

@@ -8,7 +8,6 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from brainleaks.attacks.membership.attack_r import AttackR
-from brainleaks.attacks.membership.bavaria import Bavaria
 from brainleaks.attacks.membership.calibrated_loss import CalibratedLoss
 from brainleaks.attacks.membership.knowledge import Candidates, References
 from brainleaks.attacks.membership.lira import Lira
@@ -19,7 +18,7 @@ from brainleaks.target import Access, Target
 
 #: Membership attacks that are not told of any sample that it is no member.
 ByOutputs = Annotated[
-    AttackR | Bavaria | CalibratedLoss | Lira | LossThreshold, Field(discriminator="attack")
+    AttackR | CalibratedLoss | Lira | LossThreshold, Field(discriminator="attack")
 ]
 
 
@@ -35,7 +34,10 @@ class UserInference:
     Args:
         by: the membership attack, with its settings.
         queries: ``"other"`` queries samples of each user that no network was trained on,
-            ``"trained"`` samples that the networks trained on the user have learned from.
+            ``"trained"`` samples that the networks trained on the user have learned from. LiRA
+            online learns from networks that were trained on the target's own samples of the user,
+            and recognises those whatever is queried; of ``"other"`` samples only LiRA offline is
+            accepted.
 
     Reference: Kandpal, Pillutla, Oprea, Kairouz, Choquette-Choo and Xu, "User inference attacks on
     large language models", arXiv 2310.09266 (2023), whose statistic this is by the calibrated loss.
@@ -64,6 +66,13 @@ class UserInference:
     by: ByOutputs = CalibratedLoss()
     queries: Literal["other", "trained"] = "other"
     attack: Literal["user-inference"] = "user-inference"
+
+    def __post_init__(self) -> None:
+        if self.queries == "other" and isinstance(self.by, Lira) and self.by.online:
+            raise ValueError(
+                "by: LiRA online has reference networks that were trained on the samples in "
+                "question; set online to false, or queries to trained."
+            )
 
     def __call__(
         self,
