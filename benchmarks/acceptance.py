@@ -138,7 +138,7 @@ def _data(name: str) -> Path:
         arrays = {}
         for part, count in (("train", 5000), ("test", 1000)):
             samples: Samples = getattr(whole, part)
-            images, labels = samples.first(min(count, len(samples.labels)))
+            images, labels, _ = samples.first(min(count, len(samples.labels)))
             images = avg_pool2d(images, 2) if name == "faces" else images
             arrays[f"x_{part}"] = (images * 255).round().byte().numpy()
             arrays[f"y_{part}"] = labels.numpy()

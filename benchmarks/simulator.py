@@ -87,7 +87,7 @@ def _pairs(digits: Dataset, seed: int) -> Iterator[Pair]:
     rows = sorted(recordings, key=lambda r: (r.part == "test", int(r.name)))
     for part, name, label, events in tqdm(rows, desc="pairs", disable=None):
         number = int(name)
-        images, labels = parts[part]
+        images, labels, _ = parts[part]
         if int(labels[number - 1]) != label:
             raise InputError(
                 f"N-MNIST's {part} recording {name} shows a {label}, MNIST's image {number} a "

@@ -64,7 +64,7 @@ def data(base):
     """The digits as a user has them: a folder of PNGs."""
     whole = digits.load(base)
     for part, count in (("train", 700), ("test", 200)):
-        inputs, labels = getattr(whole, part).first(count)
+        inputs, labels, _ = getattr(whole, part).first(count)
         for i, (image, label) in enumerate(zip(inputs, labels.tolist(), strict=True)):
             path = base / "digits" / part / str(label) / f"{i:04d}.png"
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -72,7 +72,7 @@ def base(tmp_path_factory):
     whole = digits.load(base)
     arrays = {}
     for part, count in (("train", 400), ("test", 100)):
-        inputs, labels = getattr(whole, part).first(count)
+        inputs, labels, _ = getattr(whole, part).first(count)
         arrays |= {f"x_{part}": inputs.numpy(), f"y_{part}": labels.numpy()}
     np.savez(base / "digits.npz", **arrays)
     return base

@@ -70,7 +70,7 @@ NETWORKS = [partial(target, seed=50 + k) for k in range(SHADOWS)]
 @pytest.fixture
 def own(candidates):
     """The target's confidence in each sample's class, by a forward pass of our own."""
-    inputs, labels = candidates.samples
+    inputs, labels, _ = candidates.samples
     answers = target()._network(inputs).double().softmax(-1).detach()
     return [float(row[y]) for row, y in zip(answers, labels, strict=True)]
 
@@ -283,7 +283,7 @@ def test_a_shadow_that_learned_everything_teaches_nothing(candidates):
 
 def test_quantile_regression(own, candidates, references):
     """Ridge regression by its normal equations, on components by their eigenvectors."""
-    inputs, labels = candidates.samples
+    inputs, labels, _ = candidates.samples
     x, known = inputs.flatten(1).double().numpy(), references.population.numpy()
     score = np.array([logit_of(p) for p in own])
     centred = x - x[known].mean(0)
@@ -388,7 +388,7 @@ def test_credit_is_the_share_of_a_regression_along_the_gradient(candidates):
         both = (dict(net.named_parameters())[name].detach() for net in (before, after))
         weight.data = sum(both) / 2
     expected = []
-    for i, (image, label) in enumerate(zip(*candidates.samples, strict=True)):
+    for i, (image, label) in enumerate(zip(*candidates.samples[:2], strict=True)):
         loss = torch.nn.functional.cross_entropy(middle(image[None]), label[None])
         # the bias is what is added to the layer's output
         push = -torch.autograd.grad(loss, middle.fc1.bias)[0].double().numpy()

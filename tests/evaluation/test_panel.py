@@ -12,6 +12,7 @@ from brainleaks.data.parts import parts
 from brainleaks.evaluation.panel import (
     TAKES,
     batch_size,
+    evenly,
     features,
     new_judge,
     recognition,
@@ -111,3 +112,15 @@ def test_blur_keeps_flat_images_and_spreads_a_point():
 def test_standardise():
     rows = standardise(torch.tensor([[1.0, 3.0], [5.0, 5.0]]))
     assert torch.allclose(rows, torch.tensor([[-1.0, 1.0], [0.0, 0.0]]))
+
+
+def test_the_judge_by_warping_compares_with_a_few_of_each_class(dataset, shares):
+    streamed = replace(dataset, streamed=True)
+    judge = new_judge("nearest-dtw", shares.members, streamed, seed=0)
+    assert torch.bincount(judge.reference.labels).tolist() == [50] * 10
+    assert recognition(judge, shares.held_out, seed=0) > 0.9
+
+
+def test_evenly_spaced_samples():
+    labels = torch.tensor([0, 1, 0, 0, 1, 0, 0, 0])
+    assert evenly(labels, 3).tolist() == [0, 3, 6, 1, 4]

@@ -172,7 +172,7 @@ def test_data_that_it_never_saw_shows_nothing(tmp_path):
 
 def _part(whole, first):
     samples = joined(whole.train, whole.test)
-    inputs, labels = (part[first : first + 420] for part in samples)
+    inputs, labels = (part[first : first + 420] for part in samples[:2])
     train, test = Samples(inputs[:120], labels[:120]), Samples(inputs[120:], labels[120:])
     return replace(whole, train=train, test=test)
 

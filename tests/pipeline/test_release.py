@@ -81,7 +81,7 @@ def notebook() -> NotebookSNN:
     torch.manual_seed(0)
     network = NotebookSNN(64, HIDDEN, 10)
     optimiser = torch.optim.Adam(network.parameters(), 1e-2)
-    images, labels = digits.load(Path()).train
+    images, labels, _ = digits.load(Path()).train
     encode, generator = RateCode(25), torch.Generator().manual_seed(0)
     for batch in torch.arange(1200).split(100):
         spikes = encode(images[batch], generator)
@@ -157,7 +157,7 @@ def test_target_from_snntorch(notebook, notebook_file, tmp_path, monkeypatch):
     results = run(tmp_path, "run", target_weights=notebook_file)
     target = results["target"]
     generator = stream(0, "target", "test")
-    images, labels = digits.load(Path()).test.first(50)
+    images, labels, _ = digits.load(Path()).test.first(50)
     noise = stream(draw_seed(generator), "encoding")
     counts = notebook(RateCode(25)(images[:], noise).flatten(2))[0].sum(0)
     assert target["test_accuracy"] == float((counts.argmax(1) == labels).double().mean()) > 0.5

@@ -141,6 +141,7 @@ SMALL = {
     "boundary-repulsion": BoundaryRepulsion(probes=250, iterations=3, time_steps=5),
     "gamin": Gamin(iterations=3, time_steps=5),
     **{name: made() for name, made in ATTACKS.items() if made.kind == "membership"},
+    "user-inference": ATTACKS["user-inference"](),
     "within-prior": WithinPrior(ScoreEvolution(probes=250, iterations=3, time_steps=5)),
 }
 
@@ -173,8 +174,20 @@ def membership(attack):
     return {"answer": attack(view_of(attack.access), candidates(), references)}
 
 
+def of_users(attack):
+    logits = torch.randn(4, 12, CLASSES, generator=torch.Generator().manual_seed(0))
+    users = torch.arange(12) % 3
+    trained_on = (torch.arange(4)[:, None] + users) % 3 < 2
+    references = References(logits.softmax(-1), trained_on, torch.zeros(12) > 0)
+    asked = candidates()
+    named = replace(asked, samples=asked.samples._replace(users=users))
+    return {"answer": attack(view_of(attack.access), named, references)}
+
+
 def attacked(name):
     attack = SMALL[name]
+    if name == "user-inference":
+        return of_users(attack)
     if attack.kind == "membership":
         return membership(attack)
     target = Target(
@@ -237,6 +250,7 @@ def test_every_attack_has_a_version_of_its_own():
     assert SMALL.keys() == {*ATTACKS, "within-prior"}
     within = of_attack(SMALL["within-prior"])
     assert within.keys() == {"within-prior", "score-evolution"}
+    assert of_attack(SMALL["user-inference"]).keys() == {"user-inference", "calibrated-loss"}
 
 
 def test_a_key_does_not_hold_how_the_code_is_written(monkeypatch):

@@ -81,16 +81,24 @@ class SpikeTrains:
 
 
 class Samples(NamedTuple):
-    """``inputs``: images ``(N, C, H, W)``, float32 in [0, 1], or recordings; ``labels``: int64."""
+    """Inputs, their classes, and, where that is known, whose they are.
+
+    Args:
+        inputs: images ``(N, C, H, W)``, float32 in [0, 1], or recordings.
+        labels: the class of each, int64 ``(N,)``.
+        users: the person that each comes from, int64 ``(N,)``, numbered from 0; optional.
+    """
 
     inputs: Tensor | SpikeTrains
     labels: Tensor
+    users: Tensor | None = None
 
     def first(self, count: int) -> "Samples":
         """The first ``count`` samples."""
         inputs = self.inputs
         kept = inputs.first(count) if isinstance(inputs, SpikeTrains) else inputs[:count]
-        return Samples(kept, self.labels[:count])
+        users = None if self.users is None else self.users[:count]
+        return Samples(kept, self.labels[:count], users)
 
 
 @dataclass(frozen=True)

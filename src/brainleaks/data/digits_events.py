@@ -41,7 +41,7 @@ def recordings(folder: Path) -> Iterator[Recording]:
     """Simulate the recordings one by one; they need no folder, and are the same each time."""
     dataset = load_images(folder)
     parts: dict[Literal["train", "test"], Samples] = {"train": dataset.train, "test": dataset.test}
-    for part, (images, labels) in parts.items():
+    for part, (images, labels, _) in parts.items():
         for number, image in enumerate(enlarged(cast("Tensor", images))):
             generator = np.random.default_rng((_STREAMS[part], number))
             events = simulate(image, generator)

@@ -77,7 +77,9 @@ def divided(
 ) -> Dataset:
     """The authors' division, with some labels."""
     tests = found.takes < TEST
-    train, test = (Samples(found.spikes[part], labels[part]) for part in (~tests, tests))
+    train, test = (
+        Samples(found.spikes[part], labels[part], found.speakers[part]) for part in (~tests, tests)
+    )
     return Dataset(name, train, test, class_names, streamed=True, sound=COCHLEA)
 
 

@@ -53,17 +53,20 @@ def select(samples: Samples, which: Tensor) -> Samples:
     indices = which.nonzero().squeeze(1) if which.dtype == torch.bool else which
     inputs = samples.inputs
     chosen = _select(inputs, indices) if isinstance(inputs, SpikeTrains) else inputs[indices]
-    return Samples(chosen, samples.labels[indices])
+    users = None if samples.users is None else samples.users[indices]
+    return Samples(chosen, samples.labels[indices], users)
 
 
 def joined(first: Samples, second: Samples) -> Samples:
     """The samples of two parts, in order."""
     labels = torch.cat([first.labels, second.labels])
+    known = first.users is not None and second.users is not None
+    users = torch.cat([first.users, second.users]) if known else None  # type: ignore[list-item]
     if isinstance(first.inputs, SpikeTrains) and isinstance(second.inputs, SpikeTrains):
-        return Samples(first.inputs.followed_by(second.inputs), labels)
+        return Samples(first.inputs.followed_by(second.inputs), labels, users)
     if isinstance(first.inputs, SpikeTrains) or isinstance(second.inputs, SpikeTrains):
         raise TypeError("one part has recordings, the other images.")
-    return Samples(torch.cat([first.inputs, second.inputs]), labels)
+    return Samples(torch.cat([first.inputs, second.inputs]), labels, users)
 
 
 def of_classes(dataset: Dataset, classes: Sequence[int]) -> Dataset:
@@ -73,7 +76,7 @@ def of_classes(dataset: Dataset, classes: Sequence[int]) -> Dataset:
 
     def kept(samples: Samples) -> Samples:
         some = select(samples, number[samples.labels] >= 0)
-        return Samples(some.inputs, number[some.labels])
+        return some._replace(labels=number[some.labels])
 
     names = tuple(dataset.class_names[c] for c in classes)
     return replace(dataset, train=kept(dataset.train), test=kept(dataset.test), class_names=names)
@@ -89,9 +92,9 @@ def set_apart(dataset: Dataset, classes: Sequence[int]) -> Dataset:
 
 def with_shuffled_labels(dataset: Dataset, generator: torch.Generator) -> Dataset:
     """The same samples, those of the training part under one another's labels."""
-    inputs, labels = dataset.train
+    labels = dataset.train.labels
     order = torch.randperm(len(labels), generator=generator)
-    return replace(dataset, train=Samples(inputs, labels[order]))
+    return replace(dataset, train=dataset.train._replace(labels=labels[order]))
 
 
 def _every_second(labels: Tensor) -> Tensor:

@@ -110,9 +110,13 @@ def correlations(images: Tensor, others: Tensor) -> Tensor:
 
 def nearest_of_each_class(seen: Tensor, images: Tensor, labels: Tensor, classes: int) -> Tensor:
     """The largest correlation with a sample of each class, ``(B, C)``; -1 without samples."""
-    values = correlations(seen, images)
-    best = values.new_full((len(seen), classes), -1.0)
-    return best.scatter_reduce(1, labels.to(seen.device).expand(len(seen), -1), values, "amax")
+    return largest_of_each_class(correlations(seen, images), labels, classes)
+
+
+def largest_of_each_class(values: Tensor, labels: Tensor, classes: int) -> Tensor:
+    """The largest value ``(B, N)`` among samples of each class, ``(B, C)``; -1 without samples."""
+    best = values.new_full((len(values), classes), -1.0)
+    return best.scatter_reduce(1, labels.to(values.device).expand(len(values), -1), values, "amax")
 
 
 def distinctness(by_class: Tensor, labels: Tensor) -> Tensor:

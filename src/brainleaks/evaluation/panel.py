@@ -15,9 +15,15 @@ from torch import Tensor, nn
 
 from brainleaks.data.dataset import Dataset, Samples
 from brainleaks.data.encoding import RateCode, as_images, bernoulli
-from brainleaks.data.parts import images
+from brainleaks.data.parts import images, select
 from brainleaks.evaluation.judge import confidences, scale_each
-from brainleaks.evaluation.likeness import Reference, likeness, nearest_of_each_class
+from brainleaks.evaluation.likeness import (
+    Reference,
+    largest_of_each_class,
+    likeness,
+    nearest_of_each_class,
+)
+from brainleaks.evaluation.warping import warped_correlations
 from brainleaks.monitor import Monitor
 from brainleaks.networks import ConvNet, SpikingConvNet
 from brainleaks.networks.blurred import BlurredMLP
@@ -37,6 +43,7 @@ KINDS = {
     "recurrent": "ordinary, a gated recurrent layer",
     "channel-totals": "two layers on how much each channel fires",
     "nearest": "the most correlated sample, without training",
+    "nearest-dtw": "the most correlated of a few recordings after time warping, without training",
 }
 #: The signals that each judge takes.
 TAKES: dict[str, tuple[Signal, ...]] = {
@@ -47,6 +54,7 @@ TAKES: dict[str, tuple[Signal, ...]] = {
     "recurrent": ("stream",),
     "channel-totals": ("stream",),
     "nearest": SIGNALS,
+    "nearest-dtw": ("stream",),
 }
 _LEARNING_RATE = 1e-3
 _CODE = RateCode(steps=25)
@@ -54,6 +62,10 @@ _OF_STREAMS = {"conv-1d": StreamConv, "recurrent": StreamGRU, "channel-totals": 
 #: The time steps of streams are blurred by a Gaussian of this share of them, and of one at least.
 _BLUR = 0.02
 _PIECE = 500
+#: The judge by time warping compares with so many recordings of a class, and of all, at most.
+_TEMPLATES, _ALL_TEMPLATES = 50, 500
+#: It is measured on so many recordings at most.
+_WARPED = 1000
 _STEP_BYTES = 2 << 30
 #: Sides that the protocol's 5 x 5 kernels are made for; smaller images get 3 x 3.
 _LARGE_SIDE = 16
@@ -65,7 +77,8 @@ class Judge:
 
     Args:
         name: one of :data:`KINDS`.
-        network: what was trained, in evaluation mode; ``None`` for ``nearest``.
+        network: what was trained, in evaluation mode; ``None`` for ``nearest`` and
+            ``nearest-dtw``.
         reference: what it learned from, recordings for a spiking judge, else images.
         classes: how many there are.
         signal: what it judges.
@@ -85,7 +98,8 @@ class Judge:
     def confidences(self, values: Tensor, generator: torch.Generator) -> Tensor:
         """The confidence in each class, ``(B, C)``.
 
-        Shares for networks; for ``nearest`` the largest correlation with a sample of the class.
+        Shares for networks; for ``nearest`` the largest correlation with a sample of the class, and
+        for ``nearest-dtw`` the largest after time warping.
 
         Args:
             values: spikes or their probabilities ``(T, B, channels, H, W)``, or images
@@ -94,9 +108,11 @@ class Judge:
         """
         seen = rates_seen(values, self.signal)
         if self.network is None:
-            return nearest_of_each_class(
-                seen, torch.as_tensor(self.reference.inputs), self.reference.labels, self.classes
-            )
+            known, labels = torch.as_tensor(self.reference.inputs), self.reference.labels
+            if self.name == "nearest-dtw":
+                values = warped_correlations(seen, known.to(seen.device))
+                return largest_of_each_class(values, labels, self.classes)
+            return nearest_of_each_class(seen, known, labels, self.classes)
         if not self.spiking:
             return confidences(self.network, seen)
         spikes = bernoulli(values, generator) if values.ndim == 5 else _CODE(seen, generator)
@@ -110,6 +126,9 @@ def new_judge(name: str, reference: Samples, dataset: Dataset, *, seed: int) -> 
         torch.manual_seed(stream(seed, "judge", name).initial_seed())
         network = _network(name, shape, classes, events=_records(reference))
     spiking = bool(getattr(network, "spiking", False))
+    if name == "nearest-dtw":
+        most = min(_TEMPLATES, max(1, _ALL_TEMPLATES // classes))
+        reference = select(reference, evenly(reference.labels, most))
     seen = _seen(reference, dataset.signal, spiking=spiking)
     return Judge(name, network, seen, classes, dataset.signal)
 
@@ -147,6 +166,8 @@ def batch_size(judge: Judge) -> int:
 
 def recognition(judge: Judge, samples: Samples, *, seed: int) -> float:
     """Accuracy of the judge on samples."""
+    if judge.name == "nearest-dtw":
+        samples = select(samples, evenly(torch.zeros_like(samples.labels), _WARPED))
     if judge.network is None:
         named = judge.confidences(images(samples), stream(seed)).argmax(1)
         return float((named == samples.labels).double().mean())
@@ -245,6 +266,14 @@ def rates_seen(values: Tensor, signal: Signal) -> Tensor:
 def with_network_on(judge: Judge, device: str) -> Judge:
     """The same judge on a device."""
     return judge if judge.network is None else replace(judge, network=judge.network.to(device))
+
+
+def evenly(labels: Tensor, most: int) -> Tensor:
+    """Indices of at most so many samples of each class, evenly spaced among them."""
+    each = [(labels == label).nonzero().squeeze(1) for label in labels.unique()]
+    kept = [min(most, len(own)) for own in each]
+    pairs = zip(each, kept, strict=True)
+    return torch.cat([own[torch.arange(n) * len(own) // n] for own, n in pairs])
 
 
 def _network(

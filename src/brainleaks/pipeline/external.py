@@ -60,7 +60,7 @@ class Built:
 
 def shown_samples(pipeline: Pipeline) -> Tensor:
     """A training sample of each of the first classes, as the model takes them."""
-    inputs, labels = pipeline.dataset.train
+    inputs, labels, _ = pipeline.dataset.train
     encoding = pipeline.study.encoding
     steps = encoding.steps if encoding else 1
     if isinstance(inputs, SpikeTrains):

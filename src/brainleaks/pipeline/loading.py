@@ -98,7 +98,7 @@ def _check_classes(dataset: Dataset) -> None:
 
 def one_a_class(dataset: Dataset) -> Tensor:
     """The first training sample of each class: ``(C, channels, H, W)``, or with time first."""
-    inputs, labels = dataset.train
+    inputs, labels, _ = dataset.train
     first = [int((labels == c).nonzero()[0]) for c in range(len(dataset.class_names))]
     return inputs[torch.tensor(first)]
 
@@ -145,7 +145,7 @@ def _load_frames(study: Study, source: EventSource, folder: Path, cache: Cache) 
 def pack(dataset: Dataset) -> dict[str, Tensor]:
     """A framed data set as the cache keeps it."""
     tensors = {}
-    for part, (inputs, labels) in (("train", dataset.train), ("test", dataset.test)):
+    for part, (inputs, labels, _) in (("train", dataset.train), ("test", dataset.test)):
         if isinstance(inputs, SpikeTrains):
             for field in _FIELDS:
                 tensors[f"{part}.{field}"] = torch.from_numpy(getattr(inputs, field))

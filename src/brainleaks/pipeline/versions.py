@@ -6,6 +6,7 @@ where a stage computes something else under the same version. Each attack has it
 """
 
 from brainleaks.attacks import Attack, WithinPrior
+from brainleaks.attacks.membership.user_inference import UserInference
 
 VERSIONS = {
     "frames": 1,  # reading events and cutting them into frames
@@ -24,4 +25,6 @@ def of_attack(attack: Attack) -> dict[str, int]:
     versions: dict[str, int] = {attack.attack: attack.version}
     if isinstance(attack, WithinPrior):
         versions |= of_attack(attack.search)
+    if isinstance(attack, UserInference):
+        versions |= of_attack(attack.by)
     return versions

@@ -10,6 +10,7 @@ from PIL import Image
 from scipy import stats
 
 from brainleaks.files import atomic
+from brainleaks.report import users
 from brainleaks.report.figures import grid
 from brainleaks.report.membership import over_seeds, without_curves
 from brainleaks.report.metrics import TITLES
@@ -86,8 +87,11 @@ def record(run: Path) -> Record:
     for found in (*results["likeness"].values(), *results["controls"]):
         found["metrics"] = {key: found["metrics"][key] for key in SAID if key in found["metrics"]}
     kept = {key: results[key] for key in _RECORDED}
-    if membership := results.get("evidence", {}).get("membership"):
+    evidence = results.get("evidence", {})
+    if membership := evidence.get("membership"):
         kept["evidence"] = {"membership": without_curves(membership)}
+    if by_user := evidence.get(users.KIND):
+        kept["evidence"] = kept.get("evidence", {}) | {users.KIND: by_user}
     return {"provenance": read_provenance(run), "results": kept}
 
 
@@ -123,6 +127,7 @@ def summarise(runs: list[Record]) -> dict[str, Any]:
         ],
         "judgement": pooled(each),
         "membership": over_seeds(each, interval),
+        "users": users.over_seeds(each),
         "runs": runs,
     }
 

@@ -14,6 +14,8 @@
                                         most, and ``ATTACK.control``, its strongest control's
 ``membership.safetensors``              scores ``(N,)`` by attack, ``member``, and ``sample``,
                                         its place in the training part followed by the test part
+``user-membership.safetensors``         scores ``(K, U)`` of users by attack, of each network, and
+                                        ``member``, whether it learned from the user
 ``exposed.safetensors``                 images ``(n, channels, H, W)`` of the training samples that
                                         membership attacks find most easily, where they are found
 ``figures/``, ``report.html``           see :mod:`brainleaks.report`

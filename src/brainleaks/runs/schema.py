@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, JsonValue, model_validator
 
 from brainleaks.runs.fields import Count, Label, Name, Number, Part, Share, Text
 from brainleaks.runs.membership import Membership
+from brainleaks.runs.users import UserMembership
 from brainleaks.studies.printed import Printed
 
 #: Of each step of a training or an attack, its quantities, such as ``{"loss": 0.3}``.
@@ -243,6 +244,8 @@ class Results(Part):
     def _evidence_of_known_kinds(self) -> Self:
         if (found := self.evidence.get("membership")) is not None:
             Membership.model_validate(found)
+        if found := self.evidence.get("user-membership"):
+            UserMembership.model_validate(found)
         return self
 
     @model_validator(mode="after")

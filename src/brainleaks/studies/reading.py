@@ -17,7 +17,7 @@ from brainleaks.studies.config import External, Study
 
 _LONGEST_VALUE = 100
 #: Names that stand for several presets (:mod:`brainleaks.campaigns.collection`).
-COLLECTIONS = ("paper", "strongest", "black-box", "prior", "membership", "streams")
+COLLECTIONS = ("paper", "strongest", "black-box", "prior", "membership", "speakers", "streams")
 
 
 def preset_names() -> list[str]:
