@@ -4,7 +4,7 @@ BIN := .venv/bin
 SEEDS := 5
 MUTANTS := 10000
 
-.PHONY: ablation acceptance calibration recognisable demo test lint fuzz kills bench gpu simulator results strongest black-box prior membership streams screenshot notebooks docs clean
+.PHONY: ablation acceptance calibration recognisable demo test lint fuzz kills bench gpu simulator results strongest black-box prior membership speakers streams cifar10 screenshot notebooks docs clean
 
 demo: .venv/run
 	$(BIN)/brainleaks run demo
@@ -58,8 +58,14 @@ black-box: .venv/run
 membership: .venv/run
 	$(BIN)/brainleaks run membership --seeds $(SEEDS)
 
+speakers: .venv/run
+	$(BIN)/brainleaks run speakers --seeds 1
+
 streams: .venv/run
 	$(BIN)/brainleaks run streams --seeds $(SEEDS)
+
+cifar10: .venv/run
+	$(BIN)/brainleaks run cifar10 --seeds 1
 
 prior: .venv/run
 	$(BIN)/brainleaks run prior --seeds $(SEEDS)

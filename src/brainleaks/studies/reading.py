@@ -17,7 +17,16 @@ from brainleaks.studies.config import External, Study
 
 _LONGEST_VALUE = 100
 #: Names that stand for several presets (:mod:`brainleaks.campaigns.collection`).
-COLLECTIONS = ("paper", "strongest", "black-box", "prior", "membership", "speakers", "streams")
+COLLECTIONS = (
+    "paper",
+    "strongest",
+    "black-box",
+    "prior",
+    "membership",
+    "speakers",
+    "streams",
+    "cifar10",
+)
 
 
 def preset_names() -> list[str]:
