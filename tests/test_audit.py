@@ -173,7 +173,7 @@ def test_a_network_in_python(base, network, data, cache, monkeypatch):
     results = write(outcome, base / "python")
     assert results["verdict"] == outcome.verdict
     whole = digits.load(base)
-    pair = [TensorDataset(*getattr(whole, part).first(200)) for part in ("train", "test")]
+    pair = [TensorDataset(*getattr(whole, part).first(200)[:2]) for part in ("train", "test")]
     planned = plan(network, pair, inputs=Inputs(steps=STEPS))
     assert planned.dataset.input_shape == (1, 8, 8)
     assert planned.study.dataset.path == "handed over in Python"

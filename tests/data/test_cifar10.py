@@ -164,6 +164,6 @@ def test_real_photographs(real_data):
     assert dataset.class_names[dataset.train.labels[123 * 10 + 6]] == "frog"
     assert torch.equal((found * 255).round().byte(), torch.tensor(pixels).permute(2, 0, 1))
     # the ten classes differ in their mean colour: ships and airplanes are the bluest
-    inputs, labels = dataset.train
+    inputs, labels, _ = dataset.train
     blue = [float((inputs[labels == c, 2] - inputs[labels == c, 0]).mean()) for c in range(10)]
     assert {CLASS_NAMES[c] for c in np.argsort(blue)[-2:]} == {"airplane", "ship"}

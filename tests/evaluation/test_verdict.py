@@ -19,9 +19,9 @@ def scores(
         "identification": identification,
         "blurred_correlation_members": likeness,
         "memorisation": memorisation,
-        "distinctness": distinctness,
     }
-    return {key: list(mean + spread * rng.standard_normal(classes)) for key, mean in means.items()}
+    found = {k: list(mean + spread * rng.standard_normal(classes)) for k, mean in means.items()}
+    return found | {"distinctness": list(distinctness + spread / 5 * rng.standard_normal(classes))}
 
 
 def controls(panel=0.1, identification=0.5, likeness=0.3):
@@ -78,8 +78,8 @@ def test_blobs_that_resemble_every_class_are_no_class_content():
     """They correlate with their class as much as with the others."""
     blobs = scores(0.9, 0.95, distinctness=0.03)
     assert shown(blobs) == {1: True, 2: False, 4: False}
-    assert "is 0.3" in answers(blobs)[2]["opposes"][0]
-    assert shown(scores(0.9, 0.95, distinctness=0.08))[2] is None
+    assert "from other classes is 0.3" in answers(blobs)[2]["opposes"][0]
+    assert shown(scores(0.9, 0.95, distinctness=0.078))[2] is None
     beside = controls()
     beside["class-mean"]["distinctness"] = [0.0] * 10
     found = answers(blobs, {"attack": beside})[2]
@@ -146,7 +146,7 @@ def rows(found, count=8, classes=3):
     """As many reconstructions of few classes."""
     rng = np.random.default_rng(1)
     return {
-        key: (np.mean(values) + 0.02 * rng.standard_normal((count, classes))).tolist()
+        key: (np.mean(values) + 0.01 * rng.standard_normal((count, classes))).tolist()
         for key, values in found.items()
     }
 
@@ -154,7 +154,9 @@ def rows(found, count=8, classes=3):
 def few(found, classes, **beside):
     """The answers where classes are few, in each form that a control is measured in."""
     asked = {c: rows(v, classes=classes) for c, v in controls(**beside).items()}
-    asked["class-mean"] = {key: [[1.0] * classes] for key in found}
+    asked["class-mean"] = {key: [[1.0] * classes] for key in found} | {
+        "distinctness": [[0.1] * classes]
+    }
     if classes < 4:
         del asked["without-class"]
     attacks = {"attack": rows(found, classes=classes)}

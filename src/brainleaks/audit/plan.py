@@ -33,7 +33,7 @@ _LEARNING_RATE = 1e-3
 #: values is searched by itself, for a third of the audit's time and no likeness.
 _LEFT_OUT: dict[str | None, tuple[str, ...]] = {"stream": ("fredrikson",)}
 #: Of the evaluator of streams.
-_HIDDEN = 256
+_HIDDEN = 64
 _STEP_BYTES = 2 << 30
 #: Behind these codes, an iteration on an image is one on a spiking network over all its time steps:
 #: Fredrikson's attack takes a tenth of the protocol's 5,000.
@@ -152,16 +152,14 @@ def _encoding(seen: Seen) -> dict[str, Any] | None:
 
 
 def _evaluator(seen: Seen, spiking: bool) -> tuple[str, dict[str, Any]]:
-    """The protocol's evaluator for such data, with kernels that fit it; of streams, one of ours."""
-    neuron: dict[str, Any]
+    """The protocol's evaluator, with kernels that fit the data; of streams, a perceptron."""
     if seen.encoding == "stream":
-        neuron = {"beta": 0.95, "surrogate": {"surrogate": "fast-sigmoid", "slope": 10}}
-        return "snn-mlp", {"architecture": "spiking-mlp", "hidden": _HIDDEN, **neuron}
+        return "ann-mlp", {"architecture": "mlp", "hidden": _HIDDEN}
     small = min(seen.shape[1:]) < _LARGE_SIDE
     kernels = {"kernel": 3, "padding": 1} if small else {"kernel": 5, "padding": 0}
     if not spiking:
         return "ann-conv", {"architecture": "conv", **kernels}
-    neuron = {"beta": 0.7, "surrogate": {"surrogate": "fast-sigmoid", "slope": 40}}
+    neuron: dict[str, Any] = {"beta": 0.7, "surrogate": {"surrogate": "fast-sigmoid", "slope": 40}}
     if seen.recorded:
         neuron = {"beta": 0.8, "surrogate": {"surrogate": "arctan", "alpha": 1.5}}
     return "snn-conv", {"architecture": "spiking-conv", **kernels, **neuron}
