@@ -71,10 +71,12 @@ def test_a_flat_recording_correlates_with_nothing():
     assert torch.equal(warped_correlations(other, flat), torch.zeros(2, 1))
 
 
-def test_long_recordings_are_averaged():
+@pytest.mark.parametrize("axis", [2, 3])
+def test_large_recordings_are_averaged(axis):
+    """Over time and over channels, to a hundred of each."""
     draw = torch.Generator().manual_seed(0)
-    short = torch.rand(3, 1, 100, 4, generator=draw)
-    long = short.repeat_interleave(3, dim=2)
+    small = torch.rand(3, 1, 100, 100, generator=draw)
+    large = small.repeat_interleave(3, dim=axis)
     torch.testing.assert_close(
-        warped_correlations(long, long[:2]), warped_correlations(short, short[:2])
+        warped_correlations(large, large[:2]), warped_correlations(small, small[:2])
     )

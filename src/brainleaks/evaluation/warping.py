@@ -6,8 +6,8 @@ from torch.nn import functional
 
 #: Two recordings may be shifted against each other by this share of their time steps.
 BAND = 0.1
-#: Longer recordings are averaged to so many time steps, about as finely as judges see them.
-_STEPS = 100
+#: Larger recordings are averaged to so many time steps and channels, about as judges see them.
+_STEPS, _CHANNELS = 100, 100
 _PAIRS = 4096
 
 
@@ -85,8 +85,9 @@ def _costs(recordings: Tensor, others: Tensor, width: int) -> Tensor:
 
 def _unit(recordings: Tensor) -> Tensor:
     """``(B, C, T, channels)`` to ``(B, T, C channels)``, centred and of unit norm, or near 0."""
-    if recordings.shape[2] > _STEPS:
-        recordings = functional.adaptive_avg_pool2d(recordings, (_STEPS, recordings.shape[3]))
+    size = min(recordings.shape[2], _STEPS), min(recordings.shape[3], _CHANNELS)
+    if size != recordings.shape[2:]:
+        recordings = functional.adaptive_avg_pool2d(recordings, size)
     rows = recordings.flatten(1).double()  # what does not vary then leaves far less than eps
     rows = functional.normalize(rows - rows.mean(1, keepdim=True), dim=1, eps=1e-8)
     return rows.to(recordings).view_as(recordings).transpose(1, 2).flatten(2)
