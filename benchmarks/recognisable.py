@@ -156,7 +156,8 @@ def _page(cases: list[Case], right: list[NDArray[np.bool_]], *others: list[Any])
             f"what the means of held-out samples reach; the bars are {RECOGNISABLE} and "
             f"{DISTINCT}. One of the authors named the digit on each of {len(named)} "
             "reconstructions, mixed in random "
-            "order, without knowing attack or class.",
+            "order, without knowing attack or class. (Pattern inversion of convolutional networks "
+            "was named again when the attack had changed, knowing the attack but not the class.)",
             "",
             "| measure | half of the pictures are named at | AUC |",
             "|---|---|---|",

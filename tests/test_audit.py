@@ -610,6 +610,12 @@ def test_the_attacks_that_are_chosen_are_those_that_the_page_lists(access, spiki
     assert suitable(access, spiking) == re.findall("`(.*?)`", cell)
 
 
+def test_recordings_of_channels_have_an_attack_of_their_own():
+    images, streams = (set(suitable("gradients", False, code)) for code in (None, "stream"))
+    assert streams ^ images == {"stream-inversion", "fredrikson"}
+    assert "stream-inversion" in streams
+
+
 def test_attacks_start_from_how_bright_inputs_are(data):
     study = plan(new_network(), data, inputs=Inputs(steps=STEPS)).study
     held_out = [np.asarray(Image.open(path)) for path in sorted((data / "test").rglob("*.png"))]

@@ -29,8 +29,8 @@ _QUICK = ("loss-threshold", "lira", "rmia", "noise-agreement")
 _FEW_SHADOWS, _MANY_SHADOWS = 4, 16
 #: The protocol's learning rate for its evaluators of few samples; it suits most networks.
 _LEARNING_RATE = 1e-3
-#: What an audit does not use behind an encoding unless it is named: without a prior, each of 70,000
-#: values is searched by itself, for a third of the audit's time and no likeness.
+#: Attacks that an audit leaves out behind an encoding unless they are named: Fredrikson's searches
+#: every value of a recording by itself, without a prior, which is slow and resembles nothing.
 _LEFT_OUT: dict[str | None, tuple[str, ...]] = {"stream": ("fredrikson",)}
 #: Of the evaluator of streams.
 _HIDDEN = 64
