@@ -3,13 +3,14 @@
 import dataclasses
 import re
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from brainleaks import InputError
-from brainleaks.audit import Inputs, plan, run, within
+from brainleaks.audit import Inputs, costs, plan, run, within
 from brainleaks.audit.budget import fit, shown
 from brainleaks.audit.costs import Costs
 from brainleaks.data import digits
@@ -106,15 +107,17 @@ def test_few_classes_are_reconstructed_more_often(data):
     assert few.of(study)["attacks"] == pytest.approx(4 * 8 * once)
 
 
-def test_the_estimate_is_near_what_an_audit_takes(data, tmp_path):
+def test_the_estimate_is_near_what_an_audit_takes(data, tmp_path, monkeypatch):
+    """In processor time, which other work on the machine does not change."""
+    monkeypatch.setattr(costs, "time", SimpleNamespace(perf_counter=time.process_time))
     torch.set_num_threads(1)
     cache = Cache(tmp_path / "store")
     fitted, said = within(planned(data, membership="none"), 15, cache=cache)
     estimate = float(re.match(r"Estimated time: (\d+) s", said[0])[1])
-    start = time.perf_counter()
+    start = time.process_time()
     outcome = run(fitted, cache=cache)
-    took = time.perf_counter() - start
-    assert estimate / 4 < took < 4 * max(estimate, 4)  # beside other work
+    took = time.process_time() - start
+    assert estimate / 3 < took < 3 * estimate
     assert outcome.verdict["levels"]
 
 

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 from scipy import stats
+from statsmodels.stats.inter_rater import aggregate_raters, fleiss_kappa
+from statsmodels.stats.multitest import multipletests
 
 from brainleaks.evaluation.statistics import agreement, holm, interval, paired
 
@@ -88,6 +90,15 @@ def test_nothing_to_pair():
 def test_holm_by_hand():
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm([]) == []
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_holm_and_kappa_as_statsmodels_has_them(seed):
+    rng = np.random.default_rng(seed)
+    p_values = rng.uniform(0, 0.2, 1 + 7 * seed).round(2)
+    assert holm(list(p_values)) == pytest.approx(multipletests(p_values, method="holm")[1])
+    named = rng.integers(0, 2 + seed, (30, 4))
+    assert agreement(named)["kappa"] == pytest.approx(fleiss_kappa(aggregate_raters(named)[0]))
 
 
 def test_agreement_of_fleiss_own_example():

@@ -1,5 +1,6 @@
 """What the parts of an audit cost, measured on a few steps of each."""
 
+import contextlib
 import copy
 import dataclasses
 import math
@@ -18,9 +19,12 @@ from brainleaks.data.parts import parts
 from brainleaks.evaluation.panel import (
     KINDS,
     TAKES,
+    Judge,
     batch_size,
     encoding,
     new_judge,
+    references,
+    scores,
     with_network_on,
 )
 from brainleaks.networks import respond
@@ -43,7 +47,8 @@ class Costs:
 
     ``attacks`` holds what one run takes before its iterations, and each iteration, and ``queries``
     what a membership attack takes for each sample; ``answer`` is what a network takes to answer
-    about one. ``samples`` is the size of the training part, ``tested`` of the test part.
+    about one, and ``score`` what judges and likeness take for a reconstruction. ``samples`` is the
+    size of the training part, ``tested`` of the test part.
     """
 
     samples: int
@@ -54,6 +59,7 @@ class Costs:
     judges_step: float
     attacks: dict[str, tuple[float, float]]
     answer: float = 0.0
+    score: float = 0.0
     queries: dict[str, float] = field(default_factory=dict)
 
     def of(self, study: Study) -> dict[str, float]:
@@ -68,22 +74,30 @@ class Costs:
         found = {"training": training, "attacks": self._attacks(study), "judges": 0.0}
         if study.judging is not None:
             found["judges"] = study.judging.judge_steps * self.judges_step
+            found["scores"] = self._runs(study, lambda _: self.classes * self.score)
         if asked := self._asked(study):
             found["membership"] = self._membership(study.membership or Membership(), asked)
         return found
 
     def _attacks(self, study: Study) -> float:
         """All reconstructions, and those of the controls."""
+
+        def once(name: str) -> float:
+            before, each = self.attacks.get(name, (0.0, 0.0))
+            return before + each * getattr(study.attacks[name], "iterations", 1)
+
+        return self._runs(study, once)
+
+    def _runs(self, study: Study, once: Callable[[str], float]) -> float:
+        """The sum over all runs of attacks that reconstruct classes, controls included."""
         total = 0.0
         for name, attack in study.attacks.items():
             if attack.kind != "class-reconstruction":
                 continue
-            before, each = self.attacks.get(name, (0.0, 0.0))
             own, control = 1, 0
             if study.judging is not None:
                 own, control = study.judging.repeats(attack, self.classes)
-            runs = own + _CONTROLS * control
-            total += runs * (before + each * getattr(attack, "iterations", 1))
+            total += (own + _CONTROLS * control) * once(name)
         return total
 
     def _asked(self, study: Study) -> list[str]:
@@ -110,7 +124,7 @@ def measure(pipeline: Pipeline, target: Trained) -> Costs:
     for network in (target.network, *_evaluators(pipeline)):
         trained = copy.deepcopy(network).train().requires_grad_(requires_grad=True)
         steps.append(_seconds(partial(_step, trained, inputs, labels)))
-    judges = sum(_judge_steps(pipeline))
+    judges = list(_judges(pipeline))
     view = {name: _timed(pipeline, a, target) for name, a in study.attacks.items()}
     attacks = {name: found for name, found in view.items() if found is not None}
     asked = {name: _queried(pipeline, a, target) for name, a in study.attacks.items()}
@@ -121,9 +135,10 @@ def measure(pipeline: Pipeline, target: Trained) -> Costs:
         classes=len(pipeline.dataset.class_names),
         target_step=steps[0],
         evaluator_step=max(steps[1:], default=0.0),
-        judges_step=judges,
+        judges_step=sum(_judge_steps(pipeline, judges)),
         attacks=attacks,
         answer=_answer(target.network, inputs),
+        score=_score(pipeline, judges),
         queries={name: found for name, found in asked.items() if found is not None},
     )
 
@@ -157,22 +172,34 @@ def _evaluators(pipeline: Pipeline) -> Iterator[nn.Module]:
         yield pipeline.study.build(model.network, shape, classes).to(pipeline.device)
 
 
-def _judge_steps(pipeline: Pipeline) -> Iterator[float]:
-    """What a step of each judge takes that is trained."""
+def _judges(pipeline: Pipeline) -> Iterator[Judge]:
+    """The panel, not trained."""
     dataset = pipeline.dataset
     learn = parts(dataset).learn.first(_ENOUGH)
     for name in (n for n in KINDS if dataset.signal in TAKES[n]):
-        try:
-            judge = with_network_on(new_judge(name, learn, dataset, seed=0), str(pipeline.device))
-        except ValueError:  # too small to be pooled twice
-            continue
+        with contextlib.suppress(ValueError):  # too small to be pooled twice
+            yield with_network_on(new_judge(name, learn, dataset, seed=0), str(pipeline.device))
+
+
+def _judge_steps(pipeline: Pipeline, judges: list[Judge]) -> Iterator[float]:
+    """What a step of each judge takes that is trained."""
+    for judge in judges:
         if judge.network is None:
             continue
-        some = torch.arange(min(batch_size(judge), len(learn.labels)))
+        some = torch.arange(min(batch_size(judge), len(judge.reference.labels)))
         noise = stream(0, "budget", device=pipeline.device)
         inputs = encoding(judge)(judge.reference.inputs[some].to(pipeline.device), noise)
         labels = judge.reference.labels[some].to(pipeline.device)
         yield _seconds(partial(_step, judge.network, inputs, labels))
+
+
+def _score(pipeline: Pipeline, judges: list[Judge]) -> float:
+    """What judges and likeness take for each reconstruction."""
+    dataset, classes = pipeline.dataset, len(pipeline.dataset.class_names)
+    here = [with_network_on(judge, "cpu") for judge in judges]
+    values = torch.rand(classes, *dataset.input_shape, generator=stream(0, "budget"))
+    labels, real = torch.arange(classes), references(here, dataset.train, dataset.test)
+    return _seconds(lambda: scores(here, values, labels, real, seed=0)) / classes
 
 
 def _timed(pipeline: Pipeline, attack: Attack, target: Trained) -> tuple[float, float] | None:
