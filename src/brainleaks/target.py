@@ -261,7 +261,11 @@ class Target:
 
         ``(B, H)`` where the first layer is fully connected to ``H`` neurons.
         """
-        entry = self.entry(inputs).detach().requires_grad_()
+        return self.gradient_at(self.entry(inputs), labels, objective)
+
+    def gradient_at(self, entry: Tensor, labels: Tensor, objective: Objective) -> Tensor:
+        """As :meth:`entry_gradient`, of an entry that was computed before."""
+        entry = entry.detach().requires_grad_()
         value = objective(self._respond(entry), labels)
         (gradient,) = torch.autograd.grad(value.sum(), entry)
         self.queries += len(labels)

@@ -148,16 +148,25 @@ def _compare(path: Path, name: str, tensor: Tensor, expected: Tensor) -> None:
         )
 
 
-def first_weights(network: nn.Module, input_shape: tuple[int, ...]) -> Tensor | None:
-    """Weights ``(H, *input_shape)`` of a first layer that is fully connected to the inputs.
+
+def first_layer(network: nn.Module, input_shape: tuple[int, ...]) -> str | None:
+    """The name of a first layer that is fully connected to the inputs.
 
     ``None`` if it is not, and behind a code, whose weights are not the network's.
     """
     if isinstance(network, Coded):
         return None
-    layers = (m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear))
-    first = next(layers, None)
+    layers = ((n, m) for n, m in network.named_modules() if isinstance(m, nn.Conv2d | nn.Linear))
+    name, first = next(layers, ("", None))
     if not isinstance(first, nn.Linear) or first.in_features != prod(input_shape):
         return None
-    weights: Tensor = first.weight.detach().unflatten(1, input_shape)
-    return weights
+    return name
+
+
+def first_weights(network: nn.Module, input_shape: tuple[int, ...]) -> Tensor | None:
+    """Weights ``(H, *input_shape)`` of the :func:`first_layer`; ``None`` if there is none."""
+    name = first_layer(network, input_shape)
+    if name is None:
+        return None
+    weights: Tensor = network.get_parameter(f"{name}.weight").detach()
+    return weights.unflatten(1, input_shape)

@@ -180,7 +180,9 @@ class Pipeline:
         arguments: Sequence[Any],
         made_of: dict[str, Any],
     ) -> tuple[Artefact, dict[str, Any]]:
-        """What an attack of any kind answers, as ``answer``, and what determines it.
+        """What an attack of any kind answers, and what determines it.
+
+        The answer is the tensor ``answer``, or the tensors of a named tuple by their names.
 
         Args:
             name: of the question, as progress shows it.
@@ -201,8 +203,9 @@ class Pipeline:
             view = self._view(attack, target)
             monitor.count_queries(view)
             generator = stream(self.seed, name, "attack")
-            answer = attack(view, *arguments, generator=generator, monitor=monitor)
-            return Artefact({"answer": answer}, {"queries": view.queries})
+            answer: Any = attack(view, *arguments, generator=generator, monitor=monitor)
+            named = answer._asdict() if isinstance(answer, tuple) else {"answer": answer}
+            return Artefact(named, {"queries": view.queries})
 
         return self.cache.get_or_make(f"attack:{name}", key, make), key
 

@@ -143,6 +143,19 @@ class Membership(Strict):
     shadows: Annotated[int, Field(ge=4, le=1024, multiple_of=4)] = 16
 
 
+class TrainingSteps(Strict):
+    """Which training steps are attacked.
+
+    The target takes ``batches`` steps, each on ``batch_size`` other samples of its training set,
+    and each from the same weights. The attacker sees the gradient, and knows how many samples and
+    time steps there are unless ``batch_size_known`` is false.
+    """
+
+    batch_size: Annotated[int, Field(ge=1, le=10_000)] = 8
+    batches: Annotated[int, Field(ge=2, le=1000)] = 20
+    batch_size_known: bool = True
+
+
 class Study(Strict):
     """One experiment: a data set, a target, its evaluators, and the attacks on it.
 
@@ -153,7 +166,8 @@ class Study(Strict):
     that nothing else here sees.
     ``draws`` is the number of Bernoulli draws that spike probabilities are judged on; ``judging``
     says how far the panel goes, ``null`` leaving it out; ``membership`` says how membership is
-    tested, if an attack tests it; ``printed`` holds the paper's own figures,
+    tested, if an attack tests it; ``training_steps`` says which steps are attacked, if an attack
+    attacks them; ``printed`` holds the paper's own figures,
     shown beside the measured ones.
     """
 
@@ -172,6 +186,9 @@ class Study(Strict):
     draws: Annotated[int, Field(ge=1)] = 1000
     judging: Judging | None = Judging()
     membership: Annotated[Membership | None, Field(exclude_if=lambda chosen: chosen is None)] = None
+    training_steps: Annotated[
+        TrainingSteps | None, Field(exclude_if=lambda chosen: chosen is None)
+    ] = None
     printed: Printed = Printed()
 
     @model_validator(mode="after")

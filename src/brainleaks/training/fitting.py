@@ -32,7 +32,7 @@ class Recipe:
     Args:
         learning_rate: Adam's step size.
         batch_size: samples a step.
-        epochs: passes over the training set.
+        epochs: passes over the training set; none leave a network as it was drawn.
         gradient_clip: largest norm of the whole gradient; ``None`` leaves it alone.
         schedule: ``"constant"``, or ``"cosine"``: the learning rate falls to nearly 0 along half a
             period of a cosine, step by step (Loshchilov and Hutter 2017, arXiv 1608.03983).
@@ -42,7 +42,7 @@ class Recipe:
 
     learning_rate: Annotated[float, Gt(0)]
     batch_size: Annotated[int, Ge(1)]
-    epochs: Annotated[int, Ge(1)]
+    epochs: Annotated[int, Ge(0)]
     gradient_clip: Annotated[float, Gt(0)] | None = None
     # absent where not used: what identifies a training does not change by what it leaves out
     schedule: Annotated[

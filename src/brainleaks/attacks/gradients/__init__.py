@@ -1,0 +1,6 @@
+"""Attacks on training steps: the private batch from the gradient of its loss."""
+
+from brainleaks.attacks.gradients.spike_separation import SpikeSeparation
+from brainleaks.attacks.gradients.step import Recovered, TrainingStep
+
+__all__ = ["Recovered", "SpikeSeparation", "TrainingStep"]

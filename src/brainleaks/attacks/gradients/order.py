@@ -1,0 +1,76 @@
+"""Which spike vectors belong to one sample, and in which order, from the errors behind them.
+
+Back through time, a neuron's error is what this step adds, and ``beta`` times that of the next step:
+``error[t] = surrogate'(V[t]) * direct[t] + beta * error[t + 1]``. What a step adds is large at the
+few neurons near their threshold and nearly nothing elsewhere, so that most of ``error[t]`` *is*
+``beta * error[t + 1]``. Among the errors of a whole batch this names each vector's successor.
+"""
+
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+#: A vector has no successor if none explains so much of its error, in absolute sum.
+_UNEXPLAINED = 0.8
+
+
+def errors(gradient: Tensor, vectors: Tensor) -> Tensor:
+    """The error behind each input vector, ``(R, H)``: ``gradient = errors.T @ vectors``.
+
+    Args:
+        gradient: of a layer's weights, ``(H, D)``.
+        vectors: the layer's inputs, ``(R, D)``, independent.
+    """
+    basis, triangle = torch.linalg.qr(vectors.double().T)
+    seen = (gradient.double() @ basis).T
+    return torch.linalg.solve_triangular(triangle, seen, upper=True).to(gradient)
+
+
+def chains(errors: Tensor, decay: float | Tensor, samples: int | None = None) -> list[list[int]]:
+    """Vectors in time order, one list a sample.
+
+    Args:
+        errors: ``(R, H)``.
+        decay: the membrane's ``beta``, one for all neurons or ``(H,)``.
+        samples: how many there are, if that is known.
+
+    Returns:
+        Indices of the vectors, every one of them in one list, the longest list first.
+    """
+    count, size = len(errors), errors.abs().sum(1, keepdim=True).clamp_min(1e-30)
+    costs = torch.cdist(errors, errors * decay, p=1) / size
+    costs.fill_diagonal_(2.0)
+    if samples is None:
+        ends = torch.full_like(costs, _UNEXPLAINED)
+    else:  # as many vectors have no successor
+        ends = costs.new_zeros(count, min(samples, count))
+    _, chosen = linear_sum_assignment(torch.cat([costs, ends], 1).cpu().numpy())
+    successor = {i: int(j) for i, j in enumerate(chosen) if j < count}
+    return sorted(_walked(successor, count, costs), key=len, reverse=True)
+
+
+def _walked(successor: dict[int, int], count: int, costs: Tensor) -> list[list[int]]:
+    """The paths of successors; a circle is cut at its least likely link."""
+    for circle in _circles(successor, count):
+        del successor[max(circle, key=lambda i: float(costs[i, successor[i]]))]
+    starts = set(range(count)) - set(successor.values())
+    return [_followed(start, successor) for start in sorted(starts)]
+
+
+def _circles(successor: dict[int, int], count: int) -> list[list[int]]:
+    """Those that never end."""
+    left = set(range(count))
+    for start in left - set(successor.values()):
+        left -= set(_followed(start, successor))
+    found = []
+    while left:
+        found.append(_followed(min(left), successor))
+        left -= set(found[-1])
+    return found
+
+
+def _followed(start: int, successor: dict[int, int]) -> list[int]:
+    path = [start]
+    while (after := successor.get(path[-1])) is not None and after != start:
+        path.append(after)
+    return path
