@@ -175,4 +175,3 @@ def claim(found: dict[str, Any], batch_size: int, batches: int) -> Claim:
         supports=[*exact, against] if shown else [],
         opposes=[] if shown else [against],
     )
-

@@ -148,7 +148,6 @@ def _compare(path: Path, name: str, tensor: Tensor, expected: Tensor) -> None:
         )
 
 
-
 def first_layer(network: nn.Module, input_shape: tuple[int, ...]) -> str | None:
     """The name of a first layer that is fully connected to the inputs.
 
@@ -169,4 +168,5 @@ def first_weights(network: nn.Module, input_shape: tuple[int, ...]) -> Tensor | 
     if name is None:
         return None
     weights: Tensor = network.get_parameter(f"{name}.weight").detach()
-    return weights.unflatten(1, input_shape)
+    unflattened: Tensor = weights.unflatten(1, input_shape)
+    return unflattened

@@ -204,7 +204,7 @@ class Pipeline:
             monitor.count_queries(view)
             generator = stream(self.seed, name, "attack")
             answer: Any = attack(view, *arguments, generator=generator, monitor=monitor)
-            named = answer._asdict() if isinstance(answer, tuple) else {"answer": answer}
+            named = answer._asdict() if hasattr(answer, "_asdict") else {"answer": answer}
             return Artefact(named, {"queries": view.queries})
 
         return self.cache.get_or_make(f"attack:{name}", key, make), key

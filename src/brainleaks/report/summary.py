@@ -10,7 +10,7 @@ from PIL import Image
 from scipy import stats
 
 from brainleaks.files import atomic
-from brainleaks.report import users
+from brainleaks.report import recovered, users
 from brainleaks.report.figures import grid
 from brainleaks.report.membership import over_seeds, without_curves
 from brainleaks.report.metrics import TITLES
@@ -90,8 +90,9 @@ def record(run: Path) -> Record:
     evidence = results.get("evidence", {})
     if membership := evidence.get("membership"):
         kept["evidence"] = {"membership": without_curves(membership)}
-    if by_user := evidence.get(users.KIND):
-        kept["evidence"] = kept.get("evidence", {}) | {users.KIND: by_user}
+    for kind in (users.KIND, recovered.KIND):
+        if found := evidence.get(kind):
+            kept["evidence"] = kept.get("evidence", {}) | {kind: found}
     return {"provenance": read_provenance(run), "results": kept}
 
 
@@ -128,6 +129,7 @@ def summarise(runs: list[Record]) -> dict[str, Any]:
         "judgement": pooled(each),
         "membership": over_seeds(each, interval),
         "users": users.over_seeds(each),
+        "recovered": recovered.over_seeds(each, interval),
         "runs": runs,
     }
 

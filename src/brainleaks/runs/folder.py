@@ -18,6 +18,8 @@
                                         ``member``, whether it learned from the user
 ``exposed.safetensors``                 images ``(n, channels, H, W)`` of the training samples that
                                         membership attacks find most easily, where they are found
+``recovered-NAME.safetensors``          images ``(2 B, channels, H, W)`` of a batch's private
+                                        samples, and of what the attack recovered of each
 ``figures/``, ``report.html``           see :mod:`brainleaks.report`
 ``digests.json``                        SHA-256 of each of these (:mod:`brainleaks.runs.digests`)
 ``release/``                            see :mod:`brainleaks.runs.release`; there once exported

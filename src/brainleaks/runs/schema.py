@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, JsonValue, model_validator
 
 from brainleaks.runs.fields import Count, Label, Name, Number, Part, Share, Text
 from brainleaks.runs.membership import Membership
+from brainleaks.runs.recovered import RecoveredBatch
 from brainleaks.runs.users import UserMembership
 from brainleaks.studies.printed import Printed
 
@@ -246,6 +247,8 @@ class Results(Part):
             Membership.model_validate(found)
         if found := self.evidence.get("user-membership"):
             UserMembership.model_validate(found)
+        if found := self.evidence.get("recovered-batch"):
+            RecoveredBatch.model_validate(found)
         return self
 
     @model_validator(mode="after")

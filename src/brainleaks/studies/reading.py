@@ -24,6 +24,7 @@ COLLECTIONS = (
     "prior",
     "membership",
     "speakers",
+    "gradients",
     "streams",
     "cifar10",
 )

@@ -29,4 +29,5 @@ def summed_loss(response: Response, labels: Tensor) -> Tensor:
     steps, batch = response.membrane.shape[:2]
     trace = response.membrane.flatten(0, 1)
     each = functional.cross_entropy(trace, labels.repeat(steps), reduction="none")
-    return each.unflatten(0, (steps, batch)).sum(0)
+    summed: Tensor = each.unflatten(0, (steps, batch)).sum(0)
+    return summed

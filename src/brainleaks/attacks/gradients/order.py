@@ -1,6 +1,6 @@
 """Which spike vectors belong to one sample, and in which order, from the errors behind them.
 
-Back through time, a neuron's error is what this step adds, and ``beta`` times that of the next step:
+Back through time, a neuron's error is what this step adds, and ``beta`` times that of the next:
 ``error[t] = surrogate'(V[t]) * direct[t] + beta * error[t + 1]``. What a step adds is large at the
 few neurons near their threshold and nearly nothing elsewhere, so that most of ``error[t]`` *is*
 ``beta * error[t + 1]``. Among the errors of a whole batch this names each vector's successor.
@@ -23,7 +23,8 @@ def errors(gradient: Tensor, vectors: Tensor) -> Tensor:
     """
     basis, triangle = torch.linalg.qr(vectors.double().T)
     seen = (gradient.double() @ basis).T
-    return torch.linalg.solve_triangular(triangle, seen, upper=True).to(gradient)
+    found: Tensor = torch.linalg.solve_triangular(triangle, seen, upper=True).to(gradient)
+    return found
 
 
 def chains(errors: Tensor, decay: float | Tensor, samples: int | None = None) -> list[list[int]]:

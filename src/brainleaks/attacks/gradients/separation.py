@@ -179,12 +179,14 @@ def _without(rows: Tensor, found: Tensor) -> Tensor:
 
 
 def two_levels(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Where to cut each row ``(N, D)`` in two, ``(N, 1)``, and how much of its variance that splits.
+    """Where to cut each row ``(N, D)`` in two, ``(N, 1)``, and what share of its variance goes.
 
     The cut that explains most of the variance (Otsu 1979), over 64 bins.
     """
     low, high = rows.amin(1, keepdim=True), rows.amax(1, keepdim=True)
-    bins = ((rows - low) / (high - low).clamp_min(1e-30) * (_BINS - 1e-3)).long().clamp_(0, _BINS - 1)
+    bins = (
+        ((rows - low) / (high - low).clamp_min(1e-30) * (_BINS - 1e-3)).long().clamp_(0, _BINS - 1)
+    )
     counts = rows.new_zeros(len(rows), _BINS).scatter_add_(1, bins, torch.ones_like(rows))
     places = torch.arange(_BINS, device=rows.device, dtype=rows.dtype)
     below, mass = counts.cumsum(1), (counts * places).cumsum(1)
@@ -217,5 +219,5 @@ def _reflected(points: Tensor, space: Span) -> Tensor:
 def certified(vectors: Tensor, space: Span) -> Tensor:
     """Which binary vectors ``(N, D)`` are in the span, up to its tolerance, and not zero."""
     off = (vectors @ space.basis) @ space.basis.T - vectors
-    return (off.abs().amax(1) < space.tolerance) & vectors.any(1)
-
+    sure: Tensor = (off.abs().amax(1) < space.tolerance) & vectors.any(1)
+    return sure

@@ -45,7 +45,7 @@ class TrainingStep:
                 "the training step: the network's first layer is not fully connected to its "
                 "inputs; this attack reads the gradient of one that is."
             )
-        name, weight = f"{layer}.weight", network.get_submodule(layer).weight
+        name, weight = f"{layer}.weight", network.get_parameter(f"{layer}.weight")
         gradient = self.gradients.get(name)
         if gradient is None:
             raise InputError(

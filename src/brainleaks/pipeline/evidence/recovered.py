@@ -18,9 +18,10 @@ from brainleaks.attacks.gradients.pictures import pictures
 from brainleaks.attacks.gradients.step import Recovered, TrainingStep
 from brainleaks.data.dataset import Samples
 from brainleaks.data.encoding import RateCode
-from brainleaks.data.parts import images, select
+from brainleaks.data.parts import images
 from brainleaks.evaluation.batches import Batch, assigned, claim, compare, measured
 from brainleaks.networks import respond
+from brainleaks.networks.weights import first_weights
 from brainleaks.pipeline.evidence.kind import Case, Evidence, Kind
 from brainleaks.randomness import stream
 from brainleaks.studies.config import TrainingSteps
@@ -54,6 +55,8 @@ class _Gathering:
         facts = {
             "batch_size": self._size,
             "batches": self.settings.batches,
+            "time_steps": self._private(0)[1].shape[0] if self._spiking else 1,
+            "neurons": self._neurons,
             "known": len(self._known),
             "accuracy": self.case.target.facts.get("test_accuracy"),
             "limit": measured([self._limit(i) for i in self._batches]),
@@ -77,6 +80,17 @@ class _Gathering:
     @property
     def _size(self) -> int:
         return min(self.settings.batch_size, len(self._samples.labels))
+
+    @property
+    def _spiking(self) -> bool:
+        return self.case.pipeline.study.spiking
+
+    @property
+    def _neurons(self) -> int:
+        """Of the first layer, if that is fully connected to the inputs; else 0."""
+        shape = self.case.pipeline.dataset.input_shape
+        weights = first_weights(self.case.target.network, shape)
+        return 0 if weights is None else len(weights)
 
     @property
     def _coded(self) -> bool:
@@ -153,7 +167,7 @@ class _Gathering:
             noise = stream(self.case.pipeline.seed, "shuffled gradient")
             gradients = {n: _permuted(g, noise) for n, g in gradients.items()}
         told = self.settings.batch_size_known
-        steps = len(inputs) if self.case.pipeline.study.spiking else 1
+        steps = len(inputs) if self._spiking else 1
         return TrainingStep(gradients, *((self._size, steps) if told else ()))
 
     def _as_batch(self, recovered: Recovered) -> Batch:
@@ -176,15 +190,14 @@ class _Gathering:
         _, inputs, labels = self._private(i)
         inputs = inputs.cpu()
         shown = pictures(inputs, coded=self._coded)
-        vectors = inputs.flatten(0, 1).bool() if self.case.pipeline.study.spiking else inputs[:0]
+        vectors = inputs.flatten(0, 1).bool() if self._spiking else inputs[:0]
         return self._compared(Batch(inputs, labels, shown, vectors), i)
 
     def _shown(self, recovered: Batch, i: int) -> dict[str, Tensor]:
-        """Pictures of a batch, each private sample beside the recovered one assigned to it."""
+        """Pictures of a batch's private samples, and then of what was recovered of each."""
         places, _, _ = self._private(i)
         private = self._known[places]
-        found = assigned(private, recovered.pictures)
-        return {"private": private, "recovered": found}
+        return {"images": torch.cat([private, assigned(private, recovered.pictures)])}
 
 
 def _permuted(values: Tensor, noise: torch.Generator) -> Tensor:
