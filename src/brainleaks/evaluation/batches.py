@@ -140,21 +140,26 @@ def claim(found: dict[str, Any], batch_size: int, batches: int) -> Claim:
     """On level 4: more samples are re-identified than from the gradients of other batches.
 
     Shown where the lower end of the share of re-identified samples lies above the upper end of the
-    control's, which is the same reconstruction beside another batch.
+    control's, which is the same reconstruction beside another batch; refuted where the share is no
+    larger than the control's.
     """
     if not found:
         return no_claim(KIND, _LEVEL, "Every attack on training steps failed.", [])
     name = max(found, key=lambda n: found[n]["measures"]["reidentified"]["low"])
     own = found[name]["measures"]["reidentified"]
     control = found[name]["controls"]["other-batch"]["reidentified"]
-    shown = own["low"] > control["high"]
-    who = "Someone who sees the gradient of one training step"
-    said = (
-        f"{who} obtains {own['value']:.0%} of its {batch_size} private samples "
-        f"({own['low']:.0%} to {own['high']:.0%} over {batches} batches), by {name}."
-        if shown
-        else f"Nothing shows that {who.lower()} obtains its private samples."
+    shown = True if own["low"] > control["high"] else None
+    shown = shown if own["value"] > control["value"] else False
+    who = "someone who sees the gradient of one training step"
+    reached = (
+        f"{own['value']:.0%} of its {batch_size} private samples "
+        f"({own['low']:.0%} to {own['high']:.0%} over {batches} batches), by {name}"
     )
+    said = {
+        True: f"S{who[1:]} obtains {reached}.",
+        None: f"It was not decided whether {who} obtains private samples: {reached}.",
+        False: f"Nothing shows that {who} obtains its private samples.",
+    }[shown]
     bits = found[name]["measures"]["vectors"]
     exact = (
         []

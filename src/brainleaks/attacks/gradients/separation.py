@@ -169,7 +169,8 @@ def _most_divided(rows: Tensor, fresh: Tensor, space: Span) -> Tensor:
     """The rows to start from: the fresh ones that two levels describe best, at some inputs."""
     some = torch.randperm(len(space.basis), generator=torch.Generator().manual_seed(0))[:_INPUTS]
     _, explained = two_levels(rows @ space.basis[some.to(rows.device)].T)
-    return explained.masked_fill(~fresh, -1).topk(min(_ROWS, int(fresh.sum()))).indices
+    best: Tensor = explained.masked_fill(~fresh, -1).topk(min(_ROWS, int(fresh.sum()))).indices
+    return best
 
 
 def _without(rows: Tensor, found: Tensor) -> Tensor:
