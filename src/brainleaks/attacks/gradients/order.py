@@ -10,8 +10,8 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-#: A vector has no successor if none explains so much of its error, in absolute sum.
-_UNEXPLAINED = 0.8
+#: What is left of an error without a successor, in absolute sum; less is left with the right one.
+_UNEXPLAINED = 1.0
 
 
 def errors(gradient: Tensor, vectors: Tensor) -> Tensor:

@@ -23,6 +23,8 @@ from brainleaks.monitor import Monitor
 _CLIFF = 10.0
 #: Smaller ones, relative to the largest, are noise in single precision.
 _NOISE = 3e-7
+#: How exactly the basis holds a vector of the span, at any input.
+_ROUNDING = 2e-3
 _BINS = 64
 #: Rows that are tried at once, and reflections of each.
 _ROWS, _REFLECTIONS, _CHECKED_EVERY = 256, 25, 5
@@ -48,15 +50,15 @@ class Span(NamedTuple):
         rows: the gradient's rows in that basis, ``(H, R)``, with all singular values above a tenth
             of the way down cut to that one: what all inputs have in common does not hide what
             each has alone.
-        tolerance: how far a binary vector of the span may be from its projection, at any input. One
-            wrong bit would be at least four times as far, but at inputs that hardly any vector
-            fires: of those the span cannot say which vector does.
+        tolerance: how far a binary vector of the span may be from its projection at each input,
+            ``(D,)``. That is rounding, and more behind a low cliff, as of a gradient with noise; one
+            wrong bit would be four times as far, unless its input alone is nearly in the span.
         cliff: the factor by which singular values drop after the ``R``-th; 1 where none does.
     """
 
     basis: Tensor
     rows: Tensor
-    tolerance: float
+    tolerance: Tensor
     cliff: float
 
 
@@ -76,8 +78,9 @@ def span(gradient: Tensor, expected: int | None = None) -> Span:
         size *= 2
     values, kept = values[:rank], basis[:, :rank].contiguous()
     rows = left[:, :rank] * values.clamp(max=float(values[rank // 10]))
-    free = float(1 - (kept**2).sum(1).max())
-    return Span(kept, rows, max(0.25 * free, 0.05), cliff)
+    noise = max(_ROUNDING, 1 / cliff if cliff > 1 else 0.0)
+    tolerance = (0.25 * (1 - (kept**2).sum(1))).clamp(_ROUNDING, noise)
+    return Span(kept, rows, tolerance, cliff)
 
 
 def _leading(gradient: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -176,7 +179,8 @@ def _most_divided(rows: Tensor, fresh: Tensor, space: Span) -> Tensor:
 def _without(rows: Tensor, found: Tensor) -> Tensor:
     """Rows ``(H, R)`` less their projections to what was found, ``(K, R)``."""
     known = torch.linalg.qr(found.T).Q
-    return rows - (rows @ known) @ known.T
+    left: Tensor = rows - (rows @ known) @ known.T
+    return left
 
 
 def two_levels(rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -220,5 +224,5 @@ def _reflected(points: Tensor, space: Span) -> Tensor:
 def certified(vectors: Tensor, space: Span) -> Tensor:
     """Which binary vectors ``(N, D)`` are in the span, up to its tolerance, and not zero."""
     off = (vectors @ space.basis) @ space.basis.T - vectors
-    sure: Tensor = (off.abs().amax(1) < space.tolerance) & vectors.any(1)
+    sure: Tensor = (off.abs() < space.tolerance).all(1) & vectors.any(1)
     return sure

@@ -67,6 +67,7 @@ class SpikeSeparation:
         target.require(self.access, self.attack, spiking=self.spiking)
         gradient = step.of_first_layer(target.network, target.input_shape).to(target.device)
         space = span(gradient, step.vectors)
+        step.check_rank(space.basis.shape[1])
         found = binary_vectors(space, monitor=monitor)
         rank = space.basis.shape[1]
         if not len(found):

@@ -32,6 +32,19 @@ class TrainingStep:
             return None
         return self.batch_size * self.time_steps
 
+    def check_rank(self, rank: int) -> None:
+        """Refuse a batch that is too small for what its gradient shows.
+
+        Raises:
+            InputError: if the gradient's rank exceeds samples times time steps.
+        """
+        if self.vectors is not None and rank > self.vectors:
+            raise InputError(
+                f"the training step: its gradient shows {rank} independent input vectors, but "
+                f"{self.batch_size} samples of {self.time_steps} time steps have at most "
+                f"{self.vectors}; the batch size or the number of time steps is wrong."
+            )
+
     def of_first_layer(self, network: nn.Module, input_shape: tuple[int, ...]) -> Tensor:
         """The gradient of a first layer that is fully connected to the inputs, ``(H, D)``.
 
