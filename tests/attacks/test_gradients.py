@@ -182,3 +182,19 @@ def test_other_networks_and_less_access_are_refused():
     blind = Target(network(), input_shape=SHAPE, classes=CLASSES, access="scores")
     with pytest.raises(AccessError, match="gradients"):
         SpikeSeparation()(blind, TrainingStep({}))
+
+
+@pytest.mark.parametrize("noise", [1e-3, 1e-2])
+def test_what_is_found_under_much_noise_is_not_certified(dataset, noise):
+    net = network()
+    inputs, labels = batch(dataset, 1)
+    true = gradients(net, inputs, labels)
+    for name, value in true.items():
+        draw = torch.Generator().manual_seed(0)
+        true[name] = value + noise * value.std() * torch.randn(value.shape, generator=draw)
+    found = SpikeSeparation()(target(net), TrainingStep(true, 1, STEPS))
+    assert bool(found.exact.all()) is (noise < 1e-2)  # below, a cliff still shows
+    assert bool(found.exact.any()) is (noise < 1e-2)
+    assert len(found.loose) == 0
+    assert torch.equal(found.inputs[:, 0], inputs[:, 0].bool())
+    assert found.labels.tolist() == labels.tolist()

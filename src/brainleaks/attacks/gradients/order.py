@@ -3,15 +3,12 @@
 Back through time, a neuron's error is what this step adds, and ``beta`` times that of the next:
 ``error[t] = surrogate'(V[t]) * direct[t] + beta * error[t + 1]``. What a step adds is large at the
 few neurons near their threshold and nearly nothing elsewhere, so that most of ``error[t]`` *is*
-``beta * error[t + 1]``. Among the errors of a whole batch this names each vector's successor.
+``beta * error[t + 1]``. Each vector's successor is therefore the one that leaves least to be added.
 """
 
 import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
-
-#: What is left of an error without a successor, in absolute sum; less is left with the right one.
-_UNEXPLAINED = 1.0
 
 
 def errors(gradient: Tensor, vectors: Tensor) -> Tensor:
@@ -38,13 +35,12 @@ def chains(errors: Tensor, decay: float | Tensor, samples: int | None = None) ->
     Returns:
         Indices of the vectors, every one of them in one list, the longest list first.
     """
-    count, size = len(errors), errors.abs().sum(1, keepdim=True).clamp_min(1e-30)
-    costs = torch.cdist(errors, errors * decay, p=1) / size
-    costs.fill_diagonal_(2.0)
-    if samples is None:
-        ends = torch.full_like(costs, _UNEXPLAINED)
-    else:  # as many vectors have no successor
-        ends = costs.new_zeros(count, min(samples, count))
+    count = len(errors)
+    # the square root, as steps differ in how much they add
+    costs = torch.cdist(errors, errors * decay, p=1).sqrt()
+    costs.fill_diagonal_(2 * float(costs.max()) + 1.0)
+    alone = errors.abs().sum(1, keepdim=True).sqrt()  # all is added by a step without a successor
+    ends = alone.expand(count, min(samples or count, count))
     _, chosen = linear_sum_assignment(torch.cat([costs, ends], 1).cpu().numpy())
     successor = {i: int(j) for i, j in enumerate(chosen) if j < count}
     return sorted(_walked(successor, count, costs), key=len, reverse=True)

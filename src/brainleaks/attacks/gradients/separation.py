@@ -51,8 +51,8 @@ class Span(NamedTuple):
             of the way down cut to that one: what all inputs have in common does not hide what
             each has alone.
         tolerance: how far a binary vector of the span may be from its projection at each input,
-            ``(D,)``. That is rounding, and more behind a low cliff, as of a gradient with noise; one
-            wrong bit would be four times as far, unless its input alone is nearly in the span.
+            ``(D,)``. That is rounding, and more behind a low cliff, as of a gradient with noise.
+            One wrong bit would be four times as far, unless its input alone is nearly in the span.
         cliff: the factor by which singular values drop after the ``R``-th; 1 where none does.
     """
 
@@ -67,7 +67,8 @@ def span(gradient: Tensor, expected: int | None = None) -> Span:
 
     Args:
         gradient: of a layer's weights.
-        expected: how many vectors there are, if that is known; only speeds the search up.
+        expected: how many vectors there are at most, if that is known. Without a cliff, as of a
+            gradient with noise, so many are taken.
     """
     most, size = min(gradient.shape), (expected or 100) + 32
     while True:
@@ -76,9 +77,11 @@ def span(gradient: Tensor, expected: int | None = None) -> Span:
         if rank < len(values) or size >= most:
             break
         size *= 2
+    if cliff == 1 and expected is not None:
+        rank = min(rank, expected)
     values, kept = values[:rank], basis[:, :rank].contiguous()
     rows = left[:, :rank] * values.clamp(max=float(values[rank // 10]))
-    noise = max(_ROUNDING, 1 / cliff if cliff > 1 else 0.0)
+    noise = max(_ROUNDING, 1 / cliff)
     tolerance = (0.25 * (1 - (kept**2).sum(1))).clamp(_ROUNDING, noise)
     return Span(kept, rows, tolerance, cliff)
 
@@ -102,7 +105,9 @@ def _cliff(values: Tensor) -> tuple[int, float]:
 
 
 def binary_vectors(space: Span, *, monitor: Monitor | None = None) -> Tensor:
-    """Binary vectors in the row space of a gradient, ``(K, D)``, each certified.
+    """Binary vectors in the row space of a gradient, ``(K, D)``.
+
+    Behind a cliff, each is certified: hardly any other binary vector is as near to the span.
 
     Args:
         space: the row space.
@@ -111,11 +116,12 @@ def binary_vectors(space: Span, *, monitor: Monitor | None = None) -> Tensor:
     Returns:
         Vectors of 0 and 1, none of them zero, that differ from their projections to the span by
         less than its tolerance. None if there are nearly as many vectors as inputs that fire: the
-        span then holds nearly every binary vector.
+        span then holds nearly every binary vector. And none if all neurons are spanned: the span
+        of the vectors is then larger than what the gradient shows.
     """
     monitor, rows = monitor or Monitor(), space.rows
     firing = int(((space.basis**2).sum(1) > 1e-6).sum())
-    if space.basis.shape[1] > _FULL * firing:
+    if space.basis.shape[1] > _FULL * firing or space.basis.shape[1] == len(rows):
         return space.basis.T[:0]
     start = {"found": space.basis.T[:0], "fresh": rows.new_ones(len(rows))}
     state = monitor.resume(start)

@@ -25,7 +25,8 @@ class SpikeSeparation:
     The errors behind them say which follow each other, and so which are one sample
     (:mod:`~brainleaks.attacks.gradients.order`); the label is the one that explains its errors.
 
-    The attack computes no gradient of its own but for the labels, and takes no starting image.
+    Where noise hides how many vectors there are, the batch size must be known, and what is found is
+    not certified. The attack computes no gradient of its own but for the labels, and takes no starting image.
 
     Example:
         >>> from brainleaks.networks import SpikingMLP
@@ -67,7 +68,9 @@ class SpikeSeparation:
         target.require(self.access, self.attack, spiking=self.spiking)
         gradient = step.of_first_layer(target.network, target.input_shape).to(target.device)
         space = span(gradient, step.vectors)
-        step.check_rank(space.basis.shape[1])
+        certain = space.cliff > 1
+        if certain:
+            step.check_rank(space.basis.shape[1])
         found = binary_vectors(space, monitor=monitor)
         rank = space.basis.shape[1]
         if not len(found):
@@ -85,8 +88,8 @@ class SpikeSeparation:
         return Recovered(
             inputs=inputs.bool(),
             labels=labels(target, inputs, told) if samples else inputs.new_zeros(0).long(),
-            exact=exact,
-            loose=loose.bool().unflatten(1, target.input_shape),
+            exact=exact & certain,
+            loose=loose[: len(loose) * certain].bool().unflatten(1, target.input_shape),
             rank=torch.tensor(rank),
         )
 
