@@ -7,6 +7,11 @@ KIND = "recovered-batch"
 _MEASURES = ("vectors", "bits", "label", "ssim", "reidentified")
 
 
+def file(attack: str) -> str:
+    """Where a run folder keeps the pictures of a batch that an attack recovered."""
+    return f"recovered-{attack}.safetensors"
+
+
 def over_seeds(
     each: list[dict[str, Any]], interval: Callable[[list[float]], Any]
 ) -> dict[str, Any] | None:

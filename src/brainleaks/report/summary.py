@@ -226,8 +226,12 @@ def write_summary(
         cell |= {"departures": departures(cell), "why": why.get(preset, "")}
         cell["note"] = notes.get(preset, "")
     for preset, run in pictured.items():
-        if runs[preset][0]["results"]["attacks"]:
-            atomic.write_bytes(page.parent / "images" / f"{preset}.png", _grid(run, _SHOWN))
+        results, image = runs[preset][0]["results"], page.parent / "images" / f"{preset}.png"
+        if results["attacks"]:
+            atomic.write_bytes(image, _grid(run, _SHOWN))
+        found = results.get("evidence", {}).get(recovered.KIND)
+        if found and found["attacks"]:
+            atomic.write_bytes(image, _batch(run, found))
     content = {
         "command": command,
         "confidence": CONFIDENCE,
@@ -276,6 +280,15 @@ def _grid(run: Path, classes: int) -> bytes:
     read = read_run(run)
     rows = {label: row[:classes] for label, row in picture_rows(read).items()}
     return grid(rows, read.class_names[:classes], dpi=150)
+
+
+def _batch(run: Path, found: dict[str, Any]) -> bytes:
+    """A PNG of the first private samples of a run, and of what an attack recovered of them."""
+    size = found["batch_size"]
+    pictures = read_run(run).samples(recovered.file(next(iter(found["attacks"]))), 2 * size)
+    count = min(size, _SHOWN)
+    rows = {"private": pictures[:count], "recovered": pictures[size : size + count]}
+    return grid(rows, [str(i + 1) for i in range(count)], dpi=150)
 
 
 def _template() -> jinja2.Template:

@@ -26,7 +26,7 @@ class SpikeSeparation:
     (:mod:`~brainleaks.attacks.gradients.order`); the label is the one that explains its errors.
 
     Where noise hides how many vectors there are, the batch size must be known, and what is found is
-    not certified. The attack computes no gradient of its own but for the labels, and takes no starting image.
+    not certified. The attack computes no gradient of its own, but for the labels.
 
     Example:
         >>> from brainleaks.networks import SpikingMLP

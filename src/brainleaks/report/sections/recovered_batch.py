@@ -3,6 +3,7 @@
 from typing import Any
 
 from brainleaks.report.images import still_uris
+from brainleaks.report.recovered import file
 from brainleaks.report.run import Run
 from brainleaks.report.sections.section import Section
 from brainleaks.report.template import fragment
@@ -32,7 +33,7 @@ def section(run: Run) -> Section:
 
 def _shown(run: Run, attack: str, batch_size: int) -> list[dict[str, Any]]:
     """Pairs of pictures: the private sample, and what was recovered of it."""
-    pictures = run.samples(f"recovered-{attack}.safetensors", 2 * batch_size)
+    pictures = run.samples(file(attack), 2 * batch_size)
     count = min(batch_size, _SHOWN)
     uris = still_uris(pictures[:count] + pictures[batch_size : batch_size + count], _BUDGET)
     return [{"private": uris[i], "recovered": uris[count + i]} for i in range(count)]
