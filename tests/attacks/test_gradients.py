@@ -9,7 +9,7 @@ from skimage.filters import threshold_otsu
 from torch.nn.functional import interpolate
 
 from brainleaks import AccessError, InputError, Target
-from brainleaks.attacks.gradients import SpikeSeparation, TrainingStep
+from brainleaks.attacks.gradients import ErrorIteration, SpikeSeparation, TrainingStep
 from brainleaks.attacks.gradients.order import chains, errors
 from brainleaks.attacks.gradients.pictures import pictures
 from brainleaks.attacks.gradients.separation import binary_vectors, span, two_levels
@@ -198,3 +198,32 @@ def test_what_is_found_under_much_noise_is_not_certified(dataset, noise):
     assert len(found.loose) == 0
     assert torch.equal(found.inputs[:, 0], inputs[:, 0].bool())
     assert found.labels.tolist() == labels.tolist()
+
+
+@pytest.mark.parametrize("size", [1, 5])
+def test_an_ordinary_network_gives_its_batch_away_as_well(dataset, size):
+    torch.manual_seed(0)
+    net = MLP(SHAPE, CLASSES, hidden=200)
+    images, labels = dataset.train.inputs[:size], dataset.train.labels[:size]
+    net.zero_grad()
+    torch.nn.functional.cross_entropy(net(images), labels).backward()
+    step = TrainingStep({n: p.grad for n, p in net.named_parameters()}, size, 1)
+    found = ErrorIteration()(target(net), step)
+    assert found.labels.tolist() == labels.sort().values.tolist()
+    assert found.exact.all()
+    order = labels.argsort()
+    assert torch.allclose(found.inputs, images[order], atol=1e-2)
+
+
+def test_an_ordinary_networks_shuffled_gradient_is_not_certified(dataset):
+    torch.manual_seed(0)
+    net = MLP(SHAPE, CLASSES, hidden=200)
+    images, labels = dataset.train.inputs[:3], dataset.train.labels[:3]
+    net.zero_grad()
+    torch.nn.functional.cross_entropy(net(images), labels).backward()
+    order = torch.randperm(net.fc1.weight.numel(), generator=torch.Generator().manual_seed(0))
+    shuffled = net.fc1.weight.grad.flatten()[order].view_as(net.fc1.weight)
+    step = TrainingStep({"fc1.weight": shuffled, "fc2.bias": net.fc2.bias.grad}, 3, 1)
+    assert not ErrorIteration()(target(net), step).exact.any()
+    with pytest.raises(InputError, match="last layer's bias"):
+        ErrorIteration()(target(net), TrainingStep({"fc1.weight": shuffled}, 3, 1))

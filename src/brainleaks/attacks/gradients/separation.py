@@ -71,10 +71,11 @@ def span(gradient: Tensor, expected: int | None = None) -> Span:
             gradient with noise, so many are taken.
     """
     most, size = min(gradient.shape), (expected or 100) + 32
+    enough = most if expected is None else min(most, 2 * size)
     while True:
         left, values, basis = _leading(gradient, min(size, most))
         rank, cliff = _cliff(values)
-        if rank < len(values) or size >= most:
+        if rank < len(values) or size >= enough:
             break
         size *= 2
     if cliff == 1 and expected is not None:
