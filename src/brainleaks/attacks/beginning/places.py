@@ -1,0 +1,121 @@
+"""Where in the generator's stream the tensors of a network were drawn, and their first values."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import fftconvolve
+
+from brainleaks.attacks.beginning.draws import BITS, Floats, Uniform, uniforms
+
+#: How many standard deviations of chance the best of all places must exceed.
+_SURE_DEVIATIONS = 7.0
+#: How many times nearer another initialiser must come than that of a layer that is known.
+_FAR = 2.0
+
+
+@dataclass(frozen=True)
+class Redrawn:
+    """A tensor as it was drawn.
+
+    Args:
+        values: its initial values.
+        place: number of outputs of the stream before its first.
+        initialiser: how it was drawn.
+        unchanged: number of its trained values that still equal the initial ones to the bit.
+        correlation: between its initial and its trained values.
+    """
+
+    values: Floats
+    place: int
+    initialiser: str
+    unchanged: int
+    correlation: float
+
+
+def redraw(stream: NDArray[np.uint32], trained: Floats, place: int, uniform: Uniform) -> Redrawn:
+    """A tensor drawn again at a place of the stream, compared with its trained values."""
+    values = uniform(stream[place : place + trained.size]).reshape(trained.shape)
+    varied = trained.size > 1 and trained.std() > 0
+    correlation = np.corrcoef(values.ravel(), trained.ravel())[0, 1] if varied else 0.0
+    same = int((values == trained).sum())
+    return Redrawn(values, place, uniform.name, same, float(correlation))
+
+
+def redraw_all(
+    stream: NDArray[np.uint32], trained: dict[str, Floats], known: tuple[str, int, Uniform]
+) -> dict[str, Redrawn]:
+    """All tensors that were drawn within the stream.
+
+    A weight is found where the stream correlates with it; training changes weights, but seldom so
+    much that this vanishes. A bias is drawn right after its weight.
+
+    Args:
+        stream: outputs of the generator.
+        trained: the network's tensors.
+        known: name, place and initialiser of one of them.
+    """
+    found = {known[0]: redraw(stream, trained[known[0]], known[1], known[2])}
+    numbers = (stream & ((1 << BITS) - 1)).astype(np.float32) * np.float32(2.0**-BITS) - 0.5
+    for name, tensor in trained.items():
+        if name not in found and tensor.ndim > 1:
+            place = _place(numbers, tensor)
+            if place is not None:
+                uniform = nearest(stream[place : place + tensor.size], tensor, known[2])
+                found[name] = redraw(stream, tensor, place, uniform)
+    for name in list(found):
+        bias = trained.get(f"{name.removesuffix('weight')}bias")
+        if name.endswith("weight") and bias is not None and bias.ndim == 1:
+            drawn = _bias(stream, bias, found[name], {f.place for f in found.values()}, known[2])
+            if drawn is not None:
+                found[f"{name.removesuffix('weight')}bias"] = drawn
+    return {name: found[name] for name in trained if name in found}
+
+
+def _place(numbers: NDArray[np.float32], tensor: Floats) -> int | None:
+    """Where the stream is like the tensor beyond chance, if anywhere."""
+    flat = tensor.ravel().astype(np.float32)
+    flat = flat - flat.mean()
+    norm = float(np.linalg.norm(flat))
+    if norm == 0 or flat.size > numbers.size:
+        return None
+    likeness = fftconvolve(numbers, flat[::-1], mode="valid")
+    best = int(likeness.argmax())
+    sure = likeness[best] > _SURE_DEVIATIONS * norm / np.sqrt(12.0)
+    return best if sure else None
+
+
+def nearest(outputs: NDArray[np.uint32], trained: Floats, like: Uniform) -> Uniform:
+    """The initialiser that made a trained tensor from these outputs.
+
+    Training makes weights larger, so that a wider range is often nearer than the true one: it is
+    chosen instead of the initialiser of another layer only if it is nearer by far.
+
+    Args:
+        outputs: as many as the tensor has values.
+        trained: the tensor.
+        like: the other layer's initialiser.
+    """
+
+    def distance(uniform: Uniform) -> float:
+        away = np.abs(uniform(outputs.reshape(trained.shape)) - trained)
+        return float(np.median(away)) * (1.0 if uniform.name == like.name else _FAR)
+
+    candidates = (Uniform(u.name, u.low, u.high, like.fused) for u in uniforms(trained.shape))
+    return min(candidates, key=distance)
+
+
+def _bias(
+    stream: NDArray[np.uint32],
+    bias: Floats,
+    weight: Redrawn,
+    places: set[int],
+    like: Uniform,
+) -> Redrawn | None:
+    """A layer's bias, if it was drawn after its weight as torch does, and not set to zero."""
+    bound = 1.0 / np.sqrt(weight.values[0].size)
+    uniform = Uniform("torch's default for a bias", -bound, bound, like.fused)
+    place = weight.place + weight.values.size
+    drawn = redraw(stream, bias, place, uniform)
+    nearer = np.abs(bias - drawn.values).mean() < np.abs(bias).mean()
+    return drawn if nearer or place + bias.size in places else None
