@@ -19,6 +19,7 @@ _NEAR = (-2, -1, 0, 1, 2)
 #: How unlikely, in bits, it must be that a trained input's or unit's weights look drawn by chance,
 #: beside the number of inputs or units that are tried.
 _SURE_BITS = 8.0
+_ROUND_BOUNDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0)
 #: So many rows decide which initialiser is tried on all of them.
 _SCREENED = 64
 
@@ -64,6 +65,7 @@ class Uniform:
             every = np.where(valid, every & bits, every)
             some = np.where(valid, some | bits, some)
             found |= valid
+        found &= weights != 0  # pruned or decayed: one draw in 16 million is 0
         certain = np.where(found, ~(every ^ some) & ((1 << BITS) - 1), 0)
         return some.astype(np.uint32), certain.astype(np.uint32)
 
@@ -112,8 +114,7 @@ def uniforms(shape: tuple[int, ...]) -> list[Uniform]:
         "uniform_ by the number of outputs": 1.0 / math.sqrt(fan_out),
     }
     named = [Uniform(name, -bound, bound) for name, bound in bounds.items()]
-    for bound in (0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0):
-        named.append(Uniform(f"uniform_(-{bound}, {bound})", -bound, bound))
+    named += [Uniform(f"uniform_(-{b}, {b})", -b, b) for b in _ROUND_BOUNDS]
     return [*named, Uniform("uniform_(0, 1)", 0.0, 1.0)]
 
 
@@ -147,7 +148,7 @@ def _of(uniform: Uniform, layer: Floats) -> Drawn | None:
     inputs, units = _whole(uniform, layer, certain > 0)
     untouched = np.broadcast_to(units[:, None, None] | inputs[None, :, None], layer.shape)
     positions = untouched.ravel().nonzero()[0]
-    if not len(positions):
+    if 2 * len(np.unique(layer.ravel()[positions])) <= len(positions):  # none, or constants
         return None
     known = bits.ravel()[positions], certain.ravel()[positions]
     return Drawn(uniform, int(inputs.sum()), int(units.sum()), positions, *known)

@@ -8,62 +8,19 @@ The window ``x[0], ..., x[623]`` determines all that is drawn next, and all that
 Source: Matsumoto and Nishimura, "Mersenne Twister" (1998).
 """
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from brainleaks.attacks.beginning._mersenne import fill, fill_back, first_seeded
+
 Words = NDArray[np.uint32]
 
-SIZE, MIDDLE = 624, 397
-_FACTOR = np.uint32(1812433253)
-_INVERSE = pow(1812433253, -1, 1 << 32)
-_MATRIX = np.uint32(0x9908B0DF)
-_HIGH, _LOW = np.uint32(0x80000000), np.uint32(0x7FFFFFFF)
+SIZE = 624
+_FACTOR = 1812433253
+_INVERSE = pow(_FACTOR, -1, 1 << 32)
 _B, _C = np.uint32(0x9D2C5680), np.uint32(0xEFC60000)
-_ONE, _BITS_30 = np.uint32(1), np.uint32(30)
 #: How many words are run back at a time.
 _CHUNK = 1 << 20
-
-
-@numba.njit(cache=True)
-def _fill(words):
-    """Continue the recurrence from the first 624 words to the end of the array."""
-    for n in range(words.size - SIZE):
-        y = (words[n] & _HIGH) | (words[n + 1] & _LOW)
-        words[n + SIZE] = words[n + MIDDLE] ^ (y >> _ONE) ^ (_MATRIX * (y & _ONE))
-
-
-@numba.njit(cache=True)
-def _fill_back(words):
-    """Continue the recurrence from the last 624 words to the beginning of the array."""
-    for n in range(words.size - SIZE, -1, -1):
-        low = _twisted(words[n + SIZE - 1] ^ words[n + MIDDLE - 1])
-        high = words[n] & _HIGH
-        if n + SIZE < words.size:
-            high = _twisted(words[n + SIZE] ^ words[n + MIDDLE]) & _HIGH
-        words[n] = high | (low & _LOW)
-
-
-@numba.njit(cache=True)
-def _twisted(value):
-    """The word whose twist is this value."""
-    odd = value >> np.uint32(31)
-    return np.uint32(((value ^ (_MATRIX * odd)) << _ONE) | odd)
-
-
-@numba.njit(cache=True)
-def _first_seeded(words):
-    """The last index at which 624 words are those that follow from a seed, or -1."""
-    for n in range(words.size - SIZE, -1, -1):
-        fits = True
-        for j in range(2, SIZE):
-            x = words[n + j - 1]
-            if words[n + j] != np.uint32(_FACTOR * (x ^ (x >> _BITS_30)) + np.uint32(j)):
-                fits = False
-                break
-        if fits:
-            return n
-    return -1
 
 
 def seeded(seed: int) -> Words:
@@ -73,7 +30,7 @@ def seeded(seed: int) -> Words:
     """
     words = [seed & 0xFFFFFFFF]
     for j in range(1, SIZE):
-        words.append((1812433253 * (words[-1] ^ (words[-1] >> 30)) + j) & 0xFFFFFFFF)
+        words.append((_FACTOR * (words[-1] ^ (words[-1] >> 30)) + j) & 0xFFFFFFFF)
     return np.array(words, np.uint32)
 
 
@@ -91,7 +48,7 @@ def run_back(window: Words, count: int) -> Words:
     """The window before the last ``count`` draws, which the generator must have made."""
     words = np.empty(count + SIZE, np.uint32)
     words[count:] = window
-    _fill_back(words)
+    fill_back(words)
     return words[:SIZE].copy()
 
 
@@ -110,8 +67,8 @@ def find_seed(window: Words, most: int) -> tuple[int, int] | None:
         step = min(_CHUNK, most - done)
         words = np.empty(step + SIZE, np.uint32)
         words[step:] = window
-        _fill_back(words)
-        if (place := _first_seeded(words)) >= 0:
+        fill_back(words)
+        if (place := first_seeded(words)) >= 0:
             mixed = ((int(words[place + 1]) - 1) * _INVERSE) & 0xFFFFFFFF
             return mixed ^ (mixed >> 30), done + step - place
         done += step
@@ -132,5 +89,5 @@ def temper(words: Words) -> Words:
 def _continued(window: Words, count: int) -> Words:
     words = np.empty(SIZE + count, np.uint32)
     words[:SIZE] = window
-    _fill(words)
+    fill(words)
     return words

@@ -4,12 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import fftconvolve
+from scipy.signal import oaconvolve
 
 from brainleaks.attacks.beginning.draws import BITS, Floats, Uniform, uniforms
 
 #: How many standard deviations of chance the best of all places must exceed.
 _SURE_DEVIATIONS = 7.0
+#: So many values of a tensor are compared with the stream.
+_COMPARED = 1 << 16
 #: How many times nearer another initialiser must come than that of a layer that is known.
 _FAR = 2.0
 
@@ -74,12 +76,13 @@ def redraw_all(
 
 def _place(numbers: NDArray[np.float32], tensor: Floats) -> int | None:
     """Where the stream is like the tensor beyond chance, if anywhere."""
-    flat = tensor.ravel().astype(np.float32)
+    flat = tensor.ravel()[:_COMPARED]
     flat = flat - flat.mean()
     norm = float(np.linalg.norm(flat))
-    if norm == 0 or flat.size > numbers.size:
+    if norm == 0 or flat.size < _SURE_DEVIATIONS**2 or tensor.size > numbers.size:
         return None
-    likeness = fftconvolve(numbers, flat[::-1], mode="valid")
+    numbers = numbers[: numbers.size - (tensor.size - flat.size)]
+    likeness = oaconvolve(numbers, flat[::-1], mode="valid")
     best = int(likeness.argmax())
     sure = likeness[best] > _SURE_DEVIATIONS * norm / np.sqrt(12.0)
     return best if sure else None

@@ -25,11 +25,14 @@ from brainleaks.attacks.beginning.seeds import (
 from brainleaks.attacks.beginning.state import solve
 from brainleaks.errors import InputError
 from brainleaks.files.tensors import is_dense
+from brainleaks.limits import TENSORS, WEIGHTS
 
 #: The seeds that are tried before anything else.
 _SMALL = 1 << 16
 #: So many draws are run back in search of the seed, and so many of them are searched for layers.
 _BACK, _SEARCHED = 1 << 28, 1 << 21
+#: So many layers with untouched weights are tried, those with most of them.
+_TRIED = 3
 #: A layer's first weights are compared with a seed's draws only if there are this many.
 _LEAST = 100
 
@@ -89,7 +92,7 @@ def recover_initial_weights(
         said: is called in the exhaustive search with the number of seeds tried.
 
     Raises:
-        InputError: if there is no float32 layer.
+        InputError: if there is no float32 layer, or there are more weights than the limit.
     """
     trained = _trained(weights)
     layers = {name: tensor for name, tensor in trained.items() if tensor.ndim > 1}
@@ -118,6 +121,8 @@ def _trained(weights: dict[str, Tensor]) -> dict[str, Floats]:
         for name, tensor in weights.items()
         if is_dense(tensor) and tensor.dtype == torch.float32 and tensor.isfinite().all()
     }
+    TENSORS.check("the state dict", len(kept))
+    WEIGHTS.check("the state dict", sum(tensor.size for tensor in kept.values()))
     if any(tensor.ndim > 1 and tensor.size for tensor in kept.values()):
         return {name: tensor for name, tensor in kept.items() if tensor.size}
     kinds = sorted({str(t.dtype).removeprefix("torch.") for t in weights.values() if t.ndim > 1})
@@ -136,7 +141,7 @@ def _by_draws(
     """A layer with its window; or why there is none, if there are layers that seem untouched."""
     if not untouched:
         return None
-    ordered = sorted(untouched.items(), key=lambda item: -len(item[1].positions))
+    ordered = sorted(untouched.items(), key=lambda item: -len(item[1].positions))[:_TRIED]
     small = (seeds[0], min(seeds[1], seeds[0] + _SMALL))
     if anchor := _by_seed(trained, ordered, small, None):
         return anchor
@@ -225,8 +230,7 @@ def sentences(beginning: Beginning) -> Iterator[str]:
     for name, drawn in beginning.untouched.items():
         yield (
             f"{name}: {len(drawn.positions):,} weights are exactly as they were drawn "
-            f"({drawn.uniform.name}): all weights of {_counted(drawn.inputs, 'input')} and of "
-            f"{_counted(drawn.units, 'unit')}."
+            f"({drawn.uniform.name}): those of {_counted(drawn)}."
         )
     if beginning.why:
         yield f"Not recovered. {beginning.why}"
@@ -248,5 +252,7 @@ def sentences(beginning: Beginning) -> Iterator[str]:
         )
 
 
-def _counted(number: int, thing: str) -> str:
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+def _counted(drawn: Drawn) -> str:
+    counts = {"input": drawn.inputs, "output unit": drawn.units}
+    said = [f"{n:,} {thing}{'' if n == 1 else 's'}" for thing, n in counts.items() if n]
+    return " and ".join(said)
