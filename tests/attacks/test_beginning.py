@@ -12,6 +12,7 @@ from brainleaks import FastSigmoid, InputError
 from brainleaks.attacks.beginning import recover_initial_weights, sentences
 from brainleaks.attacks.beginning.draws import Uniform, unchanged, uniforms
 from brainleaks.attacks.beginning.mersenne import advance, draw, find_seed, run_back, seeded
+from brainleaks.attacks.beginning.places import redraw_all
 from brainleaks.attacks.beginning.seeds import matching_seeds, similar_seeds
 from brainleaks.attacks.beginning.state import solve
 from brainleaks.networks import SpikingMLP
@@ -126,6 +127,21 @@ def test_too_few_equations():
     found = solve(np.arange(700), draw(seeded(0), 700), masks)
     assert found.window is None
     assert found.consistent
+
+
+@pytest.mark.parametrize("growth", [1.0, 3.0])
+@pytest.mark.parametrize("untouched", [0, 2])
+def test_the_range_of_a_layer_that_has_grown(growth, untouched):
+    usual = uniforms((40, 30))[0]
+    layers = [usual(draw(seeded(5), 3_000)[:1_200]).reshape(40, 30)]
+    wide = uniforms((40, 45))[1]
+    layers.append(wide(draw(seeded(5), 3_000)[1_200:]).reshape(40, 45))
+    trained = {"a.weight": layers[0], "b.weight": (growth * layers[1] + 0.001).astype(np.float32)}
+    trained["b.weight"].flat[:untouched] = layers[1].flat[:untouched]
+    found = redraw_all(draw(seeded(5), 9_000), trained, ("a.weight", 0, usual))
+    assert found["b.weight"].place == 1_200
+    expected = wide if untouched else uniforms((40, 45))[0]
+    assert found["b.weight"].initialiser == expected.name
 
 
 def digits():

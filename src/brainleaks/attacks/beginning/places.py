@@ -12,8 +12,8 @@ from brainleaks.attacks.beginning.draws import BITS, Floats, Uniform, uniforms
 _SURE_DEVIATIONS = 7.0
 #: So many values of a tensor are compared with the stream.
 _COMPARED = 1 << 16
-#: How many times nearer another initialiser must come than that of a layer that is known.
-_FAR = 2.0
+#: So many equal values are no chance.
+CERTAIN = 2
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def redraw_all(
         if name not in found and tensor.ndim > 1:
             place = _place(numbers, tensor)
             if place is not None:
-                uniform = nearest(stream[place : place + tensor.size], tensor, known[2])
+                uniform = initialiser(stream[place : place + tensor.size], tensor, known[2])
                 found[name] = redraw(stream, tensor, place, uniform)
     for name in list(found):
         bias = trained.get(f"{name.removesuffix('weight')}bias")
@@ -88,24 +88,23 @@ def _place(numbers: NDArray[np.float32], tensor: Floats) -> int | None:
     return best if sure else None
 
 
-def nearest(outputs: NDArray[np.uint32], trained: Floats, like: Uniform) -> Uniform:
+def initialiser(outputs: NDArray[np.uint32], trained: Floats, like: Uniform) -> Uniform:
     """The initialiser that made a trained tensor from these outputs.
 
-    Training makes weights larger, so that a wider range is often nearer than the true one: it is
-    chosen instead of the initialiser of another layer only if it is nearer by far.
+    Values that never changed decide. Without them, it is taken to be that of another layer: trained
+    values do not tell, as training often makes weights several times larger.
 
     Args:
         outputs: as many as the tensor has values.
         trained: the tensor.
         like: the other layer's initialiser.
     """
-
-    def distance(uniform: Uniform) -> float:
-        away = np.abs(uniform(outputs.reshape(trained.shape)) - trained)
-        return float(np.median(away)) * (1.0 if uniform.name == like.name else _FAR)
-
-    candidates = (Uniform(u.name, u.low, u.high, like.fused) for u in uniforms(trained.shape))
-    return min(candidates, key=distance)
+    named = [Uniform(u.name, u.low, u.high, like.fused) for u in uniforms(trained.shape)]
+    shaped = outputs.reshape(trained.shape)
+    same = [int((uniform(shaped) == trained).sum()) for uniform in named]
+    if max(same) >= CERTAIN:
+        return named[same.index(max(same))]
+    return next((uniform for uniform in named if uniform.name == like.name), named[0])
 
 
 def _bias(

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from brainleaks.attacks.beginning.draws import Drawn, Floats, Uniform, unchanged, uniforms
 from brainleaks.attacks.beginning.mersenne import Words, advance, draw, find_seed, run_back, seeded
-from brainleaks.attacks.beginning.places import Redrawn, nearest, redraw_all
+from brainleaks.attacks.beginning.places import CERTAIN, Redrawn, initialiser, redraw_all
 from brainleaks.attacks.beginning.seeds import (
     ALL_SEEDS,
     FIRST,
@@ -202,7 +202,7 @@ def _by_likeness(
     best = max(similar_seeds(flat, *seeds, said), key=correlation, default=None)
     if best is None:
         return None
-    uniform = nearest(draw(seeded(best), len(flat)), layer, uniforms(layer.shape)[0])
+    uniform = initialiser(draw(seeded(best), len(flat)), layer, uniforms(layer.shape)[0])
     return _Anchor(name, uniform, seeded(best), "likeness")
 
 
@@ -245,8 +245,9 @@ def sentences(beginning: Beginning) -> Iterator[str]:
     else:
         yield f"The generator's seed is {beginning.seed}; the network was drawn first."
     for name, found in beginning.redrawn.items():
+        taken = "" if found.unchanged >= CERTAIN else ", its range taken from the other layers"
         yield (
-            f"{name}: recovered ({found.initialiser}); {found.unchanged:,} of "
+            f"{name}: recovered ({found.initialiser}{taken}); {found.unchanged:,} of "
             f"{found.values.size:,} values did not change in training, and the correlation of "
             f"initial and trained values is {found.correlation:.2f}."
         )
