@@ -8,6 +8,7 @@ is in ``runs/beginning`` is not done again. Needs MNIST and N-MNIST's first reco
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -257,9 +258,9 @@ def _page(
         "state of the generator, and draws all layers again. [What it can and cannot do]"
         "(attacks/beginning.md).",
         "",
-        f"Written by `make beginning`, seed {arguments.seed}. Machine: {facts['processor']}, torch "
-        f"{torch.__version__}. Networks are drawn from random 32-bit seeds that the attack does "
-        "not know; every second of those in the first five rows after a random permutation of the "
+        f"Written by `make beginning`, seed {arguments.seed}. Machine: {facts['processor']}, "
+        f"{os.cpu_count()} cores, shared with other jobs; torch {torch.__version__}. Networks are drawn from random "
+        "32-bit seeds that the attack does not know; every second of those in the first five rows after a random permutation of the "
         f"training set, as a random split draws it. Hidden layers have {HIDDEN} units; Adam "
         "(learning rate 0.001) trains them on the whole training set, for one epoch of MNIST or "
         "five of N-MNIST's first 1,000 recordings. They are attacked by their state dicts alone. "

@@ -8,8 +8,8 @@ import numpy as np
 
 from brainleaks.attacks.beginning._mersenne import MIDDLE
 
-#: Seeds of a block; as many states as stay in the first-level cache, and rows in the second.
-LANES, _WIDE = 1024, 512
+#: Seeds of a block; so many words stay in the first-level cache.
+LANES = 1024
 _FACTOR, _BITS_30, _ONE = np.uint32(1812433253), np.uint32(30), np.uint32(1)
 
 
@@ -72,21 +72,21 @@ def matching(start, count, place, bits, certain, hits):
 
 
 @numba.njit(cache=True, parallel=True, error_model="numpy")
-def alike(start, count, weights, hits, least):
+def alike(seeds, weights, least, hits):
     """Mark the seeds whose first draws have at least this inner product with the weights."""
-    for block in numba.prange(count // _WIDE):
-        rows = np.empty((weights.size + 1, _WIDE), np.uint32)
-        for i in range(_WIDE):
-            rows[0, i] = np.uint32(start + block * _WIDE + i)
+    for block in numba.prange(seeds.size // LANES):
+        first = block * LANES
+        rows = np.empty((weights.size + 1, LANES), np.uint32)
+        for i in range(LANES):
+            rows[0, i] = seeds[first + i]
         for j in range(1, weights.size + 1):
             _next(rows[j - 1], rows[j], np.uint32(j))
         far = rows[weights.size].copy()
         _seeding(far, weights.size + 1, MIDDLE)
-        out, sums = np.empty(_WIDE, np.uint32), np.zeros(_WIDE, np.float32)
+        out, sums = np.empty(LANES, np.uint32), np.zeros(LANES, np.float32)
         for k in range(weights.size):
             _seeding(far, k + MIDDLE, k + MIDDLE + 1)
             _outputs(rows[k], rows[k + 1], far, out)
             _add(out, weights[k], sums)
-        for i in range(_WIDE):
-            if sums[i] > least:
-                hits[block * _WIDE + i] = True
+        for i in range(LANES):
+            hits[first + i] = sums[i] > least

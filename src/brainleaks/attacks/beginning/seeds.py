@@ -26,6 +26,8 @@ _CHUNK = 1 << 24
 _AGREEING = 0.9
 #: How many standard deviations of chance the best of 2^32 seeds must exceed.
 _SURE_DEVIATIONS = 7.0
+#: The first so many draws must exceed so many, or the seed is not looked at further.
+_GLANCE, _LIKELY_DEVIATIONS = 64, 1.5
 
 Said = Callable[[int], None]
 
@@ -79,12 +81,23 @@ def similar_seeds(
         said: is called with the number of seeds tried so far.
     """
     seen = (weights[:FIRST] - weights[:FIRST].mean()).astype(np.float32)
-    least = np.float32(_SURE_DEVIATIONS * np.linalg.norm(seen) / np.sqrt(12.0))
 
     def mark(first: int, count: int, hits: NDArray[np.bool_]) -> None:
-        alike(first, count, seen, hits, least)
+        seeds = np.arange(first, first + count, dtype=np.uint64).astype(np.uint32)
+        left = _more_alike(seeds, seen[:_GLANCE], _LIKELY_DEVIATIONS)
+        hits[left[_more_alike(seeds[left], seen, _SURE_DEVIATIONS)]] = True
 
     yield from _marked(mark, start, stop, said)
+
+
+def _more_alike(
+    seeds: NDArray[np.uint32], weights: NDArray[np.float32], deviations: float
+) -> NDArray[np.intp]:
+    """Indices of seeds whose draws are more like the weights than so many deviations of chance."""
+    padded = np.concatenate([seeds, np.zeros(-len(seeds) % LANES, np.uint32)])
+    hits = np.zeros(len(padded), np.bool_)
+    alike(padded, weights, np.float32(deviations * np.linalg.norm(weights) / np.sqrt(12.0)), hits)
+    return hits[: len(seeds)].nonzero()[0]
 
 
 def _marked(
