@@ -304,6 +304,35 @@ def test_weight_decay_and_another_seed():
     assert "Not recovered." in " ".join(sentences(found))
 
 
+def test_an_input_that_only_looks_untouched():
+    """A weight that one step of training moved to another value that could have been drawn."""
+    torch.manual_seed(SEED)
+    torch.rand(10)
+    before, trained = train(ordinary(), call)
+    uniform = uniforms((40, 196))[0]
+    bits, _ = uniform.invert(trained["1.weight"].numpy())
+    trained["1.weight"][3, 5] = float(uniform(bits[3, 5] ^ np.uint32(1 << 20)))
+    found = recover_initial_weights(trained, seeds=NOTHING)
+    assert found.untouched["1.weight"].inputs == int((digits()[0] == 0).all(0).sum())
+    assert (found.seed, found.method) == (SEED, "state")
+    check(found, before, trained)
+
+
+@pytest.mark.parametrize("zero", [True, False])
+def test_biases_follow_their_weights(zero):
+    """Training moved the last one far; it was drawn, if those of other layers were."""
+    torch.manual_seed(SEED)
+    network = ordinary()
+    if zero:
+        for layer in (network[1], network[3]):
+            nn.init.zeros_(layer.bias)
+    before, trained = train(network, call)
+    trained["3.bias"] += 0.5
+    found = recover_initial_weights(trained, seeds=AROUND).initial
+    assert ("3.bias" in found) is ("1.bias" in found) is not zero
+    assert zero or torch.equal(found["3.bias"], before["3.bias"])
+
+
 def test_another_generator():
     """NumPy's numbers on torch's grid, as a GPU's generator would give."""
     outputs = np.random.default_rng(0).integers(2**24, size=(40, 196))

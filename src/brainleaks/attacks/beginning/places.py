@@ -10,6 +10,8 @@ from brainleaks.attacks.beginning.draws import BITS, Floats, Uniform, uniforms
 
 #: How many standard deviations of chance the best of all places must exceed.
 _SURE_DEVIATIONS = 7.0
+#: The same of the biases, whose place is known.
+_LIKELY_DEVIATIONS = 3.0
 #: So many values of a tensor are compared with the stream.
 _COMPARED = 1 << 16
 #: So many equal values are no chance.
@@ -65,12 +67,7 @@ def redraw_all(
             if place is not None:
                 uniform = initialiser(stream[place : place + tensor.size], tensor, known[2])
                 found[name] = redraw(stream, tensor, place, uniform)
-    for name in list(found):
-        bias = trained.get(f"{name.removesuffix('weight')}bias")
-        if name.endswith("weight") and bias is not None and bias.ndim == 1:
-            drawn = _bias(stream, bias, found[name], {f.place for f in found.values()}, known[2])
-            if drawn is not None:
-                found[f"{name.removesuffix('weight')}bias"] = drawn
+    found |= _biases(stream, trained, found, known[2].fused)
     return {name: found[name] for name in trained if name in found}
 
 
@@ -107,17 +104,28 @@ def initialiser(outputs: NDArray[np.uint32], trained: Floats, like: Uniform) -> 
     return next((uniform for uniform in named if uniform.name == like.name), named[0])
 
 
-def _bias(
+def _biases(
     stream: NDArray[np.uint32],
-    bias: Floats,
-    weight: Redrawn,
-    places: set[int],
-    like: Uniform,
-) -> Redrawn | None:
-    """A layer's bias, if it was drawn after its weight as torch does, and not set to zero."""
-    bound = 1.0 / np.sqrt(weight.values[0].size)
-    uniform = Uniform("torch's default for a bias", -bound, bound, like.fused)
-    place = weight.place + weight.values.size
-    drawn = redraw(stream, bias, place, uniform)
-    nearer = np.abs(bias - drawn.values).mean() < np.abs(bias).mean()
-    return drawn if nearer or place + bias.size in places else None
+    trained: dict[str, Floats],
+    weights: dict[str, Redrawn],
+    fused: bool,
+) -> dict[str, Redrawn]:
+    """The layers' biases, if they were drawn after their weights as torch does, and not set to 0.
+
+    All are, if together they are like the trained values beyond chance.
+    """
+    starts = {weight.place for weight in weights.values()}
+    found = dict[str, Redrawn]()
+    for name, weight in weights.items():
+        label = f"{name.removesuffix('weight')}bias"
+        bias, place = trained.get(label), weight.place + weight.values.size
+        if not name.endswith("weight") or bias is None or bias.ndim != 1 or not bias.any():
+            continue
+        if starts & set(range(place, place + bias.size)):
+            continue  # something else was drawn there
+        bound = 1.0 / np.sqrt(weight.values[0].size)
+        uniform = Uniform("torch's default for a bias", -bound, bound, fused)
+        found[label] = redraw(stream, bias, place, uniform)
+    sizes = [bias.values.size for bias in found.values()]
+    like = sum(bias.values.size * bias.correlation for bias in found.values())
+    return found if like > _LIKELY_DEVIATIONS * np.sqrt(sum(sizes)) else {}

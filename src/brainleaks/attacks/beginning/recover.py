@@ -22,7 +22,7 @@ from brainleaks.attacks.beginning.seeds import (
     matching_seeds,
     similar_seeds,
 )
-from brainleaks.attacks.beginning.state import solve
+from brainleaks.attacks.beginning.state import Solution, solve
 from brainleaks.errors import InputError
 from brainleaks.files.tensors import is_dense
 from brainleaks.limits import TENSORS, WEIGHTS
@@ -33,6 +33,8 @@ _SMALL = 1 << 16
 _BACK, _SEARCHED = 1 << 28, 1 << 21
 #: So many layers with untouched weights are tried, those with most of them.
 _TRIED = 3
+#: Inputs are left out in so many groups, in turn, where their weights contradict each other.
+_GROUPS = 8
 #: A layer's first weights are compared with a seed's draws only if there are this many.
 _LEAST = 100
 
@@ -147,7 +149,7 @@ def _by_draws(
         return anchor
     inconsistent = []
     for name, drawn in ordered:
-        solution = solve(drawn.positions, drawn.bits, drawn.certain)
+        solution = _solved(drawn, trained[name].shape)
         if solution.window is not None:
             return _Anchor(name, drawn.uniform, solution.window, "state")
         if not solution.consistent:
@@ -162,6 +164,18 @@ def _by_draws(
         f"{count}: too few to solve for the generator's state, which takes 900 to 1,700. No seed "
         "draws them first, so other numbers were drawn before, or not by torch on a CPU."
     )
+
+
+def _solved(drawn: Drawn, shape: tuple[int, ...]) -> Solution:
+    """The state from untouched weights; an input may look untouched by chance, and is left out."""
+    solution = solve(drawn.positions, drawn.bits, drawn.certain)
+    inputs = np.unravel_index(drawn.positions, shape)[1]
+    for group in range(_GROUPS if not solution.consistent else 0):
+        kept = inputs % _GROUPS != group
+        found = solve(drawn.positions[kept], drawn.bits[kept], drawn.certain[kept])
+        if found.window is not None:
+            return found
+    return solution
 
 
 def _by_seed(
