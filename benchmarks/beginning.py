@@ -57,7 +57,7 @@ Build = Callable[[tuple[int, ...]], nn.Module]
 class Cell:
     """A kind of network, its data, and how it is trained.
 
-    ``rare`` kinds are recovered by comparing all seeds, which takes minutes: a quarter as many of each.
+    ``rare`` kinds are recovered by comparing all seeds, which takes minutes: a quarter as many.
     """
 
     said: str
