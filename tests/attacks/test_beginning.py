@@ -344,7 +344,7 @@ def test_another_generator():
 
 def test_too_few_draws():
     torch.manual_seed(SEED)
-    _, trained = train(ordinary(hidden=5), call)
+    _, trained = train(ordinary(hidden=9), call)
     found = recover_initial_weights(trained, seeds=NOTHING)
     assert "too few to solve for the generator's state" in found.why
 

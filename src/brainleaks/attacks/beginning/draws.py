@@ -18,7 +18,7 @@ BITS = 24
 _NEAR = (-2, -1, 0, 1, 2)
 #: How unlikely, in bits, it must be that a trained input's or unit's weights look drawn by chance,
 #: beside the number of inputs or units that are tried.
-_SURE_BITS = 8.0
+_SURE_BITS = 12.0
 _ROUND_BOUNDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0)
 #: So many rows decide which initialiser is tried on all of them.
 _SCREENED = 64

@@ -102,7 +102,7 @@ def recover_initial_weights(
     untouched = {name: drawn for name, drawn in found if drawn is not None}
     anchor = _by_draws(trained, untouched, seeds, said)
     if isinstance(anchor, str) or anchor is None:
-        alike = None if anchor else _by_likeness(layers, seeds, said)
+        alike = _by_likeness(layers, seeds, said)  # what seems untouched may be so by chance
         if alike is None:
             return Beginning(untouched, why=anchor or _NOTHING)
         anchor = alike
