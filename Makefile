@@ -4,7 +4,7 @@ BIN := .venv/bin
 SEEDS := 5
 MUTANTS := 10000
 
-.PHONY: ablation acceptance calibration recognisable demo test lint fuzz kills bench gpu simulator results strongest black-box prior membership speakers streams cifar10 screenshot notebooks docs clean
+.PHONY: ablation acceptance calibration recognisable demo test lint fuzz kills bench gpu simulator results strongest beginning black-box prior membership speakers streams cifar10 screenshot notebooks docs clean
 
 demo: .venv/run
 	$(BIN)/brainleaks run demo
@@ -51,6 +51,10 @@ recognisable: .venv/run
 
 strongest: .venv/run
 	$(BIN)/brainleaks run strongest --seeds $(SEEDS)
+
+# networks of several frameworks from random seeds, and their initial weights from the trained ones
+beginning: .venv/dev
+	$(BIN)/python benchmarks/beginning.py
 
 black-box: .venv/run
 	$(BIN)/brainleaks run black-box --seeds $(SEEDS)

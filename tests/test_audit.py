@@ -270,6 +270,61 @@ def test_reference_networks_of_a_model_from_elsewhere(base, network, data, cache
     assert "Who was in the training set" in (base / "members" / "report.html").read_text()
 
 
+@pytest.fixture(scope="module")
+def initial(base):
+    """The weights that the network had before it was trained."""
+    torch.manual_seed(0)
+    atomic.write_tensors(base / "initial.safetensors", new_network().state_dict())
+    return base / "initial.safetensors"
+
+
+def test_initial_weights_are_granted(model, initial, data, cache, adapters):
+    """The target's, by a file; those of reference networks and controls are known anyway."""
+    outcome = audit(
+        model, data, factory="any:thing", initial_weights=initial, steps=STEPS, cache=cache,
+        attacks=["weight-credit", "discriminant"], settings=[*QUICK, "membership.samples=150"],
+    )  # fmt: skip
+    found = outcome.facts["evidence"]["membership"]
+    assert outcome.study.access == "initial-weights"
+    assert found["attacks"].keys() == {"weight-credit", "discriminant"}
+    assert not outcome.failures
+    for name, tensor in outcome.target.initial().state_dict().items():
+        assert torch.equal(tensor, atomic.read_tensors(initial)[name])
+    others = audit(
+        model, data, factory="any:thing", initial_weights=model, steps=STEPS, cache=cache,
+        attacks=["loss-threshold"], settings=[*QUICK, "membership.samples=150"],
+    )  # fmt: skip
+    assert others.target.key != outcome.target.key
+
+
+@pytest.mark.parametrize("extent", ["quick", "full"])
+def test_attacks_by_initial_weights(model, initial, data, extent):
+    study = plan(
+        model, data, factory="any:thing", initial_weights=initial, inputs=Inputs(steps=STEPS),
+        membership=extent,
+    ).study  # fmt: skip
+    assert study.target.initial == str(initial)
+    named = {"weight-credit"} | ({"weight-span", "discriminant"} if extent == "full" else set())
+    assert named <= study.attacks.keys()
+    assert {"loss-threshold", "smooth-inversion"} <= study.attacks.keys()
+
+
+def test_initial_weights_of_another_network(tmp_path, model, data, cache, monkeypatch):
+    def load_model(path, **_):
+        return SimpleNamespace(
+            network=nn.Linear(3 if path == other else 4, 2), framework="torch", lowered=False,
+            facts={},
+        )  # fmt: skip
+
+    other = tmp_path / "other.safetensors"
+    other.touch()
+    stand_in = SimpleNamespace(load_model=load_model)
+    monkeypatch.setitem(sys.modules, "brainleaks.adapters", stand_in)
+    monkeypatch.setattr(package, "adapters", stand_in, raising=False)
+    with pytest.raises(InputError, match="does not hold the initial weights of the model"):
+        audit(model, data, factory="any:thing", initial_weights=other, steps=STEPS, cache=cache)
+
+
 @pytest.mark.parametrize(
     ("fail_on", "levels", "status"),
     [
@@ -466,6 +521,9 @@ def test_what_is_refused_on_the_command_line(base, model, data, adapters, tmp_pa
             ["--attack", "brainleaks-v1", "--access", "labels"],
             "needs gradients, and access",
         ),
+        (["--initial-weights", tmp_path / "none"], "expected the model's initial weights"),
+        (["--initial-weights", model, "--recipe", "a:b"], "leave out one of the two"),
+        (["--initial-weights", model, "--access", "scores"], "--access scores withholds them"),
         (["--sensor", "34"], "--sensor: found '34'"),
         (["--frame-us", "10"], "--frame-us: only event recordings are cut into frames"),
         (["--holdout", "0.2"], "has a test folder"),

@@ -80,6 +80,10 @@ FRAMES = Limit("FRAMES", 20_000, "frames")
 CLASSES = Limit("CLASSES", 10_000, "classes")
 #: Channels of an image or a frame.
 CHANNELS = Limit("CHANNELS", 4_096, "channels")
+#: Tensors of a state dict whose initial values are recovered ...
+TENSORS = Limit("TENSORS", 2_000, "tensors")
+#: ... and their values.
+WEIGHTS = Limit("WEIGHTS", 1 << 25, "weights")
 #: Time that a library in the child process may take for a file, besides a second for each 20 MB.
 READ_SECONDS = Limit("READ_SECONDS", 4, "seconds")
 #: Memory that it may take, besides four times the file's size.

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from brainleaks.attacks import (
@@ -24,8 +25,8 @@ Extent = Literal["none", "quick", "full"]
 _DRAWS = 100
 #: Members, and as many others, of which an audit tests membership.
 _CANDIDATES = 500
-#: Strong attacks by scores and by labels, for which few reference networks suffice.
-_QUICK = ("loss-threshold", "lira", "rmia", "noise-agreement")
+#: Strong attacks by each access, for which few reference networks suffice.
+_QUICK = ("loss-threshold", "lira", "rmia", "noise-agreement", "weight-credit")
 _FEW_SHADOWS, _MANY_SHADOWS = 4, 16
 #: The protocol's learning rate for its evaluators of few samples; it suits most networks.
 _LEARNING_RATE = 1e-3
@@ -103,19 +104,43 @@ def study_of(
 
 
 def _of_membership(access: Access, extent: Extent) -> list[str]:
-    """The membership attacks of the most access granted."""
+    """The membership attacks of the most access granted, and those by initial weights."""
     if extent == "none":
         return []
-    most = "labels" if access == "labels" else "scores"
+    used = {"labels" if access == "labels" else "scores"}
+    used |= {access} & {"initial-weights"}
     needed: dict[str, Any] = {name: attack.access for name, attack in ATTACKS.items()}
     return [
         name
         for name, attack in ATTACKS.items()
         if attack.kind == "membership"
         and by_default(attack)
-        and needed[name] == most
+        and needed[name] in used
         and (extent == "full" or name in _QUICK)
     ]
+
+
+def granted_by(initial: str | Path, access: Access, *, in_file: bool, recipe: str | None) -> Access:
+    """The access that initial weights give.
+
+    Raises:
+        InputError: if they cannot be used.
+    """
+    if not Path(initial).is_file():
+        raise InputError(f"no such file: {initial}; expected the model's initial weights.")
+    if not in_file:
+        raise InputError("--initial-weights: the model must be a file, too.")
+    if recipe is not None:
+        raise InputError(
+            "--initial-weights: those of networks that --recipe trains are not known; leave out "
+            "one of the two."
+        )
+    if access not in ("gradients", "initial-weights"):
+        raise InputError(
+            f"--initial-weights: they include the weights, and --access {access} withholds them; "
+            "leave out one of the two."
+        )
+    return "initial-weights"
 
 
 def suitable(access: Access, spiking: bool, encoding: str | None = None) -> list[str]:

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from brainleaks.audit.budget import fit
 from brainleaks.audit.costs import measure
 from brainleaks.audit.infer import EncodingName, Inputs, Seen, look
-from brainleaks.audit.plan import Extent, study_of
+from brainleaks.audit.plan import Extent, granted_by, study_of
 from brainleaks.data import Dataset
 from brainleaks.data.own import OwnData
 from brainleaks.errors import InputError
 from brainleaks.pipeline import Cache, Outcome, run_study
-from brainleaks.pipeline.external import Built
+from brainleaks.pipeline.built import Built
 from brainleaks.pipeline.run import Build, load_external, prepare, target_of
 from brainleaks.report import write_comparison, write_report
 from brainleaks.runs import folder
@@ -55,6 +55,7 @@ def audit(
     factory: str | None = None,
     recipe: str | None = None,
     service_id: str | None = None,
+    initial_weights: str | Path | None = None,
     encoding: EncodingName | None = None,
     steps: int | None = None,
     access: Access = "gradients",
@@ -82,6 +83,8 @@ def audit(
             network. By default the architecture is retrained by a recipe of our own.
         service_id: name and version of a service, where the model is a function that shows no
             weights; what is computed of it is kept under this name, and not at all without.
+        initial_weights: a file like ``model`` with the weights before training; attacks are
+            granted them.
         encoding: how images become what the model takes.
         steps: time steps of the encoding, or frames of the median recording.
         access: what the attacker may see.
@@ -109,6 +112,7 @@ def audit(
         factory=factory,
         recipe=recipe,
         service_id=service_id,
+        initial_weights=initial_weights,
         inputs=Inputs(encoding=encoding, steps=steps),
         access=access,
         attacks=attacks,
@@ -131,6 +135,7 @@ def plan(
     dt: float | None = None,
     reset: str | None = None,
     service_id: str | None = None,
+    initial_weights: str | Path | None = None,
     inputs: Inputs,
     access: Access = "gradients",
     attacks: Sequence[str] = (),
@@ -149,6 +154,7 @@ def plan(
         dt: time step of a ``.nir`` graph, in the unit of its time constants.
         reset: how its neurons are reset.
         service_id: as there.
+        initial_weights: as there.
         inputs: what the model takes.
         access: likewise.
         attacks: likewise.
@@ -162,6 +168,8 @@ def plan(
     in_file = model is None or isinstance(model, str | Path)
     if isinstance(model, str | Path) and not Path(model).is_file():
         raise InputError(f"no such file: {model}; expected a model.")
+    if initial_weights is not None:
+        access = granted_by(initial_weights, access, in_file=in_file, recipe=recipe)
     own, handed_over = _own(data)
     seen = look(own, inputs, framework, handed_over)
     target = {
@@ -172,6 +180,7 @@ def plan(
         "reset": reset,
         "service_id": service_id,
         "recipe": recipe,
+        "initial": initial_weights and str(initial_weights),
     }
     name = f"audit-{_label(seen.own.name)}"
     study = study_of(

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import click
 
 from brainleaks import InputError, __version__, keep_freed_memory
-from brainleaks.cli import audit, cache, calibrate, data, listing, run, runs
+from brainleaks.cli import audit, beginning, cache, calibrate, data, listing, run, runs
 from brainleaks.cli.options import NO_VERDICT
 from brainleaks.errors import ServiceError, first_line, printable
 
@@ -91,6 +91,7 @@ def _interruptible() -> Iterator[list[int]]:
         listing.list_command,
         run.run,
         audit.audit,
+        beginning.beginning,
         runs.evaluate,
         runs.export,
         runs.compare,

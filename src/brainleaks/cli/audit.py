@@ -119,6 +119,12 @@ _NAMED_LEVELS = {"leak": 2, "membership": 3}
     help="What the attacker can observe of the model.",
 )
 @click.option(
+    "--initial-weights",
+    type=PATH,
+    help="File like MODEL with the weights before training, which the attacker may know, too; see "
+    "brainleaks beginning.",
+)
+@click.option(
     "--attack",
     "attacks",
     multiple=True,
@@ -178,6 +184,7 @@ def audit(
     dt: float | None,
     reset: str | None,
     access: Any,
+    initial_weights: Path | None,
     attacks: tuple[str, ...],
     membership: Any,
     budget: float | None,
@@ -215,6 +222,7 @@ def audit(
         dt=dt,
         reset=reset,
         service_id=service_id,
+        initial_weights=initial_weights,
         inputs=_inputs(reading),
         access=access,
         attacks=attacks,

@@ -2,16 +2,14 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from functools import cached_property
-from math import prod
+from dataclasses import asdict, replace
+from functools import cached_property, partial
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from brainleaks.data import Dataset, Samples, SpikeTrains
+from brainleaks.data import Dataset, Samples
 from brainleaks.data.codes import IMAGE_CODES
 from brainleaks.data.parts import of_classes, select, with_shuffled_labels
 from brainleaks.errors import InputError
@@ -21,56 +19,30 @@ from brainleaks.monitor import Monitor
 from brainleaks.networks import Readout, respond, respond_in_pieces
 from brainleaks.networks.views import Coded, OfClasses
 from brainleaks.pipeline import stages
+from brainleaks.pipeline.built import FEW, Built, check_access
 from brainleaks.pipeline.cache import Artefact
 from brainleaks.pipeline.controls import too_few_to_halve
 from brainleaks.pipeline.keys import UNKNOWN
-from brainleaks.pipeline.outputs import check_answers, check_finite, check_order, gradient_of
+from brainleaks.pipeline.outputs import (
+    check_answers,
+    check_finite,
+    check_order,
+    gradient_of,
+    hear,
+    share,
+)
 from brainleaks.pipeline.pipeline import Pipeline, Trained
 from brainleaks.pipeline.recipe import identity, train_by
 from brainleaks.pipeline.reinitialise import reinitialise, why_not_trainable
 from brainleaks.pipeline.retraining import constants, fill, restore, state, too_little
 from brainleaks.randomness import draw_seed, stream
 from brainleaks.studies.config import External
-from brainleaks.target import RANKS, Access
+from brainleaks.target import RANKS
 from brainleaks.training import settings, summed_cross_entropy
 
-#: Classes of which a sample is shown to the adapter, and answered for by who the target is.
-_SHOWN, _SHOWN_BYTES = 64, 256 << 20
-#: So many of them are looked at before the others, and are differentiated.
-_FEW = 3
 #: So many samples of either part say how well a target recognises them.
 _MEASURED = 2000
 _BATCH = 50
-
-
-@dataclass(frozen=True)
-class Built:
-    """A network from elsewhere: what :class:`brainleaks.adapters.Adapted` offers.
-
-    ``network`` takes ``(T, B, *input_shape)`` or ``(B, *input_shape)``; ``weights`` is its file's
-    name and hash where it has one.
-    """
-
-    network: nn.Module
-    framework: str
-    lowered: bool
-    facts: dict[str, Any]
-    weights: dict[str, str] | None = None
-
-
-def shown_samples(pipeline: Pipeline) -> Tensor:
-    """A training sample of each of the first classes, as the model takes them."""
-    inputs, labels, _ = pipeline.dataset.train
-    encoding = pipeline.study.encoding
-    steps = encoding.steps if encoding else 1
-    if isinstance(inputs, SpikeTrains):
-        steps = int(np.diff(inputs.recordings).max())
-    bearable = _SHOWN_BYTES // (4 * steps * prod(pipeline.dataset.input_shape))
-    count = min(len(pipeline.dataset.class_names), _SHOWN, max(_FEW, bearable))
-    samples = inputs[torch.tensor([int((labels == c).nonzero()[0]) for c in range(count)])]
-    if isinstance(encoding, IMAGE_CODES):
-        return encoding(samples)
-    return pipeline.encode(samples, stream(0, "shown samples"))
 
 
 class ExternalTargets:
@@ -91,10 +63,10 @@ class ExternalTargets:
             raise ValueError("a foreign target is of a study that says so.")
         self._pipeline, self._config = pipeline, pipeline.study.target
         self._classes = len(pipeline.dataset.class_names)
-        _check_access(pipeline.study.access, built)
+        check_access(pipeline.study.access, built)
         if self._config.recipe:
             identity(self._config.recipe)  # imported before the work begins
-        few = min(_FEW, samples.shape[-4])
+        few = min(FEW, samples.shape[-4])
         check_answers(built.network, samples.narrow(samples.ndim - 4, 0, few), self._classes)
         self._network = _of_images(pipeline, built.network).to(pipeline.device)
         self._built, self._samples = built, samples
@@ -121,7 +93,8 @@ class ExternalTargets:
         built = self._built
         facts |= {"framework": built.framework, "lowered": built.lowered, "adapter": built.facts}
         facts |= {"weights": built.weights} if built.weights else {}
-        return Trained("target", self._network, facts, key, facts["readout"])
+        initial = self._before if built.initial else None
+        return Trained("target", self._network, facts, key, facts["readout"], initial)
 
     @cached_property
     def missing(self) -> Mapping[Control, str]:
@@ -162,7 +135,7 @@ class ExternalTargets:
 
     def _recognised(self, trained: Trained, samples: Samples) -> float:
         answers = self._answers(trained.network, samples)
-        return max(_share(named, samples.labels) for named in answers.values())
+        return max(share(named, samples.labels) for named in answers.values())
 
     @property
     def remarks(self) -> list[str]:
@@ -195,7 +168,14 @@ class ExternalTargets:
         return self._train(name, network, of_classes(self._pipeline.dataset, known), known)
 
     def retrained(self, name: str, dataset: Dataset) -> Trained:
-        return self._train(name, self._anew(name), dataset)
+        trained = self._train(name, self._anew(name), dataset)
+        return replace(trained, initial=partial(self._anew, name))
+
+    def _before(self) -> nn.Module:
+        """The target before its training."""
+        if self._built.initial is None:
+            raise ValueError("the initial weights are not known.")
+        return _of_images(self._pipeline, self._built.initial).to(self._pipeline.device)
 
     def _train(
         self, name: str, network: nn.Module, dataset: Dataset, known: Sequence[int] | None = None
@@ -266,13 +246,13 @@ class ExternalTargets:
         dataset = self._pipeline.dataset
         parts = {part: _some(getattr(dataset, part)) for part in ("train", "test")}
         named = self._answers(self._network, parts["test"])
-        shares = {r: _share(answers, parts["test"].labels) for r, answers in named.items()}
+        shares = {r: share(answers, parts["test"].labels) for r, answers in named.items()}
         stated = self._built.facts.get("readout")
         readout = stated if stated in named else max(shares, key=lambda r: shares[r])
         check_order(named[readout], parts["test"].labels, dataset.class_names)
         train = self._answers(self._network, parts["train"])[readout]
         return {
-            "train_accuracy": _share(train, parts["train"].labels),
+            "train_accuracy": share(train, parts["train"].labels),
             "test_accuracy": shares[readout],
             "readout": readout,
         }
@@ -299,13 +279,15 @@ class ExternalTargets:
         heard = hashlib.sha256()
         answers = respond_in_pieces(network, inputs).membrane
         check_finite(answers)
-        _hear(heard, answers)
-        if pipeline.study.access == "gradients":
-            few = inputs.narrow(inputs.ndim - 4, 0, min(_FEW, inputs.shape[-4]))
-            _hear(heard, gradient_of(network, few))
+        hear(heard, answers)
+        if RANKS.index(pipeline.study.access) >= RANKS.index("gradients"):
+            few = inputs.narrow(inputs.ndim - 4, 0, min(FEW, inputs.shape[-4]))
+            hear(heard, gradient_of(network, few))
         for name, tensor in state(network).items():
             heard.update(name.encode())
-            _hear(heard, tensor)
+            hear(heard, tensor)
+        for tensor in state(self._built.initial).values() if self._built.initial else ():
+            hear(heard, tensor)
         encoding = pipeline.study.encoding
         shows_weights = any(weight.numel() > 1 for weight in state(network).values())
         service = {} if shows_weights else {"service": self._config.service_id or UNKNOWN}
@@ -317,14 +299,6 @@ class ExternalTargets:
         }
 
 
-def _check_access(access: Access, built: Built) -> None:
-    most = built.facts.get("access", access)
-    if RANKS.index(access) > RANKS.index(most):
-        raise InputError(
-            f"--access {access}: the model grants at most {most}; use --access {most}."
-        )
-
-
 def _of_images(pipeline: Pipeline, network: nn.Module) -> nn.Module:
     """The network as it is asked: behind its encoding, where that is not the rate code."""
     encoding = pipeline.study.encoding
@@ -333,18 +307,9 @@ def _of_images(pipeline: Pipeline, network: nn.Module) -> nn.Module:
     return network
 
 
-def _hear(heard: Any, values: Tensor) -> None:
-    heard.update(repr((tuple(values.shape), values.dtype)).encode())
-    heard.update(values.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
-
-
 def _some(samples: Samples) -> Samples:
     """At most so many samples, spread evenly."""
     count = len(samples.labels)
     if count <= _MEASURED:
         return samples
     return select(samples, torch.linspace(0, count - 1, _MEASURED).long())
-
-
-def _share(named: Tensor, labels: Tensor) -> float:
-    return float((named == labels).double().mean())

@@ -1,5 +1,7 @@
 """What a model from elsewhere answers, and the sentences for what is no answer."""
 
+from typing import Any
+
 import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
@@ -115,3 +117,14 @@ def check_order(named: Tensor, labels: Tensor, names: tuple[str, ...]) -> None:
             f"the model recognises {as_is:.2f} of the test samples, but {reordered:.2f} if its "
             f"classes are in another order than the data's: use --classes {given}"
         )
+
+
+def hear(heard: Any, values: Tensor) -> None:
+    """Add a tensor's shape, type and bytes to a hash."""
+    heard.update(repr((tuple(values.shape), values.dtype)).encode())
+    heard.update(values.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+
+
+def share(named: Tensor, labels: Tensor) -> float:
+    """The share of samples whose named class is their label."""
+    return float((named == labels).double().mean())

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from brainleaks.data import Dataset
 from brainleaks.data.files import data_folder
@@ -18,12 +18,13 @@ from brainleaks.errors import InputError
 from brainleaks.evaluation.verdict import decide
 from brainleaks.files.tensors import Weights, read_weights
 from brainleaks.networks.weights import refuse_the_target
+from brainleaks.pipeline.built import Built, shown_samples
 from brainleaks.pipeline.cache import Cache
 from brainleaks.pipeline.controls import OwnTargets, Targets
 from brainleaks.pipeline.evaluate import not_evaluated
 from brainleaks.pipeline.evidence import KINDS, Case, Evidence
 from brainleaks.pipeline.evidence.reconstruction import Reconstructed
-from brainleaks.pipeline.external import Built, ExternalTargets, shown_samples
+from brainleaks.pipeline.external import ExternalTargets
 from brainleaks.pipeline.keys import digest
 from brainleaks.pipeline.loading import as_taken, load_dataset
 from brainleaks.pipeline.pipeline import Pipeline, Reconstruction, Trained
@@ -90,8 +91,8 @@ def load_external(target: External, samples: Tensor, classes: int) -> Built:
         raise InputError(f"no such file: {path}; expected a model.")
     from brainleaks import adapters  # imported late: it brings frameworks
 
-    adapted = adapters.load_model(
-        path,
+    load = partial(
+        adapters.load_model,
         framework=target.framework,
         factory=target.factory,
         samples=samples,
@@ -99,8 +100,26 @@ def load_external(target: External, samples: Tensor, classes: int) -> Built:
         dt=target.dt,
         reset=target.reset,
     )
+    adapted = load(path)
+    initial = None
+    if target.initial is not None:
+        initial = load(Path(target.initial)).network
+        _check_alike(target.initial, initial, adapted.network)
     weights = {"file": path.name, "sha256": _sha256(path)} if path else None
-    return Built(adapted.network, adapted.framework, adapted.lowered, adapted.facts, weights)
+    how = adapted.framework, adapted.lowered, adapted.facts
+    return Built(adapted.network, *how, weights, initial)
+
+
+def _check_alike(where: str, initial: nn.Module, network: nn.Module) -> None:
+    """Refuse initial weights of another architecture, or of a network that runs in another form."""
+    ours, others = (
+        {name: tuple(p.shape) for name, p in n.named_parameters()} for n in (network, initial)
+    )
+    if ours != others:
+        raise InputError(
+            f"--initial-weights: {where} does not hold the initial weights of the model: its "
+            f"parameters are {', '.join(others)}, the model's are {', '.join(ours)}."
+        )
 
 
 def run_study(

@@ -39,7 +39,8 @@ class External(Strict):
     is read. ``training`` is how its architecture is retrained for the controls, unless ``recipe``,
     ``module:function``, trains it (:func:`brainleaks.pipeline.recipe.train_by`). ``service_id``
     names what answers where the model is a function that shows no weights; what is computed of it
-    is kept under that name, and without one it is not kept.
+    is kept under that name, and without one it is not kept. ``initial`` is a file like ``model``
+    with the weights before training, for attacks that are granted them.
     """
 
     model: str | None = None
@@ -51,6 +52,7 @@ class External(Strict):
         str | None, Field(max_length=200, exclude_if=lambda service_id: service_id is None)
     ] = None
     recipe: Annotated[str | None, Field(exclude_if=lambda recipe: recipe is None)] = None
+    initial: Annotated[str | None, Field(exclude_if=lambda initial: initial is None)] = None
     training: Recipe
 
 
