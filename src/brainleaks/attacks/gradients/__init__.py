@@ -1,7 +1,8 @@
 """Attacks on training steps: the private batch from the gradient of its loss."""
 
 from brainleaks.attacks.gradients.error_iteration import ErrorIteration
+from brainleaks.attacks.gradients.recover import recover
 from brainleaks.attacks.gradients.spike_separation import SpikeSeparation
 from brainleaks.attacks.gradients.step import Recovered, TrainingStep
 
-__all__ = ["ErrorIteration", "Recovered", "SpikeSeparation", "TrainingStep"]
+__all__ = ["ErrorIteration", "Recovered", "SpikeSeparation", "TrainingStep", "recover"]
