@@ -118,8 +118,8 @@ def changed(path, value):
         ("target.training.epochs", "ten", "target.training.epochs: found 'ten', "),
         (
             "target.training.epochs",
-            0,
-            "target.training.epochs: found 0, .*greater than or equal to 1",
+            -1,
+            "target.training.epochs: found -1, .*greater than or equal to 0",
         ),
         ("target.training.epochs", True, "target.training.epochs: found True, "),
         ("target.training.epochs", "7", "target.training.epochs: found '7', "),

@@ -31,20 +31,21 @@ from brainleaks.attacks import (
     StreamInversion,
     WithinPrior,
 )
+from brainleaks.attacks.gradients import ErrorIteration, SpikeSeparation, TrainingStep
 from brainleaks.attacks.membership.knowledge import Candidates, References, confidences
 from brainleaks.data import Samples, digits, digits_events
 from brainleaks.data.encoding import RateCode
 from brainleaks.data.events import Framing, framed
 from brainleaks.evaluation.panel import TAKES, new_judge, references
 from brainleaks.monitor import Monitor
-from brainleaks.networks import MLP, SpikingMLP
+from brainleaks.networks import MLP, SpikingMLP, respond
 from brainleaks.networks.config import SpikingMLPConfig
 from brainleaks.pipeline import stages
 from brainleaks.pipeline.keys import digest
 from brainleaks.pipeline.reinitialise import reinitialise
 from brainleaks.pipeline.versions import VERSIONS, of_attack
 from brainleaks.target import RANKS
-from brainleaks.training import Recipe
+from brainleaks.training import Recipe, summed_cross_entropy
 from brainleaks.training.prior import Prior
 
 GOLDEN = Path(__file__).with_name("golden.json")
@@ -142,6 +143,8 @@ SMALL = {
     "gamin": Gamin(iterations=3, time_steps=5),
     **{name: made() for name, made in ATTACKS.items() if made.kind == "membership"},
     "user-inference": ATTACKS["user-inference"](),
+    "spike-separation": SpikeSeparation(),
+    "error-iteration": ErrorIteration(),
     "within-prior": WithinPrior(ScoreEvolution(probes=250, iterations=3, time_steps=5)),
 }
 
@@ -184,12 +187,33 @@ def of_users(attack):
     return {"answer": attack(view_of(attack.access), named, references)}
 
 
+def recovered(attack):
+    """Of the gradient of two samples."""
+    torch.manual_seed(0)
+    neuron = {"beta": 0.7, "surrogate": FastSigmoid(40)}
+    wide = {True: SpikingMLP, False: MLP}[attack.spiking]
+    made = wide(SHAPE, CLASSES, hidden=300, **(neuron if attack.spiking else {}))
+    images = torch.rand(2, *SHAPE)
+    inputs = torch.bernoulli(images.expand(4, -1, -1, -1, -1)) if attack.spiking else images
+    loss = summed_cross_entropy(respond(made, inputs), torch.tensor([1, 2]))
+    loss.backward()
+    step = TrainingStep(
+        {name: p.grad for name, p in made.named_parameters()}, 2, 4 if attack.spiking else 1
+    )
+    target = Target(made, input_shape=SHAPE, classes=CLASSES)
+    found = attack(target, step)._asdict()
+    assert found["exact"].all()
+    return {name: value for name, value in found.items() if value.numel()}
+
+
 def attacked(name):
     attack = SMALL[name]
     if name == "user-inference":
         return of_users(attack)
     if attack.kind == "membership":
         return membership(attack)
+    if attack.kind == "recovered-batch":
+        return recovered(attack)
     target = Target(
         network(spiking=attack.spiking is not False),
         input_shape=SHAPE,
