@@ -7,9 +7,10 @@ than neurons. Spikes are binary, and a subspace holds hardly any other binary ve
 A neuron's row is the sum of the inputs weighted by that neuron's errors, and surrogate derivatives
 make these heavy-tailed: a neuron near its threshold at one time step all but names the input of
 that step. Each row, cut at two levels, is therefore a start. From there, reflections between the
-subspace and the binary vectors (the relaxed-reflect-reflect map; Elser, Lan and Bendory, "Benchmark problems for
-phase retrieval", 2018, without which rows of large batches do not converge) arrive at a vector that
-is in both. What was found is then projected out of the rows, so that others stand out.
+subspace and the binary vectors arrive at a vector that is in both (the relaxed-reflect-reflect map;
+Elser, Lan and Bendory, "Benchmark problems for phase retrieval", 2018). Alternating projections do
+not arrive from the rows of large batches. What was found is then projected out of the rows, so that
+others stand out.
 """
 
 from typing import NamedTuple
