@@ -78,8 +78,12 @@ class SpikeSeparation:
         behind = errors(gradient, found)
         ordered = chains(behind, _decay(target), step.batch_size)
         steps = step.time_steps or max(map(len, ordered))
-        # a batch is as many chains as it has samples; pieces of a few vectors belong to none
-        samples = [chain for chain in ordered if len(chain) > steps // 2 and len(chain) <= steps]
+        if step.batch_size == 1:  # whatever was found is of the one sample
+            ordered = [[i for chain in ordered for i in chain][:steps]]
+            least = 1
+        else:  # pieces of a few vectors belong to no sample
+            least = steps // 2 + 1
+        samples = [chain for chain in ordered if least <= len(chain) <= steps]
         inputs, exact = _laid_out(found, samples, steps)
         inputs = inputs.unflatten(2, target.input_shape)
         told = torch.stack([behind[chain].sum(0) for chain in samples]) if samples else behind[:0]
