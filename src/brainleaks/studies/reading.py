@@ -25,6 +25,7 @@ COLLECTIONS = (
     "membership",
     "speakers",
     "gradients",
+    "federated",
     "streams",
     "cifar10",
 )
