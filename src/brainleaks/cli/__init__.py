@@ -15,7 +15,7 @@ import click
 from brainleaks import InputError, __version__, keep_freed_memory
 from brainleaks.cli import audit, beginning, cache, calibrate, data, listing, run, runs
 from brainleaks.cli.options import NO_VERDICT
-from brainleaks.errors import ServiceError, first_line, printable
+from brainleaks.errors import ServiceError, first_line, in_terminal, printable
 
 __all__ = ["main"]
 
@@ -37,7 +37,7 @@ def main() -> None:
     if "_BRAINLEAKS_COMPLETE" in os.environ:
         cli()  # prints what the shell asks for, and exits
     keep_freed_memory()
-    with _interruptible() as received:
+    with in_terminal(), _interruptible() as received:
         try:
             status = cli(standalone_mode=False)
         except ServiceError as error:
