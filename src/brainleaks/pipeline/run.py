@@ -26,6 +26,7 @@ from brainleaks.pipeline.evaluate import not_evaluated
 from brainleaks.pipeline.evidence import KINDS, Case, Evidence
 from brainleaks.pipeline.evidence.reconstruction import Reconstructed
 from brainleaks.pipeline.external import ExternalTargets
+from brainleaks.pipeline.forecast import forecast
 from brainleaks.pipeline.keys import digest
 from brainleaks.pipeline.loading import as_taken, load_dataset
 from brainleaks.pipeline.pipeline import Pipeline, Reconstruction, Trained
@@ -157,9 +158,10 @@ def run_study(
     weights = read_weights(target_weights) if target_weights else None
     pipeline = prepare(study, seed, data_dir, device, cache or Cache(), dataset)
     dataset = pipeline.dataset
-    target, targets = target_of(pipeline, weights, build)
-    evaluators = _evaluators(pipeline, target)
-    evidence = _gather(pipeline, target, targets, evaluators)
+    with pipeline.cache.counted(forecast(study, dataset)):
+        target, targets = target_of(pipeline, weights, build)
+        evaluators = _evaluators(pipeline, target)
+        evidence = _gather(pipeline, target, targets, evaluators)
     return Outcome(
         study=study,
         seed=seed,
