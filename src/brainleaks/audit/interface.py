@@ -2,13 +2,13 @@
 
 import dataclasses
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
 from brainleaks.audit.infer import EncodingName, Inputs, Polarity
 from brainleaks.audit.plan import Extent
-from brainleaks.audit.steps import Model, plan, run, within
+from brainleaks.audit.steps import Model, Plan, plan, run, within
 from brainleaks.data.event_arrays import TimeUnit
 from brainleaks.data.own import OwnData
 from brainleaks.errors import InputError
@@ -126,22 +126,39 @@ def audit(
         >>> print(result.verdict["sentence"])  # doctest: +SKIP
     """
     given = {name: value for name, value in locals().items() if name not in ("cache", "out")}
-    _check(given)
-    planned = plan(
-        model,
-        data,
-        reading={name: given[name] for name in _READING if given[name] not in (None, False)},
-        inputs=Inputs(encoding, steps, frame_us, denoise_us, polarity),
-        attacks=[attacks] if isinstance(attacks, str) else attacks,
-        settings=[settings] if isinstance(settings, str) else settings,
-        **{name: given[name] for name in _PLANNED},
-    )
+    planned = plan_of(given)
     if out is not None:
         folder.prepare(Path(out), planned.study, seed)
     how: dict[str, Any] = {"seed": seed, "device": device, "cache": cache}
     if budget is not None:
         planned, _ = within(planned, budget, **how)
     return Result.of(run(planned, **how, command=in_words(given)), out)
+
+
+def plan_of(given: Mapping[str, Any]) -> Plan:
+    """The plan of a call of :func:`audit`.
+
+    Args:
+        given: arguments by name; what is missing has its default value.
+
+    Raises:
+        TypeError: if :func:`audit` has no such argument.
+        InputError: if an argument is none of its choices, and as :func:`~brainleaks.audit.plan`.
+    """
+    bound = inspect.signature(audit).bind(**given)
+    bound.apply_defaults()
+    given = bound.arguments
+    _check(given)
+    lists = {name: given[name] for name in ("attacks", "settings")}
+    named: dict[str, Any] = {k: [v] if isinstance(v, str) else v for k, v in lists.items()}
+    return plan(
+        given["model"],
+        given["data"],
+        reading={name: given[name] for name in _READING if given[name] not in (None, False)},
+        inputs=Inputs(**{field.name: given[field.name] for field in dataclasses.fields(Inputs)}),
+        **named,
+        **{name: given[name] for name in _PLANNED},
+    )
 
 
 def in_words(given: dict[str, Any]) -> str:

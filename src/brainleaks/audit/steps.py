@@ -131,7 +131,7 @@ def plan(
         membership=membership,
         settings=settings,
     )
-    build = load_external if in_file else _handed_over(model, framework)
+    build = load_external if in_file else builder_of(model, framework)
     ordinary = _twin(seen, name, access, membership, settings) if twin else None
     return Plan(study, seen.said, seen.dataset, build, ordinary)
 
@@ -243,7 +243,7 @@ def _own(data: Any, reading: Mapping[str, Any]) -> tuple[OwnData, Any]:
     return own, None if in_file else data
 
 
-def _handed_over(model: Any, framework: str | None) -> Build:
+def builder_of(model: Any, framework: str | None) -> Build:
     """The network itself; one with this package's interface needs no adapter."""
 
     def build(target: External, samples: Tensor, classes: int) -> Built:

@@ -264,10 +264,10 @@ def _status(results: dict[str, Any], fail_on: str | None) -> int:
         return 0
     if fail_on == "inconclusive":
         return int(verdict["verdict"] != "no leak shown")
-    level = _NAMED_LEVELS.get(fail_on) or int(fail_on)
-    if (verdict["level"] or 0) >= level:
-        return 1
-    return 0 if verdict["levels"][level - 1]["status"] == "no" else NO_VERDICT
+    from brainleaks.evaluation.verdict import shows
+
+    shown = shows(verdict, _NAMED_LEVELS.get(fail_on) or int(fail_on))
+    return NO_VERDICT if shown is None else int(shown)
 
 
 def _own_data(path: str, reading: dict[str, Any]) -> Any:
