@@ -73,7 +73,9 @@ def test_what_was_left_out_for_the_budget_is_left_out_of_every_audit(network, da
         studies.append(tracker(network, epoch).study)
         for weight in network.parameters():
             weight.data *= 1.5
-    assert "half of the training of judges and controls (150 steps are left)" in studies[0].description
+    assert (
+        "half of the training of judges and controls (150 steps are left)" in studies[0].description
+    )
     assert studies[0] == studies[1]
     first, second = tracker.results.values()
     assert first.provenance["weights"] != second.provenance["weights"]

@@ -111,6 +111,7 @@ def test_a_figure_of_every_class(result):
     figure.savefig(buffer)
     pixels = np.asarray(Image.open(buffer).convert("L"))
     assert pixels.std() > 10
+    assert Image.open(io.BytesIO(figure._repr_png_())).size == Image.open(buffer).size
     shown = [axis for axis in figure.axes if axis.images]
     assert len(shown) == 2 * 10
     assert [axis.get_title() for axis in shown[:10]] == list("0123456789")

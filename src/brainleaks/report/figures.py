@@ -25,6 +25,13 @@ _SMALLEST_SIDE = 56
 _TITLE_WIDTH = 14  # letters that fit over a picture of a grid
 
 
+class Drawing(Figure):
+    """A figure that a notebook shows, whether or not pyplot was imported."""
+
+    def _repr_png_(self) -> bytes:
+        return _png(self)
+
+
 def pictures(values: NDArray[np.float32], input_shape: tuple[int, int, int]) -> list[Picture]:
     """One picture per class of a planar signal: spikes as firing rates, scaled to its own range.
 
@@ -184,7 +191,7 @@ def curves(named: dict[str, list[dict[str, float]]], *, steps: str) -> bytes:
 
 def _figure(shape: tuple[int, int], inches: tuple[float, float]) -> tuple[Figure, Any]:
     """A figure and its ``shape`` of axes; without pyplot, whose backend is the caller's choice."""
-    figure = Figure(figsize=inches, layout="constrained")
+    figure = Drawing(figsize=inches, layout="constrained")
     return figure, figure.subplots(*shape, squeeze=False)
 
 
