@@ -2,6 +2,7 @@
 
 import re
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from docutils import nodes
@@ -43,8 +44,8 @@ html_theme_options = {
     "light_css_variables": {"color-brand-primary": "#9b2c1f", "color-brand-content": "#9b2c1f"},
     "dark_css_variables": {"color-brand-primary": "#f08a7a", "color-brand-content": "#f08a7a"},
 }
-pygments_style = "friendly"
-pygments_dark_style = "github-dark"
+pygments_style = "a11y-high-contrast-light"
+pygments_dark_style = "a11y-high-contrast-dark"
 toc_object_entries_show_parents = "hide"
 
 _log = logging.getLogger(__name__)
@@ -58,6 +59,38 @@ def setup(app: Sphinx) -> None:
     app.add_html_math_renderer("mathml", (_inline_math, None), (_block_math, None))
     app.connect("autodoc-process-signature", _signature)
     app.connect("autodoc-skip-member", _skip)
+    app.connect("build-finished", _accessible)
+
+
+#: What Sphinx and Furo leave out of their HTML: what scrolls is reached by the keyboard, landmarks
+#: and headings say what they are.
+_MENDED = {
+    "<p><img": '<p tabindex="0"><img',
+    "<pre>": '<pre tabindex="0">',
+    '<div class="math">': '<div class="math" tabindex="0">',
+    '<div class="table-wrapper': '<div tabindex="0" class="table-wrapper',
+    'role="heading">': 'role="heading" aria-level="2">',
+    '<aside class="sidebar-drawer">': '<aside class="sidebar-drawer" aria-label="All pages">',
+    '<aside class="toc-drawer">': '<aside class="toc-drawer" aria-label="On this page">',
+}
+#: The parameters of a long signature: a list of definitions without terms.
+_PARAMETERS = re.compile(r'<dl>\n((?:<dd><em class="sig-param">.*?</dd>\n)+)</dl>', re.DOTALL)
+
+
+def _accessible(app: Sphinx, failure: Exception | None) -> None:
+    """Mend the pages once they are written."""
+    if failure is not None or app.builder.format != "html":
+        return
+    for path in Path(app.outdir).rglob("*.html"):
+        text = path.read_text(encoding="utf-8")
+        for found, mended in _MENDED.items():
+            text = text.replace(found, mended)
+        path.write_text(_PARAMETERS.sub(_as_lines, text), encoding="utf-8")
+
+
+def _as_lines(found: re.Match[str]) -> str:
+    lines = found[1].replace("<dd>", "<div>").replace("</dd>", "</div>")
+    return f'<div class="sig-lines">\n{lines}</div>'
 
 
 def _inline_math(writer: Any, node: nodes.math) -> None:

@@ -127,3 +127,12 @@ def test_formulas_are_drawn_by_the_browser(site):
     assert text.count('<math display="block">') == (DOCS / "numbers.md").read_text().count("$$") / 2
     assert "MathJax" not in text
     assert "$" not in re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
+
+
+def test_what_scrolls_is_reached_by_keyboard_and_landmarks_have_names(site):
+    for name, page in site.items():
+        text = page.path.read_text(encoding="utf-8")
+        assert "<pre>" not in text, name
+        assert '<div class="table-wrapper' not in text, name
+        assert '<dl>\n<dd><em class="sig-param">' not in text, name
+        assert not re.search(r'<aside class="[a-z-]+">|role="heading">', text), name
