@@ -212,7 +212,7 @@ def _attack(name: str, seen: Seen) -> dict[str, Any]:
             "which a study for 'brainleaks run' declares; an audit has none."
         )
     if name not in ATTACKS:
-        near = difflib.get_close_matches(name, ATTACKS, 1)
+        near = difflib.get_close_matches(name, ATTACKS, 1, 0.4)
         hint = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(ATTACKS)}."
         raise InputError(f"{option('attack', name)}: unknown attack; {hint}")
     known_of_inputs: dict[str, Any] = {
