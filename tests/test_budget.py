@@ -133,9 +133,9 @@ def test_times():
         600,
         7200,
     ]
-    for time in (0, float("nan"), float("inf"), "1 m"):
+    for wrong in (0, float("nan"), float("inf"), "1 m"):
         with pytest.raises(InputError, match="budget: found"):
-            seconds_of(time)
+            seconds_of(wrong)
     both = ("--budget", "5m", "--twin")
     assert "leave out --twin" in refused("audit", "x.pt", "--data", "d", *both)
 
