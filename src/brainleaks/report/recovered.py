@@ -44,10 +44,12 @@ def _means(
 def _attack(
     entries: list[dict[str, Any]], interval: Callable[[list[float]], Any]
 ) -> dict[str, Any]:
+    hidden = [entry["hidden"]["value"] for entry in entries if entry.get("hidden")]
     seconds = [second for entry in entries for second in entry["seconds"]]
     other = [entry["controls"]["other-batch"] for entry in entries]
     return {
         "measures": _means([entry["measures"] for entry in entries], interval),
+        "hidden": interval(hidden) if len(hidden) == len(entries) else None,
         "least": min(entry["measures"]["reidentified"]["low"] for entry in entries),
         "other_batch": _means(other, interval)["reidentified"],
         "invented": sum(entry["controls"]["shuffled-gradient"]["vectors"] for entry in entries),

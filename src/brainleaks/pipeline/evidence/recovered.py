@@ -14,12 +14,21 @@ import torch
 from torch import Tensor
 
 from brainleaks.attacks import Attack
+from brainleaks.attacks.gradients.feature_inversion import hidden_spikes_of
 from brainleaks.attacks.gradients.pictures import pictures
 from brainleaks.attacks.gradients.step import Recovered, TrainingStep
 from brainleaks.data.dataset import Samples
 from brainleaks.data.encoding import RateCode
 from brainleaks.data.parts import images
-from brainleaks.evaluation.batches import Batch, assigned, claim, compare, measured
+from brainleaks.evaluation.batches import (
+    Batch,
+    assigned,
+    claim,
+    compare,
+    hidden_vectors,
+    measured,
+    over_batches,
+)
 from brainleaks.networks import respond
 from brainleaks.networks.weights import first_weights
 from brainleaks.pipeline.evidence.kind import Case, Evidence, Kind
@@ -105,7 +114,7 @@ class _Gathering:
         self, name: str, attack: Attack, files: dict[str, dict[str, Tensor]]
     ) -> dict[str, Any]:
         """All batches, and the controls."""
-        own, other, seconds, ranks = [], [], [], []
+        own, other, seconds, ranks, hidden = [], [], [], [], []
         for i in self._batches:
             recovered, took = self._recovered(name, attack, i)
             batch = self._as_batch(recovered)
@@ -113,11 +122,14 @@ class _Gathering:
             other.append(self._compared(batch, (i + 1) % self.settings.batches))
             seconds.append(took)
             ranks.append(int(recovered.rank))
+            if recovered.hidden is not None:
+                hidden.append(hidden_vectors(self._hidden(i), recovered.hidden))
             if i < _SHOWN:
                 files[f"recovered-{name}"] = self._shown(batch, i)
         invented, _ = self._recovered(name, attack, 0, shuffled=True)
         return {
             "measures": measured(own),
+            "hidden": over_batches(torch.stack(hidden).numpy()) if hidden else None,
             "controls": {
                 "other-batch": measured(other),
                 "shuffled-gradient": {"vectors": int(invented.exact.sum()) + len(invented.loose)},
@@ -169,6 +181,11 @@ class _Gathering:
         told = self.settings.batch_size_known
         steps = len(inputs) if self._spiking else 1
         return TrainingStep(gradients, *((self._size, steps) if told else ()))
+
+    def _hidden(self, i: int) -> Tensor:
+        """The private spikes before the last layer."""
+        network = copy.deepcopy(self.case.target.network).train()
+        return hidden_spikes_of(network, self._private(i)[1]).cpu()
 
     def _as_batch(self, recovered: Recovered) -> Batch:
         spiking = recovered.exact.any(1).sum() if recovered.inputs.ndim == 5 else 0
