@@ -18,7 +18,7 @@ from brainleaks.networks.config import NetworkConfig, Strict
 from brainleaks.networks.views import Coded
 from brainleaks.studies.printed import Printed
 from brainleaks.target import RANKS, Access
-from brainleaks.training import Recipe
+from brainleaks.training import LocalTraining, Recipe
 
 _Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=60)]
 _Share = Annotated[float, Field(ge=0, le=1)]
@@ -150,12 +150,16 @@ class TrainingSteps(Strict):
 
     The target takes ``batches`` steps, each on ``batch_size`` other samples of its training set,
     and each from the same weights. The attacker sees the gradient, and knows how many samples and
-    time steps there are unless ``batch_size_known`` is false.
+    time steps there are unless ``batch_size_known`` is false. A device that makes ``local``
+    training sends the change of its weights instead. Of several ``clients`` with as many samples
+    each, the attacker sees the sum of what they send, as behind secure aggregation.
     """
 
     batch_size: Annotated[int, Field(ge=1, le=10_000)] = 8
     batches: Annotated[int, Field(ge=2, le=1000)] = 20
     batch_size_known: bool = True
+    clients: Annotated[int, Field(ge=1, le=1000, exclude_if=lambda count: count == 1)] = 1
+    local: Annotated[LocalTraining | None, Field(exclude_if=lambda chosen: chosen is None)] = None
 
 
 class Study(Strict):

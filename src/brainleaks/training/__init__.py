@@ -9,5 +9,17 @@ from brainleaks.training.fitting import (
     state_of,
     summed_cross_entropy,
 )
+from brainleaks.training.local import LocalTraining, gradients, update
 
-__all__ = ["Recipe", "accuracy", "fit", "restore", "settings", "state_of", "summed_cross_entropy"]
+__all__ = [
+    "LocalTraining",
+    "Recipe",
+    "accuracy",
+    "fit",
+    "gradients",
+    "restore",
+    "settings",
+    "state_of",
+    "summed_cross_entropy",
+    "update",
+]

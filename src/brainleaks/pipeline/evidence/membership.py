@@ -231,7 +231,11 @@ class _Gathering:
         """Of the tested samples, and what it cost."""
         references, keys = self._known if attack.shadows else self._alone
         artefact, _ = self.case.pipeline.ask(
-            name, attack, target, (self.candidates, references), self._made_of | {"networks": keys}
+            name,
+            attack,
+            target,
+            lambda: (self.candidates, references),
+            self._made_of | {"networks": keys},
         )
         answer = artefact.tensors["answer"].double().cpu()[~self.drawn.population]
         if not answer.isfinite().all():

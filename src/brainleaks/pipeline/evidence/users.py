@@ -163,7 +163,11 @@ class _Gathering:
         keys = {"networks": [self.networks[i].trained.key for i in others]}
         keys["learned"] = self.member[others].tolist()
         artefact, _ = self.case.pipeline.ask(
-            f"{name} {network.name}", attack, network, (candidates, references), made_of | keys
+            f"{name} {network.name}",
+            attack,
+            network,
+            lambda: (candidates, references),
+            made_of | keys,
         )
         return artefact.tensors["answer"].double().cpu(), artefact.facts
 
