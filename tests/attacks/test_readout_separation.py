@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.functional import interpolate
 
 from brainleaks import InputError, Target
-from brainleaks.attacks.gradients import ReadoutSeparation, TrainingStep
+from brainleaks.attacks.gradients import ReadoutSeparation, TrainingStep, recover
 from brainleaks.attacks.gradients.feature_inversion import hidden_spikes_of
 from brainleaks.attacks.gradients.readout import hidden_spikes
 from brainleaks.attacks.gradients.subset_sums import (
@@ -69,6 +69,13 @@ def test_hidden_spikes_come_back_to_the_bit_and_in_order(images, made):
     assert torch.equal(found.hidden, hidden_spikes_of(net, inputs))
     assert found.labels.tolist() == images[1][:1].tolist()
     assert found.exact[found.hidden.any(2)].all()
+
+
+def test_one_call_chooses_the_attack(images):
+    net, inputs, gradients = stepped(direct, images[0][:1], images[1][:1])
+    shape = {"input_shape": SHAPE, "classes": CLASSES}
+    found = recover(gradients, net, **shape, batch_size=1, time_steps=1)
+    assert torch.equal(found.hidden, hidden_spikes_of(net, inputs))
 
 
 def test_a_batch_with_more_vectors_than_classes(images):

@@ -67,7 +67,8 @@ class TrainingStep:
         if layer is None:
             raise InputError(
                 "the training step: the network's first layer is not fully connected to its "
-                "inputs; this attack reads the gradient of one that is."
+                "inputs; this attack reads the gradient of one that is. Choose readout-separation "
+                "for a spiking network, or gradient-matching."
             )
         return self.of_weights(network, f"{layer}.weight")
 
