@@ -43,7 +43,7 @@ class ErrorIteration:
     Example:
         >>> from brainleaks.networks import MLP
         >>> network, images = MLP((1, 8, 8), 10, hidden=100), torch.rand(2, 1, 8, 8)
-        >>> nn.functional.cross_entropy(network(images), torch.tensor([3, 5])).backward()
+        >>> torch.nn.functional.cross_entropy(network(images), torch.tensor([3, 5])).backward()
         >>> step = TrainingStep({name: p.grad for name, p in network.named_parameters()})
         >>> target = Target(network, input_shape=(1, 8, 8), classes=10)
         >>> recovered = ErrorIteration()(target, step)
