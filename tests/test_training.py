@@ -11,9 +11,8 @@ from brainleaks.data.encoding import RateCode, as_images, bernoulli
 from brainleaks.errors import InputError
 from brainleaks.monitor import Monitor
 from brainleaks.networks import MLP, VGG, Response, SpikingMLP, respond
-from brainleaks.training import Recipe, accuracy, fit, summed_cross_entropy
+from brainleaks.training import Recipe, accuracy, fit, settings, summed_cross_entropy
 from brainleaks.training.augmentation import crop_and_flip
-from brainleaks.training.fitting import settings
 from cut_off import CutOff
 
 

@@ -89,18 +89,29 @@ def _split(pipeline: Pipeline, samples: Samples, learned: Tensor) -> Dataset:
 
 
 def reference_scores(
-    pipeline: Pipeline, shadow: Shadow, candidates: Candidates, made_of: dict[str, Any]
+    pipeline: Pipeline,
+    shadow: Shadow,
+    candidates: Candidates,
+    made_of: dict[str, Any],
+    *,
+    undefended: bool = False,
 ) -> Tensor:
-    """The confidence of a reference network in each class of the candidates, ``(N, C)``."""
+    """The confidence of a reference network in each class of the candidates, ``(N, C)``.
+
+    ``undefended`` confidences are computed from the weights, before the defences of answers.
+    """
     name = shadow.trained.name
-    key = {
+    key: dict[str, Any] = {
         "network": shadow.trained.key,
         "asked": made_of,
         "environment": pipeline.environment("reference-scores"),
     }
 
+    if undefended:
+        key["undefended"] = True
+
     def make(monitor: Monitor) -> Artefact:
-        view = pipeline.view(shadow.trained, "scores")
+        view = pipeline.view(shadow.trained, "gradients" if undefended else "scores")
         generator = stream(pipeline.seed, "reference scores")
         return Artefact({"scores": confidences(view, candidates, generator)})
 

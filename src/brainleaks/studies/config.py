@@ -11,6 +11,7 @@ from brainleaks.data.codes import IMAGE_CODES, DirectCode, LatencyCode, StreamCo
 from brainleaks.data.encoding import RateCode
 from brainleaks.data.events import Framing
 from brainleaks.data.own import OwnData
+from brainleaks.defences import AnyDefence, acting
 from brainleaks.errors import InputError
 from brainleaks.evaluation.controls import CONTROLS, Control
 from brainleaks.evaluation.statistics import FEWEST
@@ -165,7 +166,8 @@ class Study(Strict):
     the rate code, they are networks of images, and attacked as such. Events become binary
     ``frames``; ordinary networks are given each recording's time-average of them. ``access``
     is what the attacker may see. Attacks within a ``prior`` search what that learned from classes
-    that nothing else here sees.
+    that nothing else here sees. ``defences`` change how the target is trained, stored, run or
+    answers, in this order; the networks that controls and attackers train are defended alike.
     ``draws`` is the number of Bernoulli draws that spike probabilities are judged on; ``judging``
     says how far the panel goes, ``null`` leaving it out; ``membership`` says how membership is
     tested, if an attack tests it; ``training_steps`` says which steps are attacked, if an attack
@@ -185,6 +187,9 @@ class Study(Strict):
     prior: Annotated[LearnedPrior | None, Field(exclude_if=lambda prior: prior is None)] = None
     evaluators: dict[_Label, Model] = Field(default_factory=dict)
     attacks: Annotated[dict[_Label, AnyAttack], Field(min_length=1)]
+    defences: Annotated[
+        tuple[AnyDefence, ...], Field(max_length=20, exclude_if=lambda chosen: not chosen)
+    ] = ()
     draws: Annotated[int, Field(ge=1)] = 1000
     judging: Judging | None = Judging()
     membership: Annotated[Membership | None, Field(exclude_if=lambda chosen: chosen is None)] = None
@@ -270,6 +275,20 @@ class Study(Strict):
             raise ValueError(
                 "prior: an external target was trained on all classes, so none can be set apart; "
                 "leave the prior out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _defended(self) -> "Study":
+        names = [defence.name for defence in self.defences]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"defences: {name} is there more than once; give it once")
+        if isinstance(self.target, External) and (found := acting(self.defences, "training")):
+            raise ValueError(
+                f"defences: {found[0].name} acts on training, and an external target is trained "
+                "already; train it with the defence, or choose one that acts on weights, neurons "
+                "or answers"
             )
         return self
 

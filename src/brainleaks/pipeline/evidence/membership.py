@@ -20,6 +20,7 @@ from brainleaks.attacks.membership.knowledge import (
 from brainleaks.attacks.membership.loss_threshold import LossThreshold
 from brainleaks.data.dataset import Dataset, SpikeTrains
 from brainleaks.data.parts import images, select
+from brainleaks.defences import acting
 from brainleaks.errors import InputError
 from brainleaks.evaluation.epsilon import epsilon
 from brainleaks.evaluation.membership import auc, claim, measured, shift, tail
@@ -145,7 +146,8 @@ class _Gathering:
         pipeline = self.case.pipeline
         samples = select(pool(pipeline.dataset), self.drawn.places)
         encoded = pipeline.study.spiking and not isinstance(samples.inputs, SpikeTrains)
-        return Candidates(samples, pipeline.encode, self.settings.draws if encoded else 1)
+        drawn = encoded or acting(pipeline.study.defences, "neurons")
+        return Candidates(samples, pipeline.encode, self.settings.draws if drawn else 1)
 
     @cached_property
     def _made_of(self) -> dict[str, Any]:
@@ -207,11 +209,22 @@ class _Gathering:
     @cached_property
     def _known(self) -> tuple[References, list[dict[str, Any]]]:
         """What reference networks say, and what determines each."""
+        return self._asked(undefended=False)
+
+    @cached_property
+    def _known_from_weights(self) -> tuple[References, list[dict[str, Any]]]:
+        """The same for an attacker who has the target's weights, and so its own answers."""
+        return self._asked(undefended=True) if self.case.pipeline.answers else self._known
+
+    def _known_to(self, attack: MembershipAttack) -> tuple[References, list[dict[str, Any]]]:
+        sees_weights = RANKS.index(attack.access) > RANKS.index("scores")
+        return self._known_from_weights if sees_weights else self._known
+
+    def _asked(self, *, undefended: bool) -> tuple[References, list[dict[str, Any]]]:
         pipeline, places = self.case.pipeline, self.drawn.places
         shadows, _ = self._networks
-        scores = [
-            reference_scores(pipeline, shadow, self.candidates, self._made_of) for shadow in shadows
-        ]
+        how: Any = (self.candidates, self._made_of)
+        scores = [reference_scores(pipeline, s, *how, undefended=undefended) for s in shadows]
         trained_on = torch.stack([shadow.learned[places] for shadow in shadows])
         networks = [partial(pipeline.view, shadow.trained, RANKS[-1]) for shadow in shadows]
         stacked = torch.stack(scores)
@@ -229,7 +242,7 @@ class _Gathering:
         self, name: str, attack: MembershipAttack, target: Trained
     ) -> tuple[Tensor, dict[str, Any]]:
         """Of the tested samples, and what it cost."""
-        references, keys = self._known if attack.shadows else self._alone
+        references, keys = self._known_to(attack) if attack.shadows else self._alone
         artefact, _ = self.case.pipeline.ask(
             name, attack, target, (self.candidates, references), self._made_of | {"networks": keys}
         )
