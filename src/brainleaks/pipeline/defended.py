@@ -64,7 +64,7 @@ def load(pipeline: Pipeline, weights: Weights) -> Trained:
 
 
 def deployed(pipeline: Pipeline, trained: Trained, dataset: Dataset | None = None) -> Trained:
-    """A trained network after the defences of weights, neurons and answers.
+    """A trained network after the defences of weights and neurons.
 
     Args:
         pipeline: the stages.
@@ -72,10 +72,10 @@ def deployed(pipeline: Pipeline, trained: Trained, dataset: Dataset | None = Non
         dataset: what it was trained on; by default the study's data.
     """
     defences = acting(pipeline.study.defences, "weights", "neurons")
-    told = of_defences([*defences, *pipeline.answers])
-    if not told:
+    if not defences:
         return trained
-    network, samples = trained.network, (dataset or pipeline.dataset).train
+    told, network = of_defences(defences), trained.network
+    samples = (dataset or pipeline.dataset).train
     for defence in defences:
         generator = stream(pipeline.seed, trained.name, "defence", defence.name)
         network = defence(network, samples, generator=generator)

@@ -143,7 +143,7 @@ class Pipeline:
         key = {
             "attack": asdict(attack),
             "name": name,
-            "target": target.key,
+            "target": self.seen(target, attack.access),
             "environment": environment(self.device, of_attack(attack)),
         }
         call: Callable[..., Tensor] = attack
@@ -152,7 +152,7 @@ class Pipeline:
             call = partial(attack, prior=prior)
 
         def make(monitor: Recorder) -> Artefact:
-            view = self._view(attack, target, classes)
+            view = self.view(target, attack.access, classes)
             monitor.count_queries(view)
             values = stages.attack_all(call, view, name=name, seed=self.seed, monitor=monitor)
             return Artefact({"reconstruction": values}, {"queries": view.queries})
@@ -187,13 +187,13 @@ class Pipeline:
         key = {
             "attack": asdict(attack),
             "name": name,
-            "target": target.key,
+            "target": self.seen(target, attack.access),
             "asked": made_of,
             "environment": environment(self.device, of_attack(attack)),
         }
 
         def make(monitor: Recorder) -> Artefact:
-            view = self._view(attack, target)
+            view = self.view(target, attack.access)
             monitor.count_queries(view)
             generator = stream(self.seed, name, "attack")
             answer: Any = attack(view, *arguments, generator=generator, monitor=monitor)
@@ -201,10 +201,6 @@ class Pipeline:
             return Artefact(named, {"queries": view.queries})
 
         return self.cache.get_or_make(f"attack:{name}", key, make), key
-
-    def _view(self, attack: Attack, target: Trained, classes: int | None = None) -> Target:
-        """What an attack sees of a network."""
-        return self.view(target, attack.access, classes)
 
     def view(self, target: Trained, access: Access, classes: int | None = None) -> Target:
         """A network as an attacker with some access sees it."""
@@ -216,13 +212,17 @@ class Pipeline:
             access=access,
             readout=target.readout,
             initial=target.initial() if known and target.initial else None,
-            answers=() if RANKS.index(access) > RANKS.index("scores") else self.answers,
+            answers=self._answers(access),
         )
 
-    @property
-    def answers(self) -> list[Defence]:
-        """The defences that change what an attacker without the weights is told."""
-        return acting(self.study.defences, "answers")
+    def seen(self, target: Trained, access: Access) -> dict[str, Any]:
+        """What determines what an attacker with some access sees of a network."""
+        told = of_defences(self._answers(access))
+        return {**target.key, "answers": told} if told else target.key
+
+    def _answers(self, access: Access) -> list[Defence]:
+        sees_weights = RANKS.index(access) > RANKS.index("scores")
+        return [] if sees_weights else acting(self.study.defences, "answers")
 
     def prior(self) -> tuple[Prior, dict[str, Any]]:
         """The study's prior, trained on the classes that were set apart; what determines it."""

@@ -15,6 +15,7 @@ from brainleaks.pipeline.controls import Targets
 from brainleaks.pipeline.pipeline import Pipeline, Trained
 from brainleaks.pipeline.several import Job, train_several
 from brainleaks.randomness import stream
+from brainleaks.target import Access
 
 #: In each block of so many networks, every sample is in equally many training sets.
 BLOCK = 4
@@ -93,25 +94,21 @@ def reference_scores(
     shadow: Shadow,
     candidates: Candidates,
     made_of: dict[str, Any],
-    *,
-    undefended: bool = False,
+    access: Access = "scores",
 ) -> Tensor:
     """The confidence of a reference network in each class of the candidates, ``(N, C)``.
 
-    ``undefended`` confidences are computed from the weights, before the defences of answers.
+    Defences of answers change it, but not for an attacker with more ``access`` than scores.
     """
     name = shadow.trained.name
-    key: dict[str, Any] = {
-        "network": shadow.trained.key,
+    key = {
+        "network": pipeline.seen(shadow.trained, access),
         "asked": made_of,
         "environment": pipeline.environment("reference-scores"),
     }
 
-    if undefended:
-        key["undefended"] = True
-
     def make(monitor: Monitor) -> Artefact:
-        view = pipeline.view(shadow.trained, "gradients" if undefended else "scores")
+        view = pipeline.view(shadow.trained, access)
         generator = stream(pipeline.seed, "reference scores")
         return Artefact({"scores": confidences(view, candidates, generator)})
 

@@ -27,6 +27,7 @@ COLLECTIONS = (
     "gradients",
     "streams",
     "cifar10",
+    "defences",
 )
 
 

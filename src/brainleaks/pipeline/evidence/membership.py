@@ -37,10 +37,12 @@ from brainleaks.pipeline.shadows import (
 )
 from brainleaks.randomness import stream
 from brainleaks.studies.config import Membership
-from brainleaks.target import RANKS
+from brainleaks.target import RANKS, Access
 
 NAME = "membership"
 CONTROLS = ("held-out", "other-target", "shuffled-membership")
+#: What reference networks say, and what determines each.
+Known = tuple[References, list[dict[str, Any]]]
 #: With fewer members or non-members, nothing can be said.
 _FEWEST = 10
 #: So many members are shown, those that attacks find most easily.
@@ -207,24 +209,24 @@ class _Gathering:
         return train_references(self.case.pipeline, self.case.targets, count)
 
     @cached_property
-    def _known(self) -> tuple[References, list[dict[str, Any]]]:
-        """What reference networks say, and what determines each."""
-        return self._asked(undefended=False)
+    def _known(self) -> Known:
+        """What reference networks answer, and what determines each."""
+        return self._asked("scores")
 
     @cached_property
-    def _known_from_weights(self) -> tuple[References, list[dict[str, Any]]]:
+    def _known_from_weights(self) -> Known:
         """The same for an attacker who has the target's weights, and so its own answers."""
-        return self._asked(undefended=True) if self.case.pipeline.answers else self._known
+        return self._asked("gradients")
 
-    def _known_to(self, attack: MembershipAttack) -> tuple[References, list[dict[str, Any]]]:
+    def _known_to(self, attack: MembershipAttack) -> Known:
         sees_weights = RANKS.index(attack.access) > RANKS.index("scores")
         return self._known_from_weights if sees_weights else self._known
 
-    def _asked(self, *, undefended: bool) -> tuple[References, list[dict[str, Any]]]:
+    def _asked(self, access: Access) -> Known:
         pipeline, places = self.case.pipeline, self.drawn.places
         shadows, _ = self._networks
-        how: Any = (self.candidates, self._made_of)
-        scores = [reference_scores(pipeline, s, *how, undefended=undefended) for s in shadows]
+        asked = self.candidates, self._made_of
+        scores = [reference_scores(pipeline, shadow, *asked, access) for shadow in shadows]
         trained_on = torch.stack([shadow.learned[places] for shadow in shadows])
         networks = [partial(pipeline.view, shadow.trained, RANKS[-1]) for shadow in shadows]
         stacked = torch.stack(scores)
@@ -232,7 +234,7 @@ class _Gathering:
         return references, [shadow.trained.key for shadow in shadows]
 
     @cached_property
-    def _alone(self) -> tuple[References, list[dict[str, Any]]]:
+    def _alone(self) -> Known:
         """As much without reference networks."""
         count, classes = len(self.drawn.places), len(self.case.pipeline.dataset.class_names)
         nothing = torch.zeros(0, count, classes), torch.zeros(0, count, dtype=torch.bool)
