@@ -85,6 +85,16 @@ def test_smoothing_is_torchs():
     torch.testing.assert_close(summed_cross_entropy(Response(None, trace), targets), expected)
 
 
+def test_classes_are_the_networks_even_where_the_data_lacks_some():
+    few = samples(8)._replace(labels=torch.zeros(8, dtype=torch.long))
+    loop = loop_of(ordinary(), LabelSmoothing(), Mixup(), data=few)
+    assert loop.classes == 4
+    mixed = batch(spiking=False)._replace(targets=torch.zeros(8, dtype=torch.long))
+    for transform in loop.transforms:
+        mixed = transform(mixed)
+    torch.testing.assert_close(mixed.targets, torch.tensor([[0.925, 0.025, 0.025, 0.025]] * 8))
+
+
 @pytest.mark.parametrize(("done", "share"), [(0, 0), (0.5, 0), (0.625, -0.5), (0.75, -1), (1, -1)])
 def test_smoothing_grows_along_its_ramp(done, share):
     assert LabelSmoothing(smoothing=-1, ramp=(0.5, 0.75)).at(done) == pytest.approx(share)

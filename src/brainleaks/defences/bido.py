@@ -38,7 +38,7 @@ class BiDO:
 
     def __call__(self, loop: TrainingLoop) -> None:
         """Add the dependence to the loss of every batch."""
-        spiking, classes = bool(loop.network.spiking), int(loop.samples.labels.max()) + 1
+        spiking = bool(loop.network.spiking)
         shown: list[Batch] = []
         hidden: list[Tensor] = []
 
@@ -54,7 +54,7 @@ class BiDO:
             (batch,) = shown
             size = len(batch.targets)
             x = (batch.inputs.mean(0) if spiking else batch.inputs).flatten(1)
-            y = batch.probabilities(classes)
+            y = batch.probabilities(loop.classes)
             over_time = [z.reshape(-1, size, z.shape[-1]).mean(0) for z in hidden]
             hidden.clear()
             costs = [self.to_inputs * hsic(x, z) - self.to_classes * hsic(y, z) for z in over_time]

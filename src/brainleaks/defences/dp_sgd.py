@@ -36,8 +36,8 @@ class DPSGD:
         noise_multiplier: standard deviation of the noise, as a multiple of ``max_gradient_norm``.
         max_gradient_norm: the largest norm of one sample's gradient.
         epsilon: a budget, instead of ``noise_multiplier``, which is then the smallest that keeps
-        it. delta: the probability with which epsilon may fail; below one over the number of
-        samples.
+            it.
+        delta: the probability with which epsilon may fail; below one over the number of samples.
 
     Reference: Abadi, Chu, Goodfellow, McMahan, Mironov, Talwar and Zhang, "Deep learning with
     differential privacy", CCS 2016, arXiv 1607.00133, Algorithm 1.

@@ -51,10 +51,9 @@ class LabelSmoothing:
 
     def __call__(self, loop: TrainingLoop) -> None:
         """Smooth the targets of every batch."""
-        classes = int(loop.samples.labels.max()) + 1
 
         def smoothed(batch: Batch) -> Batch:
-            share, targets = self.at(loop.progress), batch.probabilities(classes)
-            return batch._replace(targets=(1 - share) * targets + share / classes)
+            share, targets = self.at(loop.progress), batch.probabilities(loop.classes)
+            return batch._replace(targets=(1 - share) * targets + share / loop.classes)
 
         loop.transforms.append(smoothed)

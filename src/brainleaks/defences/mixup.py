@@ -38,11 +38,11 @@ class Mixup:
 
     def __call__(self, loop: TrainingLoop) -> None:
         """Mix every batch."""
-        classes, spiking = int(loop.samples.labels.max()) + 1, bool(loop.network.spiking)
+        spiking = bool(loop.network.spiking)
         loop.per_sample = False
 
         def mixed(batch: Batch) -> Batch:
-            targets = batch.probabilities(classes)
+            targets = batch.probabilities(loop.classes)
             drawn = np.random.default_rng(draw_seed(loop.noise))
             share = float(drawn.beta(self.alpha, self.alpha))
             order = torch.randperm(len(targets), generator=loop.noise, device=loop.device)

@@ -41,7 +41,7 @@ def clipped(network: nn.Module, batch: Batch, loss: Loss, most: float) -> Clippe
     Args:
         network: is differentiated.
         batch: of ``B`` samples, at least one.
-        loss: of one sample no other's inputs may change it.
+        loss: the mean over the batch. One sample's loss must not depend on the others.
         most: the largest norm of a sample's whole gradient.
 
     Reference: Goodfellow, "Efficient per-example gradient computations", arXiv 1510.01799, section

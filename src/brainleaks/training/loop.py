@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import torch
@@ -13,7 +14,7 @@ from torch.nn import functional
 from brainleaks.data.dataset import Samples
 from brainleaks.errors import InputError
 from brainleaks.monitor import Monitor, State
-from brainleaks.networks import Readout, Response, respond
+from brainleaks.networks import Readout, Response, respond, respond_in_pieces
 from brainleaks.randomness import stream
 from brainleaks.training.augmentation import crop_and_flip
 from brainleaks.training.checkpoint import restore, state_of
@@ -91,6 +92,16 @@ class TrainingLoop:
         self.device = next(self.network.parameters()).device
         self.noise = stream(self.seed, "defences", device=self.device)
         self._handles: list[Any] = []
+
+    @cached_property
+    def classes(self) -> int:
+        """How many classes the network tells apart, by its answer to the first sample."""
+        first = self.samples.inputs[torch.tensor([0])].to(self.device)
+        inputs = self.encode(first, stream(self.seed, "trial", device=self.device))
+        training = self.network.training
+        answer = respond_in_pieces(self.network.eval(), inputs)
+        self.network.train(training)
+        return answer.membrane.shape[-1]
 
     def on_forward(
         self,
