@@ -30,7 +30,7 @@ def study(*defences, attacks=("loss-threshold", "lira"), **more):
         {
             "name": "defended",
             "dataset": "digits",
-            "subset": {"train": 120, "test": 60},
+            "subset": {"train": 120, "test": 120},
             "encoding": {"encoding": "rate", "steps": 5},
             "access": "initial-weights",
             "target": {"network": network, "training": TRAINING},
@@ -44,7 +44,7 @@ def study(*defences, attacks=("loss-threshold", "lira"), **more):
 
 def prepared(made, cache):
     data = digits.load(None)
-    data = type(data)(data.name, data.train.first(120), data.test.first(60), data.class_names)
+    data = type(data)(data.name, data.train.first(120), data.test.first(120), data.class_names)
     return Pipeline(made, 0, data, "cpu", cache)
 
 
@@ -114,6 +114,7 @@ def test_a_defended_run_says_so(cache, tmp_path):
     private, pruned, noisy, rounded = results["defences"]
     assert private["facts"]["steps"] == 24
     assert 1 < private["facts"]["epsilon"] < 20
+    assert results["evidence"]["membership"]["epsilon"]["low"] <= private["facts"]["epsilon"]
     assert pruned["settings"] == {"share": 0.25}
     assert (noisy["acts"], rounded["acts"]) == ("neurons", "answers")
     weights = read_tensors(tmp_path / "run" / "target.safetensors")["fc1.weight"]

@@ -28,7 +28,8 @@ def record(accuracy, tprs, likeness, defences=(), seed=0):
                     "attacks": {
                         name: {"tpr_at_fpr": {"0.01": {"value": value}}, "auc": {"value": 0.7}}
                         for name, value in tprs.items()
-                    }
+                    },
+                    "epsilon": {"low": 0.25},
                 }
             },
             "likeness": {
@@ -101,7 +102,7 @@ def test_the_page(tmp_path):
         "| ★ | pruning (share 0.5) | 0 | 0.890 | 1,000 | 0.100 | loss | 0.900 | yes | no |" in text
     )
     assert "|  | quantisation (bits 2) | 0 |" in text
-    assert "epsilon 1.99" in text
+    assert "| 0.25 | epsilon 1.99 |" in text
     assert "pruning (share 0.5): members found 0.100 instead of 0.300" in text
     assert "- late: not run yet" in text
     cells = json.loads(page.with_suffix(".json").read_text())["cells"]

@@ -13,6 +13,7 @@ from brainleaks.report.summary import Record, interval, machines
 
 #: What membership attacks are compared by; the area where there are too few samples for the rate.
 _FALSE_ALARMS, RATE, AREA = "0.01", "members found", "AUC"
+_NEEDED = ("preset", "seed", "target", "defences", "evidence", "likeness", "verdict")
 _LIKENESS = "blurred_correlation_members"
 #: What a defence may cost, in test accuracy, to count as cheap.
 CHEAP = 0.02
@@ -44,7 +45,7 @@ def write_frontier(
         preset: frontier({name: runs[name] for name in names if name in runs})
         for preset, names in presets.items()
     }
-    cells = [{"study": name, "runs": each} for name, each in runs.items()]
+    cells = [{"study": name, "runs": list(map(_kept, each))} for name, each in runs.items()]
     content = {"command": command, "tables": tables, "cells": cells, "left_out": left_out}
     atomic.write_json(page.with_suffix(".json"), content)
     source = (resources.files("brainleaks.report") / "frontier.md.j2").read_text(encoding="utf-8")
@@ -96,8 +97,9 @@ def row(name: str, runs: list[Record], measure: str = RATE) -> dict[str, Any]:
     Returns:
         ``accuracy``, ``members`` (the measure, of the attack that finds most) and ``likeness`` (the
         largest correlation of an attack's reconstructions with their class, blurred) as intervals
-        over seeds; ``spikes``; the ``attacks`` that were strongest; the ``levels`` of each seed's
-        verdict; and the ``facts`` that each defence found.
+        over seeds; ``spikes``; the largest ``bound`` on epsilon from below; the ``attacks`` that
+        were strongest; the ``levels`` of each seed's verdict; and the ``facts`` that each defence
+        found.
     """
     each = [run["results"] for run in runs]
     found = [_strongest_membership(results, measure) for results in each]
@@ -116,8 +118,27 @@ def row(name: str, runs: list[Record], measure: str = RATE) -> dict[str, Any]:
         "members": interval([value for _, value in found]),
         "likeness": interval([value for _, value in made]),
         "attacks": {"membership": [n for n, _ in found], "inversion": [n for n, _ in made]},
+        "bound": max((b for b in map(_bound, each) if b is not None), default=None),
         "levels": {level: [_answer(results, level) for results in each] for level in LEVELS},
     }
+
+
+def _kept(run: Record) -> Record:
+    """As much of a run as its row needs."""
+    results = {key: value for key, value in run["results"].items() if key in _NEEDED}
+    levels = [{key: rung[key] for key in ("level", "status")} for rung in _rungs(results)]
+    return {**run, "results": results | {"verdict": {"levels": levels}}}
+
+
+def _rungs(results: dict[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = results["verdict"]["levels"]
+    return found
+
+
+def _bound(results: dict[str, Any]) -> float | None:
+    """The lower bound on epsilon that membership attacks on reference networks give."""
+    found = results["evidence"]["membership"].get("epsilon")
+    return found["low"] if found else None
 
 
 def _has_rate(results: dict[str, Any]) -> bool:
@@ -142,8 +163,8 @@ def _nearest_reconstruction(results: dict[str, Any]) -> tuple[str, float]:
 
 
 def _answer(results: dict[str, Any], level: int) -> str:
-    rungs = results["verdict"]["levels"]
-    return next((rung["status"] for rung in rungs if rung["level"] == level), "not tested")
+    status = (rung["status"] for rung in _rungs(results) if rung["level"] == level)
+    return next(status, "not tested")
 
 
 def _better(one: dict[str, Any], other: dict[str, Any]) -> bool:
