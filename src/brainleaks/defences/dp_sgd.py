@@ -96,11 +96,9 @@ class DPSGD:
             found = clipped(loop.network, batch, loop.loss, self.max_gradient_norm)
             sums, loss, response = found.gradients, found.loss.detach(), found.response
         else:
-            sums, loss = (
-                [torch.zeros_like(p) for p in parameters],
-                torch.zeros((), device=loop.device),
-            )
-            response = Response(None, torch.zeros(1, 0, 1, device=loop.device))
+            sums, nothing = [torch.zeros_like(p) for p in parameters], torch.zeros(1, 0, 1)
+            response = Response(None, nothing.to(loop.device))
+            loss = response.membrane.sum()
         deviation = noise * self.max_gradient_norm
         for parameter, gradient in zip(parameters, sums, strict=True):
             drawn = torch.empty_like(gradient).normal_(0, deviation, generator=loop.noise)
