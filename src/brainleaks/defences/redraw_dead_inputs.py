@@ -24,6 +24,9 @@ class RedrawDeadInputs:
     distribution of :class:`torch.nn.Linear`, by a generator that drew nothing else. What the
     network answers to data like the training data does not change.
 
+    A network that was drawn before any other number of its generator is still found by who compares
+    the first draws of all 32-bit seeds with the weights of the other inputs.
+
     The defence is ours.
     """
 

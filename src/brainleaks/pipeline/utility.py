@@ -16,9 +16,11 @@ _SHOWN = 500
 def spikes_a_sample(pipeline: Pipeline, target: Trained) -> float | None:
     """How many spikes the target fires for a test sample on average, a stand-in for energy.
 
-    ``None`` where it has no neurons that this package computes.
+    ``None`` where it has no neurons that this package computes, or some that it does not.
     """
-    if not any(isinstance(layer, LIF) for layer in target.network.modules()):
+    if target.facts.get("lowered") is False or not any(
+        isinstance(layer, LIF) for layer in target.network.modules()
+    ):
         return None
     test = pipeline.dataset.test
     key = {
