@@ -8,6 +8,7 @@ import torch
 
 from brainleaks import FastSigmoid, InputError
 from brainleaks.data import Samples
+from brainleaks.data.codes import DirectCode
 from brainleaks.data.encoding import RateCode, as_images
 from brainleaks.defences.accountant import epsilon, noise_for, renyi
 from brainleaks.defences.dp_sgd import DPSGD
@@ -15,6 +16,7 @@ from brainleaks.defences.label_smoothing import LabelSmoothing
 from brainleaks.defences.mixup import Mixup
 from brainleaks.defences.per_sample import clipped
 from brainleaks.networks import MLP, VGG, SpikingConvNet, SpikingMLP, SpikingRecurrent, respond
+from brainleaks.networks.views import Coded
 from brainleaks.randomness import stream
 from brainleaks.training import Batch, Recipe, TrainingLoop, fit, summed_cross_entropy
 
@@ -28,6 +30,9 @@ def network(kind):
         "mlp": lambda: MLP(SHAPE, 4, hidden=30),
         "spiking-mlp": lambda: SpikingMLP(SHAPE, 4, hidden=30, **NEURON),
         "spiking-recurrent": lambda: SpikingRecurrent(SHAPE, 4, hidden=20, **NEURON),
+        "behind a code": lambda: Coded(
+            SpikingMLP(SHAPE, 4, hidden=30, **NEURON), DirectCode(steps=6), 6
+        ),
         "spiking-conv": lambda: SpikingConvNet(SHAPE, 4, kernel=3, **NEURON),
     }[kind]().double()
 
@@ -53,7 +58,9 @@ def one_at_a_time(made, given, most):
     return total, norms
 
 
-@pytest.mark.parametrize("kind", ["mlp", "spiking-mlp", "spiking-recurrent", "spiking-conv"])
+@pytest.mark.parametrize(
+    "kind", ["mlp", "spiking-mlp", "behind a code", "spiking-recurrent", "spiking-conv"]
+)
 def test_clipped_gradients_are_those_of_one_sample_at_a_time(kind):
     made = network(kind)
     given = batch(made.spiking)
