@@ -11,7 +11,17 @@ from brainleaks.data.encoding import RateCode, as_images, bernoulli
 from brainleaks.errors import InputError
 from brainleaks.monitor import Monitor
 from brainleaks.networks import MLP, VGG, Response, SpikingMLP, respond
-from brainleaks.training import Recipe, accuracy, fit, settings, summed_cross_entropy
+from brainleaks.randomness import stream
+from brainleaks.training import (
+    LocalTraining,
+    Recipe,
+    accuracy,
+    fit,
+    gradients,
+    settings,
+    summed_cross_entropy,
+    update,
+)
 from brainleaks.training.augmentation import crop_and_flip
 from cut_off import CutOff
 
@@ -235,3 +245,32 @@ def test_recordings_are_not_shifted(small_snn):
     recipe = Recipe(learning_rate=0.01, batch_size=1, epochs=1, flip=True)
     with pytest.raises(InputError, match="crop and flip support images only"):
         train(small_snn, few, recipe)
+
+
+def test_local_training_of_one_step_sends_the_gradient():
+    torch.manual_seed(0)
+    network = MLP((1, 4, 4), 3, hidden=8).double()
+    inputs, labels = torch.rand(6, 1, 4, 4, dtype=torch.double), torch.arange(6) % 3
+    local = LocalTraining(learning_rate=0.1)
+    sent = update(network, [inputs], labels, local, generator=torch.Generator())
+    wanted = gradients(network, inputs, labels)
+    assert sent.keys() == wanted.keys()
+    assert all(torch.allclose(sent[name], wanted[name], atol=1e-12) for name in sent)
+
+
+def test_local_training_sends_the_mean_gradient_of_its_steps():
+    """Two epochs of two steps, by hand."""
+    torch.manual_seed(0)
+    network = MLP((1, 4, 4), 3, hidden=8).double()
+    inputs, labels = torch.rand(4, 1, 4, 4, dtype=torch.double), torch.tensor([0, 1, 2, 0])
+    local = LocalTraining(epochs=2, batch_size=2, learning_rate=0.1)
+    sent = update(network, [inputs] * 2, labels, local, generator=stream(0, "order"))
+    order, by_hand, total = stream(0, "order"), copy.deepcopy(network), 0
+    for _ in range(2):
+        for some in torch.randperm(4, generator=order).split(2):
+            found = gradients(by_hand, inputs[some], labels[some])
+            total = total + found["fc1.weight"]
+            with torch.no_grad():
+                for name, value in by_hand.named_parameters():
+                    value -= 0.1 * found[name]
+    assert torch.allclose(sent["fc1.weight"], total / 4, atol=1e-12)

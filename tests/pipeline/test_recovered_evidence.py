@@ -105,3 +105,25 @@ def test_a_batch_of_unknown_size_comes_back_as_well(place, data):
 def test_two_batches_decide_nothing(place, data):
     outcome = run_study(study(batches=2), cache=Cache(place / "store"), dataset=data)
     assert outcome.verdict["levels"][3]["status"] == "inconclusive"
+
+
+def test_federated_averaging_gives_every_epoch_away(place, data):
+    """Four local steps of SGD, and each pass has spikes of its own: 4 images x 8 steps x 2."""
+    local = {"epochs": 2, "batch_size": 2, "learning_rate": 1e-3}
+    averaged = study(batch_size=4, batches=2, local=local)
+    outcome = run_study(averaged, cache=Cache(place / "store"), dataset=data)
+    facts = outcome.evidence["recovered-batch"].facts
+    found = facts["attacks"]["spike-separation"]
+    assert facts["seen"] == "the weights after 2 epochs of local training by SGD"
+    assert found["ranks"] == [64, 64]
+    assert found["measures"]["vectors"]["value"] == found["measures"]["label"]["value"] == 1
+    assert found["measures"]["ssim"]["value"] == pytest.approx(facts["limit"]["ssim"]["value"])
+
+
+def test_secure_aggregation_of_four_devices_hides_nobody(place, data):
+    summed = study(batch_size=1, batches=2, clients=4)
+    outcome = run_study(summed, cache=Cache(place / "store"), dataset=data)
+    facts = outcome.evidence["recovered-batch"].facts
+    assert facts["batch_size"] == 4
+    assert facts["seen"] == "the sum over 4 devices of the gradient of one training step"
+    assert facts["attacks"]["spike-separation"]["measures"]["bits"]["value"] == 1

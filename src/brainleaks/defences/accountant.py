@@ -1,6 +1,7 @@
 """What DP-SGD spends: Renyi differential privacy of the subsampled Gaussian mechanism."""
 
 import math
+from functools import cache
 
 import numpy as np
 from scipy.optimize import brentq
@@ -51,6 +52,7 @@ def renyi(order: float, noise_multiplier: float, sampling_rate: float) -> float:
     return float(logsumexp(density + order * likelihood)) / (order - 1)
 
 
+@cache
 def noise_for(*, budget: float, sampling_rate: float, steps: int, delta: float) -> float:
     """The smallest noise multiplier whose epsilon is at most ``budget``, to 0.1 %.
 

@@ -136,12 +136,18 @@ def measured(batches: list[dict[str, Tensor]]) -> dict[str, Any]:
     }
 
 
-def claim(found: dict[str, Any], batch_size: int, batches: int) -> Claim:
+def claim(found: dict[str, Any], seen: str, batch_size: int, batches: int) -> Claim:
     """On level 4: more samples are re-identified than from the gradients of other batches.
 
     Shown where the lower end of the share of re-identified samples lies above the upper end of the
     control's, which is the same reconstruction beside another batch; refuted where the share is no
     larger than the control's.
+
+    Args:
+        found: what each attack recovered.
+        seen: what the attacker sees, as the sentence says it.
+        batch_size: private samples of each update.
+        batches: how many updates were attacked.
     """
     if not found:
         return no_claim(KIND, _LEVEL, "Every attack on training steps failed.", [])
@@ -150,7 +156,7 @@ def claim(found: dict[str, Any], batch_size: int, batches: int) -> Claim:
     control = found[name]["controls"]["other-batch"]["reidentified"]
     shown = True if own["low"] > control["high"] else None
     shown = shown if own["value"] > control["value"] else False
-    who = "someone who sees the gradient of one training step"
+    who = f"someone who sees {seen}"
     reached = (
         f"{own['value']:.0%} of its {batch_size} private samples "
         f"({own['low']:.0%} to {own['high']:.0%} over {batches} batches), by {name}"

@@ -34,7 +34,7 @@ from brainleaks.pipeline.cache import Artefact
 from brainleaks.pipeline.controls import OwnTargets, Targets
 from brainleaks.pipeline.pipeline import PanelJudge, Pipeline, Reconstruction, Trained
 from brainleaks.randomness import stream
-from brainleaks.studies.config import Judging
+from brainleaks.studies.testing import Judging
 
 
 @dataclass

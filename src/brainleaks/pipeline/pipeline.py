@@ -170,7 +170,7 @@ class Pipeline:
         name: str,
         attack: Attack,
         target: Trained,
-        arguments: Sequence[Any],
+        arguments: Callable[[], Sequence[Any]],
         made_of: dict[str, Any],
     ) -> tuple[Artefact, dict[str, Any]]:
         """What an attack of any kind answers, and what determines it.
@@ -181,7 +181,7 @@ class Pipeline:
             name: of the question, as progress shows it.
             attack: is called with the target and the arguments.
             target: the network under attack.
-            arguments: what its kind hands to an attack.
+            arguments: returns what its kind hands to an attack; called if nothing is cached.
             made_of: what determines them.
         """
         key = {
@@ -196,7 +196,7 @@ class Pipeline:
             view = self.view(target, attack.access)
             monitor.count_queries(view)
             generator = stream(self.seed, name, "attack")
-            answer: Any = attack(view, *arguments, generator=generator, monitor=monitor)
+            answer: Any = attack(view, *arguments(), generator=generator, monitor=monitor)
             named = answer._asdict() if hasattr(answer, "_asdict") else {"answer": answer}
             return Artefact(named, {"queries": view.queries})
 

@@ -26,7 +26,7 @@ def over_seeds(
     first = evidence[0]
     names = [n for n in first["attacks"] if all(n in one["attacks"] for one in evidence)]
     return {
-        **{key: first[key] for key in ("batch_size", "batches", "time_steps", "neurons")},
+        **{key: first[key] for key in ("seen", "batch_size", "batches", "time_steps", "neurons")},
         "limit": _means([one["limit"] for one in evidence], interval),
         "attacks": {
             name: _attack([one["attacks"][name] for one in evidence], interval) for name in names

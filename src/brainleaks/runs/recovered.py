@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from brainleaks.runs.fields import Count, Label, Number, Part, Share
+from brainleaks.runs.fields import Count, Label, Name, Number, Part, Share
 
 
 class _Measure(Part):
@@ -42,6 +42,7 @@ class _Attack(Part):
 class RecoveredBatch(Part):
     """As :mod:`brainleaks.pipeline.evidence.recovered` finds it."""
 
+    seen: Name = "the gradient of one training step"
     batch_size: Annotated[Count, Field(ge=1, le=10_000)]
     batches: Count
     time_steps: Count

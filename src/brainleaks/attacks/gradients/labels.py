@@ -8,20 +8,23 @@ from brainleaks.networks import Response
 from brainleaks.target import Target
 
 
-def labels(target: Target, inputs: Tensor, errors: Tensor) -> Tensor:
-    """The class whose loss explains best what the first layer was told of each sample, ``(B,)``.
+def agreement(target: Target, inputs: Tensor, errors: Tensor) -> Tensor:
+    """How well the loss of each class explains what the first layer was told, ``(B, classes)``.
+
+    Cosine similarities. The best one names the label, and is nearly 1 at the weights that the
+    sample was seen at.
 
     Args:
         target: the network that was trained on them; grants gradients.
         inputs: ``(T, B, *input_shape)``.
         errors: at the first layer's output, summed over time, ``(B, H)``.
     """
-    agreement, entry = [], target.entry(inputs)
+    found, entry = [], target.entry(inputs)
     for label in range(target.classes):
         wanted = torch.full((len(errors),), label, device=inputs.device)
         expected = target.gradient_at(entry, wanted, summed_loss)
-        agreement.append(torch.cosine_similarity(expected, errors, dim=1))
-    return torch.stack(agreement, 1).argmax(1)
+        found.append(torch.cosine_similarity(expected, errors, dim=1))
+    return torch.stack(found, 1)
 
 
 def summed_loss(response: Response, labels: Tensor) -> Tensor:

@@ -6,7 +6,9 @@ few neurons near their threshold and nearly nothing elsewhere, so that most of `
 ``beta * error[t + 1]``. Each vector's successor is therefore the one that leaves least to be added.
 """
 
+import numpy as np
 import torch
+from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
@@ -44,6 +46,26 @@ def chains(errors: Tensor, decay: float | Tensor, samples: int | None = None) ->
     _, chosen = linear_sum_assignment(torch.cat([costs, ends], 1).cpu().numpy())
     successor = {i: int(j) for i, j in enumerate(chosen) if j < count}
     return sorted(_walked(successor, count, costs), key=len, reverse=True)
+
+
+def alike(means: Tensor, groups: int) -> list[list[int]]:
+    """Which of several encoded samples are the same one, by their mean over time.
+
+    Average linkage over correlations.
+
+    Args:
+        means: ``(N, D)``.
+        groups: how many samples there are.
+
+    Returns:
+        Indices, every one of them in one list.
+    """
+    if len(means) <= groups:
+        return [[i] for i in range(len(means))]
+    distances = 1 - np.corrcoef(means.cpu().numpy())
+    upper = np.triu_indices(len(means), 1)
+    group = fcluster(linkage(distances[upper], "average"), groups, "maxclust")
+    return [np.flatnonzero(group == g).tolist() for g in sorted(set(group))]
 
 
 def _walked(successor: dict[int, int], count: int, costs: Tensor) -> list[list[int]]:

@@ -6,8 +6,8 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from brainleaks.attacks.gradients.labels import labels
-from brainleaks.attacks.gradients.order import chains, errors
+from brainleaks.attacks.gradients.labels import agreement
+from brainleaks.attacks.gradients.order import alike, chains, errors
 from brainleaks.attacks.gradients.separation import binary_vectors, span
 from brainleaks.attacks.gradients.step import Recovered, TrainingStep, nothing
 from brainleaks.monitor import Monitor
@@ -76,26 +76,52 @@ class SpikeSeparation:
         if not len(found):
             return nothing(target.input_shape, rank)
         behind = errors(gradient, found)
-        ordered = chains(behind, _decay(target), step.batch_size)
-        steps = step.time_steps or max(map(len, ordered))
-        if step.batch_size == 1:  # whatever was found is of the one sample
-            ordered = [[i for chain in ordered for i in chain][:steps]]
-            least = 1
-        else:  # pieces of a few vectors belong to no sample
-            least = steps // 2 + 1
-        samples = [chain for chain in ordered if least <= len(chain) <= steps]
+        samples, steps = _samples(behind, target, step)
         inputs, exact = _laid_out(found, samples, steps)
-        inputs = inputs.unflatten(2, target.input_shape)
         told = torch.stack([behind[chain].sum(0) for chain in samples]) if samples else behind[:0]
+        shaped = inputs.unflatten(2, target.input_shape)
+        explained = agreement(target, shaped, told) if samples else told[:, :1]
+        groups = _passes(inputs, explained, step)
         placed = {i for chain in samples for i in chain}
         loose = found[[i for i in range(len(found)) if i not in placed]]
         return Recovered(
-            inputs=inputs.bool(),
-            labels=labels(target, inputs, told) if samples else inputs.new_zeros(0).long(),
-            exact=exact & certain,
+            inputs=_joined(shaped, groups, step.passes).bool(),
+            labels=torch.tensor([explained[group].sum(0).argmax() for group in groups]).long(),
+            exact=_joined(exact, groups, step.passes) & certain,
             loose=loose[: len(loose) * certain].bool().unflatten(1, target.input_shape),
             rank=torch.tensor(rank),
         )
+
+
+def _samples(errors: Tensor, target: Target, step: TrainingStep) -> tuple[list[list[int]], int]:
+    """The vectors of each encoded sample in time order, and how many time steps it has."""
+    ordered = chains(errors, _decay(target), step.encoded)
+    steps = step.time_steps or max(map(len, ordered))
+    if step.encoded == 1:  # whatever was found is of the one sample
+        return [[i for chain in ordered for i in chain][:steps]], steps
+    # pieces of a few vectors belong to no sample
+    return [chain for chain in ordered if steps // 2 < len(chain) <= steps], steps
+
+
+def _passes(inputs: Tensor, explained: Tensor, step: TrainingStep) -> list[list[int]]:
+    """The encodings of each sample, ``(T, N, D)``, those at the known weights first.
+
+    Local training moves the weights away from those that errors are explained by.
+    """
+    if step.passes == 1 or step.batch_size is None:
+        return [[i] for i in range(inputs.shape[1])]
+    groups = alike(inputs.mean(0), step.batch_size)
+    best = explained.amax(1)
+    return [sorted(group, key=lambda i: -float(best[i]))[: step.passes] for group in groups]
+
+
+def _joined(values: Tensor, groups: list[list[int]], passes: int) -> Tensor:
+    """Encodings ``(T, N, ...)`` of one sample one after another, ``(passes * T, B, ...)``."""
+    steps = len(values)
+    joined = values.new_zeros(passes * steps, len(groups), *values.shape[2:])
+    for b, group in enumerate(groups):
+        joined[: len(group) * steps, b] = values[:, group].transpose(0, 1).flatten(0, 1)
+    return joined
 
 
 def _decay(target: Target) -> float | Tensor:

@@ -13,24 +13,35 @@ from brainleaks.networks.weights import first_layer
 
 @dataclass(frozen=True)
 class TrainingStep:
-    """The gradient of one batch, as a device sends it in federated learning.
+    """The gradient of one batch, as a device sends it in federated learning, or more.
+
+    The change of the weights over several steps of SGD, divided by minus the learning rate and by
+    how many steps there were, is a mean of gradients, as is the sum that secure aggregation shows
+    of several devices, divided by how many devices there are.
 
     Args:
         gradients: of the loss, by the names of the network's parameters. Some may be missing.
-        batch_size: how many samples the batch has, if that is known.
+        batch_size: how many samples there are, if that is known.
         time_steps: how many time steps each sample has, if that is known.
+        passes: how often each sample was encoded anew, as by a rate code in each local epoch.
     """
 
     gradients: Mapping[str, Tensor]
     batch_size: int | None = None
     time_steps: int | None = None
+    passes: int = 1
 
     @property
     def vectors(self) -> int | None:
         """How many input vectors the gradient is a sum over, if that is known."""
         if self.batch_size is None or self.time_steps is None:
             return None
-        return self.batch_size * self.time_steps
+        return self.batch_size * self.time_steps * self.passes
+
+    @property
+    def encoded(self) -> int | None:
+        """How many encoded samples there are, if that is known."""
+        return None if self.batch_size is None else self.batch_size * self.passes
 
     def check_rank(self, rank: int) -> None:
         """Refuse a batch that is too small for what its gradient shows.
@@ -41,7 +52,7 @@ class TrainingStep:
         if self.vectors is not None and rank > self.vectors:
             raise InputError(
                 f"the training step: its gradient shows {rank} independent input vectors, but "
-                f"{self.batch_size} samples of {self.time_steps} time steps have at most "
+                f"{self.encoded} samples of {self.time_steps} time steps have at most "
                 f"{self.vectors}; the batch size or the number of time steps is wrong."
             )
 
@@ -82,7 +93,8 @@ class Recovered(NamedTuple):
 
     Attributes:
         inputs: recovered samples in time order, ``(T, B, *input_shape)``, or ``(B, *input_shape)``
-            of an ordinary network. A recording shorter than ``T`` ends in silence.
+            of an ordinary network. A recording shorter than ``T`` ends in silence. Of a sample
+            that was encoded several times, the passes follow one another.
         labels: the class of each, ``(B,)``, or -1 where it is not known.
         exact: the time steps that are certified, ``(T, B)``.
         loose: certified spike vectors that belong to no sample, ``(K, *input_shape)``.

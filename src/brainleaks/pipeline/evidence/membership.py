@@ -36,7 +36,7 @@ from brainleaks.pipeline.shadows import (
     train_references,
 )
 from brainleaks.randomness import stream
-from brainleaks.studies.config import Membership
+from brainleaks.studies.testing import Membership
 from brainleaks.target import RANKS, Access
 
 NAME = "membership"
@@ -246,7 +246,11 @@ class _Gathering:
         """Of the tested samples, and what it cost."""
         references, keys = self._known_to(attack) if attack.shadows else self._alone
         artefact, _ = self.case.pipeline.ask(
-            name, attack, target, (self.candidates, references), self._made_of | {"networks": keys}
+            name,
+            attack,
+            target,
+            lambda: (self.candidates, references),
+            self._made_of | {"networks": keys},
         )
         answer = artefact.tensors["answer"].double().cpu()[~self.drawn.population]
         if not answer.isfinite().all():

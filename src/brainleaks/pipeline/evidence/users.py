@@ -25,7 +25,7 @@ from brainleaks.pipeline.keys import digest
 from brainleaks.pipeline.shadows import Shadow, reference_scores
 from brainleaks.pipeline.user_networks import train_on_halves
 from brainleaks.randomness import stream
-from brainleaks.studies.config import Membership
+from brainleaks.studies.testing import Membership
 from brainleaks.target import RANKS
 
 NAME = "user-membership"
@@ -163,7 +163,11 @@ class _Gathering:
         keys = {"networks": [self.networks[i].trained.key for i in others]}
         keys["learned"] = self.member[others].tolist()
         artefact, _ = self.case.pipeline.ask(
-            f"{name} {network.name}", attack, network, (candidates, references), made_of | keys
+            f"{name} {network.name}",
+            attack,
+            network,
+            lambda: (candidates, references),
+            made_of | keys,
         )
         return artefact.tensors["answer"].double().cpu(), artefact.facts
 
