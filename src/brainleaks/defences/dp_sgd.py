@@ -71,12 +71,19 @@ class DPSGD:
             )
         count, size = len(loop.samples.labels), loop.recipe.batch_size
         each, rate = math.ceil(count / size), min(1.0, size / count)
-        spent = {"sampling_rate": rate, "steps": each * loop.recipe.epochs, "delta": self.delta}
+        steps, delta = each * loop.recipe.epochs, self.delta
         noise = self.noise_multiplier
         if noise is None:
-            noise = noise_for(budget=self.epsilon or 0.0, **spent)  # type: ignore[arg-type]
-        found = epsilon(noise_multiplier=noise, **spent)  # type: ignore[arg-type]
-        loop.facts[self.name] = {"epsilon": found, "noise_multiplier": noise, **spent}
+            budget = self.epsilon or 0.0
+            noise = noise_for(budget=budget, sampling_rate=rate, steps=steps, delta=delta)
+        found = epsilon(noise_multiplier=noise, sampling_rate=rate, steps=steps, delta=delta)
+        loop.facts[self.name] = {
+            "epsilon": found,
+            "delta": delta,
+            "noise_multiplier": noise,
+            "sampling_rate": rate,
+            "steps": steps,
+        }
 
         def deal(generator: torch.Generator) -> Sequence[Tensor]:
             drawn = torch.rand(each, count, generator=generator) < rate
