@@ -10,7 +10,7 @@ import torch
 
 from brainleaks import FastSigmoid, InputError, Target
 from brainleaks.data import Samples, SpikeTrains
-from brainleaks.defences import DEFENCES, acting
+from brainleaks.defences import DEFENCES, Undoable, acting
 from brainleaks.defences.pruning import Pruning
 from brainleaks.defences.quantisation import Quantisation
 from brainleaks.defences.redraw_dead_inputs import RedrawDeadInputs, silent_inputs
@@ -151,3 +151,25 @@ def test_temperature_is_that_of_the_logits():
     logits = torch.randn(4, 5, dtype=torch.float64)
     found = Temperature(temperature=3)(logits.softmax(1))
     torch.testing.assert_close(found, (logits / 3).softmax(1))
+
+
+def test_dithered_weights_are_rounded_back_to_the_same(small_snn):
+    """What an attacker adds stays within what was rounded away."""
+    small_snn.fc1.weight.data[0, 0] = 3.0  # the largest stays the largest of its row
+    for defence in (Quantisation(bits=3), Quantisation(bits=4, per="tensor")):
+        stored = defence(small_snn)
+        undone = defence.undo(stored, generator=torch.Generator().manual_seed(0))
+        assert isinstance(defence, Undoable)
+        moved = (undone.fc1.weight - stored.fc1.weight).detach()
+        scale = defence._scale(stored.fc1.weight).detach()
+        assert float((moved.abs() / scale).max()) <= 0.5
+        assert float(moved.std() / scale.mean()) == pytest.approx(12**-0.5, rel=0.3)
+
+
+def test_pruned_weights_come_back_within_the_smallest_that_remains(small_snn):
+    pruned = Pruning(share=0.6)(small_snn)
+    undone = Pruning(share=0.6).undo(pruned, generator=torch.Generator().manual_seed(0))
+    before, after = pruned.fc1.weight.detach(), undone.fc1.weight.detach()
+    kept = before != 0
+    assert torch.equal(before[kept], after[kept])
+    assert 0 < float(after[~kept].abs().max()) <= float(before[kept].abs().min())

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from brainleaks.defences.defence import ACTS, Acts, Defence, acting
+from brainleaks.defences.defence import ACTS, Acts, Defence, Undoable, acting
 
 
 def _found() -> Iterator[type[Any]]:
     for module in pkgutil.iter_modules(__path__, f"{__name__}."):
         for value in vars(import_module(module.name)).values():
             own = isinstance(value, type) and value.__module__ == module.name
-            if own and value is not Defence and hasattr(value, "acts") and hasattr(value, "name"):
+            if own and {"acts", "name"} <= vars(value).keys() and value is not Defence:
                 yield value
 
 
@@ -35,4 +35,4 @@ else:
     #: Any defence, distinguished by its ``name`` field, as a study file names it.
     AnyDefence = Annotated[reduce(or_, _ALL), Field(discriminator="name")]
 
-__all__ = ["ACTS", "DEFENCES", "Acts", "AnyDefence", "Defence", "acting"]
+__all__ = ["ACTS", "DEFENCES", "Acts", "AnyDefence", "Defence", "Undoable", "acting"]

@@ -1,7 +1,10 @@
 """What every defence declares."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal, Protocol, get_args
+from typing import Any, ClassVar, Literal, Protocol, get_args, runtime_checkable
+
+import torch
+from torch import nn
 
 #: What a defence acts on, in the order in which a model comes to be and is asked.
 Acts = Literal["training", "weights", "neurons", "answers", "step"]
@@ -27,7 +30,8 @@ class Defence(Protocol):
     ``loop`` is a :class:`~brainleaks.training.TrainingLoop`, ``samples`` are what the network was
     trained on, ``scores`` are confidences ``(B, C)``, and ``gradients`` are by the names of the
     parameters. A defence changes no network that it is given; it copies it. An attacker who has the
-    weights is not bound by what the model answers.
+    weights is not bound by what the model answers, and works on what ``undo`` makes of the network
+    where a defence has that method (:class:`Undoable`).
 
     Attributes:
         version: raised by its author when what it computes changes.
@@ -44,6 +48,20 @@ class Defence(Protocol):
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         """Apply it."""
+
+
+@runtime_checkable
+class Undoable(Protocol):
+    """A defence of weights of which an attacker who knows it can undo a part."""
+
+    version: ClassVar[int]
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    def undo(self, network: nn.Module, *, generator: torch.Generator) -> nn.Module:
+        """The network that such an attacker works on instead of the one that is deployed."""
 
 
 def acting(defences: Sequence[Defence], *where: Acts) -> list[Defence]:

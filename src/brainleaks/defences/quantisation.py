@@ -58,9 +58,30 @@ class Quantisation:
                 weight.copy_(self.rounded(weight))
         return quantised
 
+    @torch.no_grad()
+    def undo(self, network: nn.Module, *, generator: torch.Generator) -> nn.Module:
+        """Spread each weight evenly over what was rounded to it (dithering).
+
+        Medians and gradients that the few values leave at zero come back, on average.
+
+        Args:
+            network: with quantised weights; it is not changed.
+            generator: draws, on the CPU.
+        """
+        dithered = copy.deepcopy(network)
+        for weight in dithered.parameters():
+            if weight.ndim > 1:
+                drawn = torch.rand(weight.shape, generator=generator).to(weight.device)
+                weight.add_((drawn - 0.5) * self._scale(weight))
+        return dithered
+
     def rounded(self, weight: Tensor) -> Tensor:
         """The nearest values that there are, of weights ``(outputs, ...)``."""
-        levels = 2 ** (self.bits - 1) - 1
-        shared = tuple(range(1 if self.per == "channel" else 0, weight.ndim))
-        scale = weight.abs().amax(shared, keepdim=True) / levels
+        scale = self._scale(weight)
         return torch.where(scale > 0, (weight / scale).round() * scale, weight)
+
+    def _scale(self, weight: Tensor) -> Tensor:
+        """Between neighbouring values; the same before and after rounding."""
+        shared = tuple(range(1 if self.per == "channel" else 0, weight.ndim))
+        levels = 2 ** (self.bits - 1) - 1
+        return weight.abs().amax(shared, keepdim=True) / float(levels)

@@ -12,14 +12,14 @@ from brainleaks.attacks import Attack, WithinPrior
 from brainleaks.data import Dataset
 from brainleaks.data.encoding import RateCode, as_images
 from brainleaks.data.parts import Parts
-from brainleaks.defences import Defence, acting
+from brainleaks.defences import Defence
 from brainleaks.errors import InputError
 from brainleaks.evaluation import Judgement
 from brainleaks.evaluation.panel import Judge, References, new_judge, with_network_on
 from brainleaks.monitor import Monitor
 from brainleaks.networks import Readout
 from brainleaks.networks.config import NetworkConfig
-from brainleaks.pipeline import stages
+from brainleaks.pipeline import attacker, stages
 from brainleaks.pipeline.cache import Artefact, Cache
 from brainleaks.pipeline.failures import Failures
 from brainleaks.pipeline.keys import environment
@@ -27,7 +27,7 @@ from brainleaks.pipeline.progress import Recorder
 from brainleaks.pipeline.versions import VERSIONS, of_attack, of_defences
 from brainleaks.randomness import stream
 from brainleaks.studies.config import Model, Study
-from brainleaks.target import RANKS, Access, Target
+from brainleaks.target import Access, Target
 from brainleaks.training.prior import Prior
 
 #: What scores are computed with, besides what determines every stage.
@@ -205,24 +205,20 @@ class Pipeline:
     def view(self, target: Trained, access: Access, classes: int | None = None) -> Target:
         """A network as an attacker with some access sees it."""
         known = access == "initial-weights" and target.initial is not None
+        defences = self.study.defences
         return Target(
-            target.network,
+            attacker.undone(defences, access, target.network, self.seed),
             input_shape=self.dataset.input_shape,
             classes=classes or len(self.dataset.class_names),
             access=access,
             readout=target.readout,
             initial=target.initial() if known and target.initial else None,
-            answers=self._answers(access),
+            answers=attacker.told(defences, access),
         )
 
     def seen(self, target: Trained, access: Access) -> dict[str, Any]:
         """What determines what an attacker with some access sees of a network."""
-        told = of_defences(self._answers(access))
-        return {**target.key, "answers": told} if told else target.key
-
-    def _answers(self, access: Access) -> list[Defence]:
-        sees_weights = RANKS.index(access) > RANKS.index("scores")
-        return [] if sees_weights else acting(self.study.defences, "answers")
+        return {**target.key, **attacker.determined_by(self.study.defences, access)}
 
     def prior(self) -> tuple[Prior, dict[str, Any]]:
         """The study's prior, trained on the classes that were set apart; what determines it."""

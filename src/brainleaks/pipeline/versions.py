@@ -11,7 +11,6 @@ from typing import Any
 
 from brainleaks.attacks import Attack, WithinPrior
 from brainleaks.attacks.membership.user_inference import UserInference
-from brainleaks.defences import Defence
 
 VERSIONS = {
     "frames": 1,  # reading events and cutting them into frames
@@ -26,7 +25,7 @@ VERSIONS = {
 }
 
 
-def of_defences(defences: Sequence[Defence]) -> list[dict[str, Any]]:
+def of_defences(defences: Sequence[Any]) -> list[dict[str, Any]]:
     """The settings of defences and their versions, which determine what they do."""
     return [asdict(defence) | {"version": defence.version} for defence in defences]
 
