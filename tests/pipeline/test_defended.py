@@ -104,12 +104,14 @@ def test_who_has_the_weights_undoes_what_can_be_undone(cache):
     made = study({"name": "quantisation", "bits": 2, "per": "tensor"})
     pipeline = prepared(made, cache)
     target = defended.train(pipeline, "target", made.model)
-    seen = [pipeline.view(target, "gradients").network.fc1.weight for _ in range(2)]
+    views = [pipeline.view(target, "gradients", undo=True) for _ in range(2)]
+    seen = [view.network.fc1.weight for view in views]
     assert torch.equal(*seen)
     assert len(seen[0].unique()) > 100
-    assert "undone" in pipeline.seen(target, "gradients")
-    assert pipeline.seen(target, "scores") == target.key
-    assert len(pipeline.view(target, "scores")._network.fc1.weight.unique()) == 3
+    assert "undone" in pipeline.seen(target, "gradients", undo=True)
+    assert pipeline.seen(target, "scores", undo=True) == target.key
+    assert len(pipeline.view(target, "scores", undo=True)._network.fc1.weight.unique()) == 3
+    assert len(pipeline.view(target, "gradients").network.fc1.weight.unique()) == 3
 
 
 def test_a_defended_run_says_so(cache, tmp_path):

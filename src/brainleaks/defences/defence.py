@@ -30,7 +30,7 @@ class Defence(Protocol):
     ``loop`` is a :class:`~brainleaks.training.TrainingLoop`, ``samples`` are what the network was
     trained on, ``scores`` are confidences ``(B, C)``, and ``gradients`` are by the names of the
     parameters. A defence changes no network that it is given; it copies it. An attacker who has the
-    weights is not bound by what the model answers, and works on what ``undo`` makes of the network
+    weights is not bound by what the model answers, and inverts what ``undo`` makes of the network
     where a defence has that method (:class:`Undoable`).
 
     Attributes:
@@ -61,7 +61,7 @@ class Undoable(Protocol):
         """Its name."""
 
     def undo(self, network: nn.Module, *, generator: torch.Generator) -> nn.Module:
-        """The network that such an attacker works on instead of the one that is deployed."""
+        """The network that such an attacker inverts instead of the one that is deployed."""
 
 
 def acting(defences: Sequence[Defence], *where: Acts) -> list[Defence]:

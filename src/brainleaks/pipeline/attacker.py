@@ -29,16 +29,18 @@ def undoable(defences: Sequence[Defence], access: Access) -> list[Undoable]:
 
 
 def undone(defences: Sequence[Defence], access: Access, network: nn.Module, seed: int) -> nn.Module:
-    """The network that an attacker works on."""
+    """The network that an attacker who inverts it works on."""
     for defence in undoable(defences, access):
         network = defence.undo(network, generator=stream(seed, "undo", defence.name))
     return network
 
 
-def determined_by(defences: Sequence[Defence], access: Access) -> dict[str, Any]:
+def determined_by(
+    defences: Sequence[Defence], access: Access, *, undo: bool = False
+) -> dict[str, Any]:
     """What of the defences determines what an attacker sees, besides the network."""
     found = {
         "answers": of_defences(told(defences, access)),
-        "undone": of_defences(undoable(defences, access)),
+        "undone": of_defences(undoable(defences, access)) if undo else [],
     }
     return {name: settings for name, settings in found.items() if settings}

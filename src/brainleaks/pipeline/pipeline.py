@@ -143,7 +143,7 @@ class Pipeline:
         key = {
             "attack": asdict(attack),
             "name": name,
-            "target": self.seen(target, attack.access),
+            "target": self.seen(target, attack.access, undo=True),
             "environment": environment(self.device, of_attack(attack)),
         }
         call: Callable[..., Tensor] = attack
@@ -152,7 +152,7 @@ class Pipeline:
             call = partial(attack, prior=prior)
 
         def make(monitor: Recorder) -> Artefact:
-            view = self.view(target, attack.access, classes)
+            view = self.view(target, attack.access, classes, undo=True)
             monitor.count_queries(view)
             values = stages.attack_all(call, view, name=name, seed=self.seed, monitor=monitor)
             return Artefact({"reconstruction": values}, {"queries": view.queries})
@@ -202,12 +202,19 @@ class Pipeline:
 
         return self.cache.get_or_make(f"attack:{name}", key, make), key
 
-    def view(self, target: Trained, access: Access, classes: int | None = None) -> Target:
-        """A network as an attacker with some access sees it."""
+    def view(
+        self,
+        target: Trained,
+        access: Access,
+        classes: int | None = None,
+        *,
+        undo: bool = False,
+    ) -> Target:
+        """A network as an attacker with some access sees it; or, to ``undo``, works on it."""
         known = access == "initial-weights" and target.initial is not None
         defences = self.study.defences
         return Target(
-            attacker.undone(defences, access, target.network, self.seed),
+            attacker.undone(defences if undo else (), access, target.network, self.seed),
             input_shape=self.dataset.input_shape,
             classes=classes or len(self.dataset.class_names),
             access=access,
@@ -216,9 +223,9 @@ class Pipeline:
             answers=attacker.told(defences, access),
         )
 
-    def seen(self, target: Trained, access: Access) -> dict[str, Any]:
+    def seen(self, target: Trained, access: Access, *, undo: bool = False) -> dict[str, Any]:
         """What determines what an attacker with some access sees of a network."""
-        return {**target.key, **attacker.determined_by(self.study.defences, access)}
+        return {**target.key, **attacker.determined_by(self.study.defences, access, undo=undo)}
 
     def prior(self) -> tuple[Prior, dict[str, Any]]:
         """The study's prior, trained on the classes that were set apart; what determines it."""
