@@ -203,12 +203,7 @@ class Pipeline:
         return self.cache.get_or_make(f"attack:{name}", key, make), key
 
     def view(
-        self,
-        target: Trained,
-        access: Access,
-        classes: int | None = None,
-        *,
-        undo: bool = False,
+        self, target: Trained, access: Access, classes: int | None = None, *, undo: bool = False
     ) -> Target:
         """A network as an attacker with some access sees it; or, to ``undo``, works on it."""
         known = access == "initial-weights" and target.initial is not None
