@@ -6,6 +6,8 @@ few neurons near their threshold and nearly nothing elsewhere, so that most of `
 ``beta * error[t + 1]``. Each vector's successor is therefore the one that leaves least to be added.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from scipy.cluster.hierarchy import fcluster, linkage
@@ -26,13 +28,19 @@ def errors(gradient: Tensor, vectors: Tensor) -> Tensor:
     return found
 
 
-def chains(errors: Tensor, decay: float | Tensor, samples: int | None = None) -> list[list[int]]:
+def chains(
+    errors: Tensor,
+    decay: float | Tensor,
+    samples: int | None = None,
+    known: Sequence[Sequence[int]] = (),
+) -> list[list[int]]:
     """Vectors in time order, one list a sample.
 
     Args:
         errors: ``(R, H)``.
         decay: the membrane's ``beta``, one for all neurons or ``(H,)``.
         samples: how many there are, if that is known.
+        known: beginnings of samples, which are kept.
 
     Returns:
         Indices of the vectors, every one of them in one list, the longest list first.
@@ -40,7 +48,13 @@ def chains(errors: Tensor, decay: float | Tensor, samples: int | None = None) ->
     count = len(errors)
     # the square root, as steps differ in how much they add
     costs = torch.cdist(errors, errors * decay, p=1).sqrt()
-    costs.fill_diagonal_(2 * float(costs.max()) + 1.0)
+    never = 2 * float(costs.max()) + 1.0
+    costs.fill_diagonal_(never)
+    for sample in known:
+        costs[:, list(sample)] = never
+        before, after = list(sample[:-1]), list(sample[1:])
+        costs[before] = never
+        costs[before, after] = 0
     alone = errors.abs().sum(1, keepdim=True).sqrt()  # all is added by a step without a successor
     ends = alone.expand(count, min(samples or count, count))
     _, chosen = linear_sum_assignment(torch.cat([costs, ends], 1).cpu().numpy())

@@ -8,13 +8,16 @@ A neuron's row is the sum of the inputs weighted by that neuron's errors, and su
 make these heavy-tailed: a neuron near its threshold at one time step all but names the input of
 that step. Each row, cut at two levels, is therefore a start. From there, reflections between the
 subspace and the binary vectors arrive at a vector that is in both (the relaxed-reflect-reflect map;
-Elser, Lan and Bendory, "Benchmark problems for phase retrieval", 2018). Alternating projections do
-not arrive from the rows of large batches. What was found is then projected out of the rows, so that
-others stand out.
+Elser, Lan and Bendory, "Benchmark problems for phase retrieval", 2018). Rounding is soft at first
+and hardens; hard rounding from the start arrives half as often where spikes are sparse, and
+alternating projections do not arrive from the rows of large batches. What was found is then
+projected out of the rows, so that others stand out.
 """
 
 from typing import NamedTuple
 
+import numpy as np
+import scipy.linalg
 import torch
 from torch import Tensor
 
@@ -28,8 +31,10 @@ _NOISE = 3e-7
 _ROUNDING = 2e-3
 _BINS = 64
 #: Rows that are tried at once, and reflections of each.
-_ROWS, _REFLECTIONS, _CHECKED_EVERY = 256, 25, 5
+_ROWS, _REFLECTIONS, _CHECKED_EVERY = 256, 40, 5
 _RELAXATION = 0.5
+#: How soft rounding is, from the first reflection to the last: the width of a logistic function.
+_SOFT, _HARD = 0.2, 0.02
 #: A row is tried again once what was found took this share of its length away.
 _CHANGED = 0.01
 _ROUNDS = 500
@@ -176,6 +181,18 @@ def independent(vectors: Tensor, space: Span) -> Tensor:
     return vectors[kept]
 
 
+def completed(known: Tensor, vectors: Tensor, space: Span) -> Tensor:
+    """Independent vectors ``known`` ``(J, D)``, and those of ``(K, D)`` that add most to them."""
+    if not len(known):
+        return vectors
+    more = (vectors @ space.basis).double()
+    directions = torch.linalg.qr((known @ space.basis).double().T).Q
+    more -= (more @ directions) @ directions.T
+    triangle, order = scipy.linalg.qr(more.T.cpu().numpy(), mode="r", pivoting=True)
+    adds = np.abs(np.diagonal(triangle)) > _INDEPENDENT
+    return torch.cat([known, vectors[order[: int(adds.sum())].tolist()]])
+
+
 def _most_divided(rows: Tensor, fresh: Tensor, space: Span) -> Tensor:
     """The rows to start from: the fresh ones that two levels describe best, at some inputs."""
     some = torch.randperm(len(space.basis), generator=torch.Generator().manual_seed(0))[:_INPUTS]
@@ -214,14 +231,14 @@ def _reflected(points: Tensor, space: Span) -> Tensor:
     """Binary vectors of the span that reflections from ``points`` ``(N, D)`` arrive at."""
     arrived, basis = [points[:0]], space.basis
     for i in range(_REFLECTIONS):
-        binary = (points > 0.5).to(points)
-        gap = (((2 * binary - points) @ basis) @ basis.T).sub_(binary)
+        width = _SOFT * (_HARD / _SOFT) ** (i / _REFLECTIONS)
+        rounded = torch.sigmoid((points - 0.5) / width)
+        gap = (((2 * rounded - points) @ basis) @ basis.T).sub_(rounded)
         points = points + _RELAXATION * gap
         if i % _CHECKED_EVERY != _CHECKED_EVERY - 1:
             continue
-        near = gap.abs().amax(1) < 0.3
-        sure = near.clone()
-        sure[near] = certified(binary[near], space)
+        binary = (rounded > 0.5).to(points)
+        sure = certified(binary, space)
         arrived.append(binary[sure])
         points = points[~sure]
         if not len(points):

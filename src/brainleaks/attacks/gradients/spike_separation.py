@@ -8,11 +8,17 @@ from torch import Tensor
 
 from brainleaks.attacks.gradients.labels import agreement
 from brainleaks.attacks.gradients.order import alike, chains, errors
-from brainleaks.attacks.gradients.separation import binary_vectors, span
+from brainleaks.attacks.gradients.replay import Replay, replayable
+from brainleaks.attacks.gradients.separation import Span, binary_vectors, completed, span
 from brainleaks.attacks.gradients.step import Recovered, TrainingStep, nothing
 from brainleaks.monitor import Monitor
 from brainleaks.neuron import LIF
 from brainleaks.target import Access, Target
+
+#: In a sample's list of vectors, a time step without spikes.
+SILENT = -1
+#: Time steps of a sample, where they are not known.
+_LONGEST = 1000
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,7 @@ class SpikeSeparation:
     spiking: ClassVar[bool | None] = True
     random: ClassVar[bool] = False
     kind: ClassVar[str] = "recovered-batch"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     attack: Literal["spike-separation"] = "spike-separation"
 
@@ -75,14 +81,18 @@ class SpikeSeparation:
         rank = space.basis.shape[1]
         if not len(found):
             return nothing(target.input_shape, rank)
+        replayed = _replayed(target, gradient, space, found, step) if certain else []
+        if replayed:
+            sure = torch.cat(replayed).unique(dim=0)
+            found = completed(sure[sure.any(1)], found, space)
         behind = errors(gradient, found)
-        samples, steps = _samples(behind, target, step)
+        samples, steps = _samples(found, behind, target, step, replayed)
         inputs, exact = _laid_out(found, samples, steps)
-        told = torch.stack([behind[chain].sum(0) for chain in samples]) if samples else behind[:0]
+        told = [behind[[i for i in sample if i != SILENT]].sum(0) for sample in samples]
         shaped = inputs.unflatten(2, target.input_shape)
-        explained = agreement(target, shaped, told) if samples else told[:, :1]
+        explained = agreement(target, shaped, torch.stack(told)) if samples else behind[:0]
         groups = _passes(inputs, explained, step)
-        placed = {i for chain in samples for i in chain}
+        placed = {i for sample in samples for i in sample}
         loose = found[[i for i in range(len(found)) if i not in placed]]
         return Recovered(
             inputs=_joined(shaped, groups, step.passes).bool(),
@@ -93,14 +103,42 @@ class SpikeSeparation:
         )
 
 
-def _samples(errors: Tensor, target: Target, step: TrainingStep) -> tuple[list[list[int]], int]:
-    """The vectors of each encoded sample in time order, and how many time steps it has."""
-    ordered = chains(errors, _decay(target), step.encoded)
+def _replayed(
+    target: Target, gradient: Tensor, space: Span, found: Tensor, step: TrainingStep
+) -> list[Tensor]:
+    """Samples that the network confirms, step by step, each ``(T, D)``."""
+    rank = space.basis.shape[1]
+    if not replayable(target.network, rank):
+        return []
+    silent = step.vectors is None or rank < step.vectors
+    replay = Replay(target.network, gradient, space.basis, found, silent=silent)
+    return replay.samples(step.time_steps or _LONGEST)
+
+
+def _samples(
+    found: Tensor, errors: Tensor, target: Target, step: TrainingStep, replayed: list[Tensor]
+) -> tuple[list[list[int]], int]:
+    """Each encoded sample in time order, as places in ``found``; and how many steps it has."""
+    places = {vector.tobytes(): i for i, vector in enumerate(found.bool().cpu().numpy())}
+    known = [[places.get(v.tobytes(), SILENT) for v in s.bool().cpu().numpy()] for s in replayed]
+    fired = [[i for i in sample if i != SILENT] for sample in known]
+    ordered = chains(errors, _decay(target), step.encoded, fired)
+    ordered = [_with_silence(chain, known) for chain in ordered]
     steps = step.time_steps or max(map(len, ordered))
     if step.encoded == 1:  # whatever was found is of the one sample
+        ordered.sort(key=lambda chain: chain[0] not in {sample[0] for sample in known})
         return [[i for chain in ordered for i in chain][:steps]], steps
     # pieces of a few vectors belong to no sample
     return [chain for chain in ordered if steps // 2 < len(chain) <= steps], steps
+
+
+def _with_silence(chain: list[int], known: list[list[int]]) -> list[int]:
+    """A sample with the silent steps of the replayed one that it begins with."""
+    for sample in known:
+        if chain[0] == sample[0]:
+            fired = sum(i != SILENT for i in sample)
+            return [*sample, *chain[fired:]]
+    return chain
 
 
 def _passes(inputs: Tensor, explained: Tensor, step: TrainingStep) -> list[list[int]]:
@@ -134,7 +172,8 @@ def _laid_out(found: Tensor, samples: list[list[int]], steps: int) -> tuple[Tens
     """Samples ``(T, B, D)`` of vectors in time order, and which steps are not padding."""
     inputs = found.new_zeros(steps, len(samples), found.shape[1])
     exact = torch.zeros(steps, len(samples), dtype=torch.bool, device=found.device)
-    for b, chain in enumerate(samples):
-        inputs[: len(chain), b] = found[chain]
-        exact[: len(chain), b] = True
+    for b, sample in enumerate(samples):
+        fired = [t for t, i in enumerate(sample) if i != SILENT]
+        inputs[fired, b] = found[[sample[t] for t in fired]]
+        exact[fired, b] = True
     return inputs, exact
