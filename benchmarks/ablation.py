@@ -242,7 +242,7 @@ def _section(preset: str, setting: Setting, rows: list[dict[str, Any]]) -> str:
         f"\n## {preset}\n",
         f"The target's test accuracy is {setting.target.facts['test_accuracy']:.3f}, the "
         f"evaluator's {setting.evaluator.facts['test_accuracy']:.3f}.\n",
-        "| | " + " | ".join(FIGURES.values()) + " | seconds |",
+        "| variant | " + " | ".join(FIGURES.values()) + " | seconds |",
         "|---|" + "---|" * (len(FIGURES) + 1),
     ]
     for row in rows:

@@ -1,13 +1,20 @@
 """The documentation site: `make docs` builds it into docs/_build/html."""
 
+import inspect
 import re
+from collections.abc import Iterator
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
+import click
 from docutils import nodes
 from math_core import LatexError, LatexToMathML
 from sphinx.application import Sphinx
 from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
+
+from brainleaks.cli import cli
 
 project = "brainleaks"
 release = metadata.version("brainleaks")
@@ -43,8 +50,8 @@ html_theme_options = {
     "light_css_variables": {"color-brand-primary": "#9b2c1f", "color-brand-content": "#9b2c1f"},
     "dark_css_variables": {"color-brand-primary": "#f08a7a", "color-brand-content": "#f08a7a"},
 }
-pygments_style = "friendly"
-pygments_dark_style = "github-dark"
+pygments_style = "a11y-high-contrast-light"
+pygments_dark_style = "a11y-high-contrast-dark"
 toc_object_entries_show_parents = "hide"
 
 _log = logging.getLogger(__name__)
@@ -58,6 +65,81 @@ def setup(app: Sphinx) -> None:
     app.add_html_math_renderer("mathml", (_inline_math, None), (_block_math, None))
     app.connect("autodoc-process-signature", _signature)
     app.connect("autodoc-skip-member", _skip)
+    app.connect("build-finished", _accessible)
+    app.add_directive("brainleaks-commands", Commands)
+
+
+#: What Sphinx and Furo leave out of their HTML: what scrolls is reached by the keyboard, landmarks
+#: and headings say what they are.
+_MENDED = {
+    "<p><img": '<p tabindex="0"><img',
+    "<pre>": '<pre tabindex="0">',
+    '<div class="math">': '<div class="math" tabindex="0">',
+    '<div class="table-wrapper': '<div tabindex="0" class="table-wrapper',
+    'role="heading">': 'role="heading" aria-level="2">',
+    '<aside class="sidebar-drawer">': '<aside class="sidebar-drawer" aria-label="All pages">',
+    '<aside class="toc-drawer">': '<aside class="toc-drawer" aria-label="On this page">',
+}
+#: The parameters of a long signature: a list of definitions without terms.
+_PARAMETERS = re.compile(r'<dl>\n((?:<dd><em class="sig-param">.*?</dd>\n)+)</dl>', re.DOTALL)
+
+
+def _accessible(app: Sphinx, failure: Exception | None) -> None:
+    """Mend the pages once they are written."""
+    if failure is not None or app.builder.format != "html":
+        return
+    for path in Path(app.outdir).rglob("*.html"):
+        text = path.read_text(encoding="utf-8")
+        for found, mended in _MENDED.items():
+            text = text.replace(found, mended)
+        path.write_text(_PARAMETERS.sub(_as_lines, text), encoding="utf-8")
+
+
+def _as_lines(found: re.Match[str]) -> str:
+    lines = found[1].replace("<dd>", "<div>").replace("</dd>", "</div>")
+    return f'<div class="sig-lines">\n{lines}</div>'
+
+
+class Commands(SphinxDirective):
+    """Every command with its options, from what ``--help`` shows."""
+
+    def run(self) -> list[nodes.Node]:
+        return [_command(command, f"brainleaks {name}") for name, command in _commands(cli)]
+
+
+def _commands(group: click.Group, before: str = "") -> Iterator[tuple[str, click.Command]]:
+    for name, command in sorted(group.commands.items()):
+        if isinstance(command, click.Group):
+            yield from _commands(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}", command
+
+
+def _command(command: click.Command, name: str) -> nodes.section:
+    context = click.Context(command, info_name=name)
+    found = nodes.section(ids=[nodes.make_id(name)])
+    found += nodes.title(text=name)
+    for paragraph in inspect.cleandoc(command.help or "").split("\n\n"):
+        found += _paragraph(paragraph)
+    usage = command.get_usage(context).removeprefix("Usage: ")
+    found += nodes.literal_block(text=" ".join(usage.split()))
+    options = nodes.definition_list()
+    for parameter in command.get_params(context):
+        record = parameter.get_help_record(context)
+        if record is not None and record[1]:
+            term = nodes.term("", "", nodes.literal(text=record[0]))
+            said = nodes.definition("", _paragraph(record[1]))
+            options += nodes.definition_list_item("", term, said)
+    found += options
+    return found
+
+
+def _paragraph(text: str) -> nodes.paragraph:
+    """The text with its options as code, so that no typography touches their dashes."""
+    found = nodes.paragraph()
+    for i, part in enumerate(re.split(r"(--[a-z][a-z-]*)", " ".join(text.split()))):
+        found += nodes.literal(text=part) if i % 2 else nodes.Text(part)
+    return found
 
 
 def _inline_math(writer: Any, node: nodes.math) -> None:

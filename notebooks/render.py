@@ -17,6 +17,7 @@ NAMES = (
     "Face_SNN_Attack_and_Evaluation",
     "NMNIST_SNN_Attack_and_Evaluation",
     "DVSGesture_SNN_Attack_and_Evaluation",
+    "Audit_in_Python",
 )
 QUICK = "import quick\n\nSETTINGS = quick.settings(PRESET)  # reduced: a test, not a result"
 
@@ -56,10 +57,12 @@ def _execute(notebook: nbformat.NotebookNode) -> None:
 
 
 def _reduce(notebook: nbformat.NotebookNode) -> None:
-    """Follow the parameters by settings that make them small."""
+    """Follow the parameters, if there are any, by settings that make them small."""
     cells = notebook.cells
-    at = next(i for i, c in enumerate(cells) if "parameters" in c.metadata.get("tags", ()))
-    cells.insert(at + 1, nbformat.v4.new_code_cell(QUICK))
+    for i, cell in enumerate(cells):
+        if "parameters" in cell.metadata.get("tags", ()):
+            cells.insert(i + 1, nbformat.v4.new_code_cell(QUICK))
+            break
 
 
 if __name__ == "__main__":

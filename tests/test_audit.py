@@ -49,6 +49,11 @@ def new_network():
     return SpikingMLP((1, 8, 8), 10, hidden=120, beta=0.7, surrogate=FastSigmoid(40))
 
 
+def audited(*arguments, **how):
+    """The networks, data and evidence of an audit."""
+    return audit(*arguments, **how).outcome
+
+
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):
     return tmp_path_factory.mktemp("audit")
@@ -163,7 +168,7 @@ def test_a_file_on_the_command_line(base, model, data, adapters, shared_store, m
 
 def test_a_network_in_python(base, network, data, cache, monkeypatch):
     """The same network is the same target, by whichever way it came."""
-    outcome = audit(
+    outcome = audited(
         network, data, encoding="rate", steps=STEPS, attacks=["brainleaks-v1"], settings=QUICK,
         cache=cache,
     )  # fmt: skip
@@ -176,12 +181,12 @@ def test_a_network_in_python(base, network, data, cache, monkeypatch):
     pair = [TensorDataset(*getattr(whole, part).first(200)[:2]) for part in ("train", "test")]
     planned = plan(network, pair, inputs=Inputs(steps=STEPS))
     assert planned.dataset.input_shape == (1, 8, 8)
-    assert planned.study.dataset.path == "handed over in Python"
+    assert planned.study.dataset.path == "data in memory"
 
 
 def test_an_untrained_network_does_not_leak(data, cache):
     torch.manual_seed(5)
-    outcome = audit(
+    outcome = audited(
         new_network(), data, steps=STEPS, attacks=["brainleaks-v1"], settings=QUICK, cache=cache
     )
     assert outcome.verdict["verdict"] != "leak"
@@ -203,7 +208,7 @@ class Sealed(nn.Module):
 
 
 def test_what_cannot_be_trained_anew_is_inconclusive(network, data, cache):
-    outcome = audit(
+    outcome = audited(
         Sealed(network), data, steps=STEPS, attacks=["brainleaks-v1"], settings=QUICK, cache=cache
     )
     assert outcome.verdict["verdict"] == "inconclusive"
@@ -216,7 +221,7 @@ def test_what_cannot_be_trained_anew_is_inconclusive(network, data, cache):
 
 
 def test_a_recipe_that_does_not_train_the_architecture(network, data, cache):
-    outcome = audit(
+    outcome = audited(
         network, data, steps=STEPS, attacks=["brainleaks-v1"],
         settings=[*QUICK, "target.training.learning_rate=1e-9"], cache=cache,
     )  # fmt: skip
@@ -227,7 +232,7 @@ def test_a_recipe_that_does_not_train_the_architecture(network, data, cache):
 @pytest.mark.parametrize("encoding", ["latency", "direct"])
 def test_behind_another_code_a_network_is_one_of_images(network, data, cache, encoding):
     quick = ["judging=null", "evaluators.ann-conv.training.epochs=1", "draws=1"]
-    outcome = audit(
+    outcome = audited(
         network, data, encoding=encoding, steps=STEPS, attacks=["fredrikson"],
         settings=[*quick, "attacks.fredrikson.iterations=20"], cache=cache,
     )  # fmt: skip
@@ -256,7 +261,7 @@ def test_how_far_membership_is_tested(network, data, access, extent):
 
 def test_reference_networks_of_a_model_from_elsewhere(base, network, data, cache):
     """They have its architecture, and the verdict says whether members can be told."""
-    outcome = audit(
+    outcome = audited(
         network, data, steps=STEPS, attacks=["loss-threshold", "lira"], cache=cache,
         settings=[*QUICK, "membership.samples=150"],
     )  # fmt: skip
@@ -280,7 +285,7 @@ def initial(base):
 
 def test_initial_weights_are_granted(model, initial, data, cache, adapters):
     """The target's, by a file; those of reference networks and controls are known anyway."""
-    outcome = audit(
+    outcome = audited(
         model, data, factory="any:thing", initial_weights=initial, steps=STEPS, cache=cache,
         attacks=["weight-credit", "discriminant"], settings=[*QUICK, "membership.samples=150"],
     )  # fmt: skip
@@ -290,7 +295,7 @@ def test_initial_weights_are_granted(model, initial, data, cache, adapters):
     assert not outcome.failures
     for name, tensor in outcome.target.initial().state_dict().items():
         assert torch.equal(tensor, atomic.read_tensors(initial)[name])
-    others = audit(
+    others = audited(
         model, data, factory="any:thing", initial_weights=model, steps=STEPS, cache=cache,
         attacks=["loss-threshold"], settings=[*QUICK, "membership.samples=150"],
     )  # fmt: skip
@@ -364,7 +369,7 @@ def test_events(base, cache):
         np.savez(place / f"{i}.npz", x=x, y=y, t=t, p=rng.integers(0, 2, 80))
     torch.manual_seed(0)
     seen = SpikingMLP((2, 10, 9), 5, hidden=20, beta=0.7, surrogate=FastSigmoid(40))
-    outcome = audit(
+    outcome = audited(
         seen, base / "events", steps=8, attacks=["brainleaks-v1"], cache=cache,
         settings=["judging={judge_steps: 4, reconstructions: 1, controls: [noise]}", "draws=2"],
     )  # fmt: skip
@@ -394,7 +399,7 @@ def test_camera_files_whose_times_are_repaired(tmp_path):
             rows[300] = (3, 3, 5, 1)
         (place / f"{i}.raw").write_bytes(evt("2.0", rows, size="12x10"))
     seen = SpikingMLP((2, 10, 12), 5, hidden=20, beta=0.7, surrogate=FastSigmoid(40))
-    with pytest.raises(InputError, match=r"0\.raw: time runs backwards .* Use --repair-times"):
+    with pytest.raises(InputError, match=r"0\.raw: time runs backwards .* Use repair_times=True"):
         plan(seen, tmp_path, inputs=Inputs(steps=8))
     own = OwnData(str(tmp_path), repair_times=True)
     study = plan(seen, own, inputs=Inputs(steps=8)).study
@@ -422,7 +427,7 @@ def test_colour(base, cache):
     generator = torch.Generator().manual_seed(0)
     part = TensorDataset(torch.rand(15, 3, 8, 9, generator=generator), torch.arange(15) % 5)
     seen = SpikingMLP((3, 8, 9), 5, hidden=20, beta=0.7, surrogate=FastSigmoid(40))
-    outcome = audit(
+    outcome = audited(
         seen, (part, part), steps=5, attacks=["brainleaks-v1"], cache=cache,
         settings=["judging=null", "draws=1", "evaluators.snn-conv.training.epochs=1"],
     )  # fmt: skip
@@ -502,8 +507,8 @@ def test_another_order_of_the_classes_is_found(network, data, cache):
 
     other = Reordered((1, 8, 8), 10, hidden=120, beta=0.7, surrogate=FastSigmoid(40))
     other.load_state_dict(network.state_dict())
-    given = ",".join(map(str, order))
-    with pytest.raises(InputError, match=f"in another order .* use --classes {given}$"):
+    given = re.escape(repr([str(label) for label in order]))
+    with pytest.raises(InputError, match=f"in another order .* use classes={given}$"):
         audit(other, data, steps=STEPS, cache=cache)
     planned = plan(
         other, OwnData(str(data), classes=tuple(map(str, order))), inputs=Inputs(steps=STEPS)

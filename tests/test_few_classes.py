@@ -55,7 +55,7 @@ def test_two_classes_are_decided(data, epochs, least, most, tmp_path):
         steps=STEPS,
         attacks=("pattern-inversion",),
         cache=Cache(tmp_path),
-    )
+    ).outcome
     rungs = {rung["level"]: rung for rung in found.verdict["levels"]}
     assert [rungs[level]["status"] for level in (1, 2, 4)] == ["inconclusive", "no", "inconclusive"]
     assert least < rungs[2]["low"] <= rungs[2]["high"] < most

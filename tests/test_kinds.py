@@ -49,7 +49,7 @@ def gather(case: Case) -> Evidence:
     inputs = case.pipeline.dataset.test.inputs[:7]
     facts, claims = {}, []
     for name, attack in case.attacks.items():
-        artefact, _ = case.pipeline.ask(name, attack, case.target, [inputs], {"toy": 7})
+        artefact, _ = case.pipeline.ask(name, attack, case.target, lambda: [inputs], {"toy": 7})
         scores = artefact.tensors["answer"]
         facts[name] = {"mean": float(scores.mean()), "samples": len(scores)}
         claims.append(Claim(kind="toy", level=3, attack=name, shown=False, measure="mean score",

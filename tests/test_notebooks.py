@@ -24,6 +24,8 @@ PICTURES = {
     "NMNIST_SNN_Attack_and_Evaluation": (6, 4),
     "DVSGesture_SNN_Attack_and_Evaluation": (6, 4),
 }
+#: Needs no data, and is not reduced.
+AUDIT = "Audit_in_Python"
 STREAMS = (
     ("MNIST_ANN_Attack_and_Evaluation", "Face_ANN_Attack_and_Evaluation",
      "NMNIST_SNN_Attack_and_Evaluation"),
@@ -58,11 +60,11 @@ def rendered(real_data, tmp_path_factory):
     return out, stores.result()
 
 
-def test_all_seven_are_there():
-    assert {path.stem for path in FOLDER.glob("*_*.py")} == set(PICTURES)
+def test_all_are_there():
+    assert {path.stem for path in FOLDER.glob("*_*.py")} == {*PICTURES, AUDIT}
 
 
-@pytest.mark.parametrize("name", PICTURES)
+@pytest.mark.parametrize("name", [*PICTURES, AUDIT])
 def test_what_is_rendered_is_what_the_source_says(name):
     """Whoever changes a notebook's source renders it again."""
     source, shown = (
@@ -101,3 +103,23 @@ def test_the_evaluation_of_mnist_makes_nothing_that_its_attack_did_not(rendered)
     after_attack, after_evaluation = rendered[1]
     assert len(after_attack) > 4
     assert after_evaluation == after_attack
+
+
+def test_the_audit_in_python(tmp_path):
+    """A newcomer's thirty lines: results show themselves, as tables and as figures."""
+    render(tmp_path / "out", tmp_path / "store", AUDIT)
+    cells = json.loads((tmp_path / "out" / f"{AUDIT}.ipynb").read_text())["cells"]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    lines = [line for cell in code for line in cell["source"] if line.strip()]
+    assert len(lines) <= 40
+    outputs = [output for cell in code for output in cell["outputs"]]
+    assert [sorted(output["data"]) for output in outputs] == [
+        ["text/html", "text/plain"],
+        ["text/html", "text/plain"],
+        ["image/png", "text/plain"],
+        ["image/png", "text/plain"],
+    ]
+    shown = "".join(outputs[0]["data"]["text/html"])
+    assert "smooth-inversion" in shown
+    assert shown.count("<img ") == 30
+    assert "recognisable class content" in "".join(outputs[1]["data"]["text/plain"])

@@ -240,7 +240,7 @@ def test_other_files_are_not_overwritten(runs, tmp_path):
 
 
 def test_what_the_paper_refuses(runs, tmp_path):
-    with pytest.raises(InputError, match="--set: paper has no fields"):
+    with pytest.raises(InputError, match="settings: paper has no fields"):
         publish("paper", range(1), settings=("draws=3",), **runs)
     with pytest.raises(InputError, match="none of the data sets of paper is available"):
         publish("paper", range(1), data_dir=tmp_path, **runs)

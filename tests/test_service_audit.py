@@ -47,7 +47,7 @@ def attacked(weight, data, cache, **how):
     outcome = audit(
         service(torch.tensor(weight)), data, framework="torch", access="scores",
         attacks=["score-evolution"], settings=SETTINGS, cache=cache, **how,
-    )  # fmt: skip
+    ).outcome  # fmt: skip
     return outcome.reconstructions[0].values
 
 

@@ -127,3 +127,19 @@ def test_formulas_are_drawn_by_the_browser(site):
     assert text.count('<math display="block">') == (DOCS / "numbers.md").read_text().count("$$") / 2
     assert "MathJax" not in text
     assert "$" not in re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
+
+
+def test_what_scrolls_is_reached_by_keyboard_and_landmarks_have_names(site):
+    for name, page in site.items():
+        text = page.path.read_text(encoding="utf-8")
+        assert "<pre>" not in text, name
+        assert '<div class="table-wrapper' not in text, name
+        assert '<dl>\n<dd><em class="sig-param">' not in text, name
+        assert not re.search(r'<aside class="[a-z-]+">|role="heading">', text), name
+
+
+def test_the_reference_of_the_command_line_has_every_option(site):
+    text = site["api/cli.html"].path.read_text(encoding="utf-8")
+    for option in ("--fail-on", "--seeds", "--older-than", "--target-weights", "--budget"):
+        assert option in text, option
+    assert 'id="brainleaks-data-fetch"' in text

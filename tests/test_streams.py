@@ -201,7 +201,7 @@ def test_a_study_of_streams_needs_what_suits_them():
 
 
 def test_other_steps_than_the_recordings_have_are_refused(data):
-    with pytest.raises(InputError, match="--steps 7: the recordings have 20 time steps"):
+    with pytest.raises(InputError, match="steps=7: the recordings have 20 time steps"):
         plan(Recurrent(), str(data), inputs=Inputs(encoding="stream", steps=7))
 
 
@@ -258,7 +258,7 @@ def test_shd_files_are_cut_into_steps(tmp_path):
 
 def test_arrays_of_streams_are_recognised_in_the_error(data):
     planned = plan(Recurrent(), str(data), inputs=Inputs(), membership="none")
-    with pytest.raises(InputError, match="20 time steps of 16 channels, use --encoding stream"):
+    with pytest.raises(InputError, match="20 time steps of 16 channels, use encoding='stream'"):
         run(planned)
 
 

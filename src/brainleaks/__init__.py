@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from brainleaks._memory import keep_freed_memory
     from brainleaks.attacks import BrainLeaksV1, BrainLeaksV2, Fredrikson
     from brainleaks.neuron import LIF, ArcTan, FastSigmoid, lif
+    from brainleaks.result import Result, load
     from brainleaks.target import Target
 
     __version__: str
@@ -23,11 +24,13 @@ __all__ = [
     "FastSigmoid",
     "Fredrikson",
     "InputError",
+    "Result",
     "Target",
     "__version__",
     "exact_on_gpu",
     "keep_freed_memory",
     "lif",
+    "load",
 ]
 
 #: Where each public name is defined; importing any of these modules brings torch.
@@ -39,6 +42,8 @@ _HOMES = {
     "ArcTan": "neuron",
     "FastSigmoid": "neuron",
     "lif": "neuron",
+    "Result": "result",
+    "load": "result",
     "Target": "target",
     "exact_on_gpu": "_gpu",
     "keep_freed_memory": "_memory",

@@ -1,5 +1,8 @@
 """What a user got wrong, in one sentence."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class InputError(ValueError):
     """A mistake in what the user handed over: a file, a field, a folder.
@@ -25,6 +28,44 @@ class ServiceError(InputError):
 
 
 _LONGEST_MESSAGE = 2_000
+#: Arguments that are called otherwise in Python than in the terminal.
+_IN_PYTHON = {"attack": "attacks", "set": "settings"}
+
+
+class _Interface:
+    """What the user calls the package by."""
+
+    terminal = False
+
+
+@contextmanager
+def in_terminal() -> Iterator[None]:
+    """Within it, messages name options of the command line."""
+    _Interface.terminal = True
+    try:
+        yield
+    finally:
+        _Interface.terminal = False
+
+
+def option(name: str, value: object = None) -> str:
+    """An argument as the user would write it, for a message.
+
+    Args:
+        name: of the option, such as ``"holdout"``.
+        value: of the option; ``True`` for a switch.
+
+    Returns:
+        In the terminal ``--holdout 0.2``; in Python ``holdout=0.2``. Without a value only the name.
+    """
+    if _Interface.terminal:
+        shown = ",".join(value) if isinstance(value, list) else value
+        return f"--{name}" if value is None or value is True else f"--{name} {shown}"
+    several = name in _IN_PYTHON
+    argument = _IN_PYTHON.get(name, name.replace("-", "_"))
+    if value is None:
+        return argument
+    return f"{argument}={[value] if several else value!r}"
 
 
 def printable(text: str, longest: int = _LONGEST_MESSAGE) -> str:

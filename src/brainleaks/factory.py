@@ -15,6 +15,7 @@ OPTIONAL = {
     "aedat": "aedat",
     "h5py": "nir",
     "norse": "norse",
+    "pandas": "pandas",
     "rockpool": "rockpool",
     "sinabs": "sinabs",
     "snntorch": "snntorch",

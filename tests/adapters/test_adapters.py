@@ -88,7 +88,7 @@ def test_an_ordinary_network_that_is_given_spikes():
     """It may be meant so; that it has no memory is said."""
     (note,) = adapt(ordinary()[1:], samples=spikes(), classes=10).facts["notes"]
     assert note.startswith("it answers each time step alone, as an ordinary network does")
-    with pytest.raises(InputError, match="give --framework torch or --encoding none"):
+    with pytest.raises(InputError, match="give framework='torch' or encoding='none'"):
         adapt(ordinary(), samples=spikes(), classes=10)
 
 

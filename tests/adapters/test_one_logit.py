@@ -106,7 +106,7 @@ def test_an_audit_of_two_classes(tmp_path):
             "judging={judge_steps: 60, reconstructions: 1}", "membership.samples=60",
             "attacks.fredrikson.iterations=50",
         ],
-    )  # fmt: skip
+    ).outcome  # fmt: skip
     assert outcome.target.facts["test_accuracy"] > 0.95
     by_level = {claim["level"]: claim for claim in outcome.verdict["claims"]}
     assert by_level[3]["shown"] is not None

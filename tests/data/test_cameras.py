@@ -246,7 +246,7 @@ NOT_RECORDINGS = [
     ("a.raw", b"% evt 3.0\n% endianness big\n% end\n", "words are big-endian"),
     ("a.raw", HEADER, "is empty: it holds no events"),
     ("a.raw", evt("3.0", ROWS, size="40x48"), "off the sensor of 40 x 48 pixels"),
-    ("a.raw", evt("3.0", [(3, 2, 9_000, 1), (3, 2, 10, 1)]), "Use --repair-times"),
+    ("a.raw", evt("3.0", [(3, 2, 9_000, 1), (3, 2, 10, 1)]), "Use repair_times=True"),
     ("a.dat", dat(ROWS)[:-3], "truncated: 5 bytes are left over"),
     ("a.dat", dat(ROWS, version=3), "version is 3; expected a .dat file of version 2"),
     ("a.dat", dat(ROWS, kind=14), "events of type 14"),

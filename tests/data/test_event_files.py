@@ -43,7 +43,7 @@ def test_time_units(tmp_path):
     assert read_events(tmp_path / "ms.npz", time_unit="ms").t.tolist() == T.tolist()
     np.savez(tmp_path / "s.npz", x=X, y=Y, t=T / 1e6, p=P)
     assert np.abs(read_events(tmp_path / "s.npz", time_unit="s").t - T).max() <= 1
-    with pytest.raises(InputError, match="--time-unit"):
+    with pytest.raises(InputError, match="set time_unit"):
         read_events(tmp_path / "s.npz")
 
 

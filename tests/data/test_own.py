@@ -97,7 +97,7 @@ def test_classes_in_the_models_order(tmp_path):
     assert dataset.class_names == ("b", "a")
     assert (dataset.train.inputs[:, 0, 0, 0] * 255).round().int().tolist() == [1, 2, 3, 4]
     for wrong in (("a",), ("a", "b", "c"), ("a", "a"), ("a", "c")):
-        with pytest.raises(InputError, match="--classes"):
+        with pytest.raises(InputError, match=r"^classes: names"):
             load_own(OwnData(str(tmp_path), classes=wrong))
 
 
@@ -110,6 +110,51 @@ def test_holding_out_divides_every_class_the_same_way_each_time(tmp_path):
     assert load_own(own).fingerprint == dataset.fingerprint
     both = torch.cat([dataset.train.inputs, dataset.test.inputs])[:, 0, 0, 0]
     assert sorted((both * 255).round().int().tolist()) == list(range(1, 21))
+
+
+def test_what_archivers_and_notebooks_leave_behind_is_no_class(tmp_path):
+    folder(tmp_path)
+    for name in ("__MACOSX", ".ipynb_checkpoints"):
+        for place in (tmp_path / "train" / name, tmp_path / "train" / "a" / name):
+            picture(place / "0.png")
+    picture(tmp_path / "train" / "a" / "._0.png")
+    found = OwnData(str(tmp_path)).listing()
+    assert found.class_names == ("a", "b")
+    assert not [file for file in found.files if "MACOSX" in str(file.path)]
+    assert load_own(OwnData(str(tmp_path))).train.labels.tolist() == [0, 0, 1, 1]
+
+
+@pytest.mark.parametrize("name", ["train/a/9.png", "train/c", "test"])
+def test_links_that_lead_out_are_not_followed(tmp_path, name):
+    """A link within the data is."""
+    data, secret = folder(tmp_path / "data"), folder(tmp_path / "secret")
+    inside = data / "train" / "a" / "again.png"
+    inside.symlink_to(data / "train" / "b" / "0.png")
+    assert inside in [file.path for file in OwnData(str(data)).listing().files]
+    if name == "test":
+        shutil.rmtree(data / "test")
+    leads_to = {"train/a/9.png": "train/a/0.png", "train/c": "train/a", "test": "test"}[name]
+    (data / name).symlink_to(secret / leads_to)
+    with pytest.raises(InputError, match=f"{name} is a link that leads out of .*, and is not fol"):
+        OwnData(str(data)).listing()
+    whole = tmp_path / "link"
+    (data / name).unlink()
+    whole.symlink_to(secret)
+    assert len(OwnData(str(whole)).listing().files) == 8
+
+
+def test_a_palette_of_greys_is_grey(tmp_path):
+    grey = np.arange(20, dtype=np.uint8).reshape(4, 5) * 12
+    Image.fromarray(grey).convert("P").save(tmp_path / "grey.png")
+    Image.fromarray(grey).convert("P").save(tmp_path / "grey.bmp")
+    for name in ("grey.png", "grey.bmp"):
+        found = read_image(tmp_path / name)
+        assert found.shape == (1, 4, 5)
+        assert np.array_equal((found * 255).round(), grey[None])
+    red = Image.new("P", (5, 4), 1)
+    red.putpalette([0, 0, 0, 255, 0, 0])
+    red.save(tmp_path / "red.png")
+    assert read_image(tmp_path / "red.png")[:, 0, 0].tolist() == [1, 0, 0]
 
 
 def test_formats_and_depths(tmp_path):
@@ -149,9 +194,9 @@ def test_grey_among_colour(tmp_path):
 def wrong_folders(root):
     """A folder that is none, its holdout, and what is said of it."""
     yield root / "absent", None, "no such file or folder"
-    yield folder(root / "whole", parts=(".",)), None, "--holdout 0.2"
+    yield folder(root / "whole", parts=(".",)), None, "holdout=0.2"
     yield folder(root / "train only", parts=("train",)), None, "no test folder"
-    yield folder(root / "divided"), 0.2, "--holdout: .* has a test folder"
+    yield folder(root / "divided"), 0.2, "holdout: .* has a test folder"
     (root / "nothing" / "train").mkdir(parents=True)
     (root / "nothing" / "test").mkdir()
     yield root / "nothing", None, "no sub-folders"
@@ -328,13 +373,13 @@ def test_a_function_that_returns_a_data_set(tmp_path, monkeypatch):
     assert dataset.name == "my_data_sets:whole"
     assert len(dataset.train.labels) == 2
     for function, said in (
-        ("three", "returned 3 objects"),
-        ("broken", "calling --data my_data_sets:broken fails with ZeroDivisionError"),
-        ("absent", "--data is my_data_sets:absent, but my_data_sets has no such name"),
+        ("three", "my_data_sets:three holds 3 objects"),
+        ("broken", "calling data my_data_sets:broken fails with ZeroDivisionError"),
+        ("absent", "data is my_data_sets:absent, but my_data_sets has no such name"),
     ):
         with pytest.raises(InputError, match=said):
             load_own(OwnData(f"my_data_sets:{function}", holdout=0.5))
-    with pytest.raises(InputError, match="--data no_such_module:f cannot be imported"):
+    with pytest.raises(InputError, match="data no_such_module:f cannot be imported"):
         load_own(OwnData("no_such_module:f"))
 
 
@@ -362,7 +407,11 @@ WRONG_ARRAYS = [
         None,
         "test inputs",
     ),
-    ({"x_train": IMAGES, "y_train": LABELS, "x_test": IMAGES, "y_test": LABELS}, 0.5, "--holdout"),
+    (
+        {"x_train": IMAGES, "y_train": LABELS, "x_test": IMAGES, "y_test": LABELS},
+        0.5,
+        "holdout: own already",
+    ),
 ]
 
 

@@ -73,7 +73,7 @@ def test_files_are_repaired_on_request_alone(tmp_path):
     np.save(tmp_path / "a.npy", columns)
     np.savez(tmp_path / "a.npz", **dict(zip("xytp", columns.T, strict=True)))
     for name in ("a.dat", "a.npz"):
-        with pytest.raises(InputError, match=r"time runs backwards .* Use --repair-times"):
+        with pytest.raises(InputError, match=r"time runs backwards .* Use repair_times=True"):
             read_events(tmp_path / name)
     for name in ("a.dat", "a.npz", "a.npy"):
         found = read_recording(tmp_path / name, repair=True)

@@ -164,3 +164,12 @@ def test_dithered_weights_are_rounded_back_to_the_same(small_snn):
         scale = defence._scale(stored.fc1.weight).detach()
         assert float((moved.abs() / scale).max()) <= 0.5
         assert float(moved.std() / scale.mean()) == pytest.approx(12**-0.5, rel=0.3)
+
+
+def test_pruned_weights_come_back_much_smaller_than_those_that_remain(small_snn):
+    pruned = Pruning(share=0.6)(small_snn)
+    undone = Pruning(share=0.6).undo(pruned, generator=torch.Generator().manual_seed(0))
+    before, after = pruned.fc1.weight.detach(), undone.fc1.weight.detach()
+    kept = before != 0
+    assert torch.equal(before[kept], after[kept])
+    assert 0 < float(after[~kept].abs().max()) <= float(before[kept].abs().min()) / 100

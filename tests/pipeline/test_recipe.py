@@ -73,7 +73,7 @@ def audited(place, recipe, tmp_path):
         "net.pt", OwnData("digits.npz"), factory=f"{place}:network", recipe=f"{place}:{recipe}",
         encoding="none", attacks=["fredrikson", "loss-threshold", "lira"], settings=QUICK,
         cache=Cache(tmp_path / "store"),
-    )  # fmt: skip
+    ).outcome  # fmt: skip
 
 
 def test_a_network_is_retrained_by_the_users_recipe(place, tmp_path):

@@ -26,7 +26,7 @@ def written(tmp_path, **changes):
 
 def test_code_that_a_study_names_needs_trust(tmp_path):
     path = written(tmp_path)
-    with pytest.raises(InputError, match=r"study.yaml: target.factory names os:abort.*--trust"):
+    with pytest.raises(InputError, match=r"study.yaml: target.factory names os:abort.*trust=True"):
         load_study(path)
     assert load_study(path, trust=True).target.factory == "os:abort"
 

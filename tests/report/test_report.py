@@ -15,7 +15,7 @@ from PIL import Image
 from brainleaks import InputError
 from brainleaks.cli import cli
 from brainleaks.files import atomic
-from brainleaks.report import write_report
+from brainleaks.report import verdict_as_markdown, write_report
 from brainleaks.report.figures import pictures, stretch
 from brainleaks.runs import headline, read_results, seal
 from brainleaks.studies import load_study
@@ -249,3 +249,18 @@ def test_refuses_a_run_of_an_older_version(run, tmp_path):
 def test_refuses_a_folder_without_a_run(tmp_path):
     with pytest.raises(InputError, match="not a finished run"):
         write_report(tmp_path)
+
+
+def test_the_verdict_as_markdown_holds_no_markup_of_strangers(run, tmp_path):
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    results = atomic.read_json(copy / "results.json")
+    results["preset"] = "<img src=x> [a](javascript:b) | c\n# d"
+    atomic.write_json(copy / "results.json", results)
+    seal(copy)
+    text = verdict_as_markdown(copy)
+    assert "&lt;img src=x&gt; \\[a\\]\\(javascript:b\\) \\| c \\# d, seed 0" in text
+    assert text.count("\n| ") == 5
+    for rung in results["verdict"]["levels"]:
+        assert f"| {rung['level']} {rung['name']} | {rung['status']} |" in text
+    assert CliRunner().invoke(cli, ["report", str(copy), "--format", "markdown"]).output == text

@@ -19,7 +19,7 @@ from brainleaks.adapters.lower import Neuron
 from brainleaks.adapters.trace import Watched, parts_of, watch
 from brainleaks.adapters.validate import FRAMEWORKS, check_framework, check_samples, few
 from brainleaks.adapters.wrap import Original, find_call
-from brainleaks.errors import InputError
+from brainleaks.errors import InputError, option
 from brainleaks.networks.views import OneLogit
 
 #: Steps of a backward pass that change no values.
@@ -63,7 +63,7 @@ def adapt(
     if adapter is pytorch and spiking and _has_no_memory(original, sample):
         notes.append(
             "it answers each time step alone, as an ordinary network does; if it takes images, "
-            "give --framework torch or --encoding none."
+            f"give {option('framework', 'torch')} or {option('encoding', 'none')}."
         )
     differentiable = _differentiates(original, sample)
     if not differentiable:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from brainleaks.adapters.order import TIME_FIRST, Order
 from brainleaks.adapters.trace import parts_of
-from brainleaks.errors import InputError, first_line
+from brainleaks.errors import InputError, first_line, option
 from brainleaks.networks import Response
 
 _BATCH_FIRST = (Order(batch_first=True),)
@@ -231,7 +231,7 @@ def _hint(framework: ModuleType, samples: Tensor) -> str:
         return ""
     return (
         " It has no layers of a spiking framework: if it takes images, as ordinary networks do, "
-        "give --framework torch or --encoding none."
+        f"give {option('framework', 'torch')} or {option('encoding', 'none')}."
     )
 
 

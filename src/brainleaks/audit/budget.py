@@ -7,6 +7,7 @@ from typing import Any
 
 from brainleaks.attacks import ATTACKS
 from brainleaks.audit.costs import Costs
+from brainleaks.errors import option
 from brainleaks.studies import Study
 from brainleaks.studies.reading import parse_study
 
@@ -44,7 +45,7 @@ def fit(study: Study, costs: Costs, budget: float) -> Fitted:
             break
         if (sentence := cut(content)) is not None:
             said.append(sentence)
-            study = parse_study("--budget", content)
+            study = parse_study(option("budget"), content)
     seconds = costs.of(study)
     total = sum(seconds.values())
     parts = ", ".join(f"{name} {shown(value)}" for name, value in seconds.items())
@@ -54,7 +55,7 @@ def fit(study: Study, costs: Costs, budget: float) -> Fitted:
     if total > budget:
         lines.append("Even so the audit is estimated to take longer: it cannot do with less.")
     content["description"] = " ".join([study.description, *lines[1:]]).strip()
-    return Fitted(parse_study("--budget", content), seconds, tuple(lines))
+    return Fitted(parse_study(option("budget"), content), seconds, tuple(lines))
 
 
 def shown(seconds: float) -> str:

@@ -21,7 +21,7 @@ from brainleaks.data.own import (
     load_own,
     survey,
 )
-from brainleaks.errors import InputError
+from brainleaks.errors import InputError, option
 
 EncodingName = Literal["rate", "latency", "direct", "stream", "none"]
 Polarity = Literal["first", "merged", "both"]
@@ -103,12 +103,14 @@ def look(own: OwnData, inputs: Inputs, framework: str | None, handed_over: Any =
         return _look_at_events(own, inputs)
     if own.repair_times:
         raise InputError(
-            "--repair-times: only event recordings in class folders are repaired; leave this "
-            "option out."
+            f"{option('repair-times')}: only event recordings in class folders are repaired; "
+            "leave this out."
         )
     if own.sounds or own.streams is not None:
         own = dataclasses.replace(own, bins=inputs.steps or DEFAULT_BINS)
-    dataset = load_own(own) if handed_over is None else as_own_dataset(own, handed_over)
+    dataset = (
+        load_own(own) if handed_over is None else as_own_dataset(own, handed_over, option("data"))
+    )
     _refuse_framing(inputs)
     if isinstance(dataset.train.inputs, SpikeTrains):
         _refuse_encoding(inputs)
@@ -120,7 +122,8 @@ def look(own: OwnData, inputs: Inputs, framework: str | None, handed_over: Any =
         "direct": f"The model is given each image {steps} times, as a current",
         "stream": "The model is given one time step after the other",
     }.get(encoding, f"The model is given spikes, by a {encoding} code of {steps} time steps")
-    said = f"{code}{'' if inputs.encoding else ' (--encoding says otherwise)'}."
+    otherwise = "" if inputs.encoding else f" ({option('encoding')} says otherwise)"
+    said = f"{code}{otherwise}."
     rate = _rounded(float(cast(Tensor, dataset.test.inputs).mean()))
     filled = _filled(dataset) if encoding == "stream" else 1.0
     return Seen(
@@ -167,7 +170,7 @@ def _steps(inputs: Inputs, dataset: Dataset, encoding: EncodingName) -> int:
     steps = dataset.input_shape[-2]
     if inputs.steps not in (None, steps):
         raise InputError(
-            f"--steps {inputs.steps}: the recordings have {steps} time steps; leave this option "
+            f"{option('steps', inputs.steps)}: the recordings have {steps} time steps; leave this "
             "out."
         )
     return steps
@@ -276,16 +279,15 @@ def _counts(listing: Listing) -> tuple[int, int]:
 
 
 def _refuse_framing(inputs: Inputs) -> None:
-    for option in ("frame_us", "denoise_us", "polarity"):
-        if getattr(inputs, option) is not None:
+    for name in ("frame-us", "denoise-us", "polarity"):
+        if getattr(inputs, name.replace("-", "_")) is not None:
             raise InputError(
-                f"--{option.replace('_', '-')}: only event recordings are cut into frames; leave "
-                "this option out."
+                f"{option(name)}: only event recordings are cut into frames; leave this out."
             )
 
 
 def _refuse_encoding(inputs: Inputs) -> None:
     if inputs.encoding not in (None, "none"):
         raise InputError(
-            f"--encoding {inputs.encoding}: event data are spikes already; leave this option out."
+            f"{option('encoding', inputs.encoding)}: event data are spikes already; leave this out."
         )

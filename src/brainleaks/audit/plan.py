@@ -1,6 +1,7 @@
 """Make a study of a user's data and model."""
 
 import dataclasses
+import difflib
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from brainleaks.attacks import (
     suits,
 )
 from brainleaks.audit.infer import Seen
-from brainleaks.errors import InputError
+from brainleaks.errors import InputError, option
 from brainleaks.studies.config import Study
 from brainleaks.studies.reading import apply_setting, parse_study
 from brainleaks.studies.testing import Judging
@@ -130,16 +131,16 @@ def granted_by(initial: str | Path, access: Access, *, in_file: bool, recipe: st
     if not Path(initial).is_file():
         raise InputError(f"no such file: {initial}; expected the model's initial weights.")
     if not in_file:
-        raise InputError("--initial-weights: the model must be a file, too.")
+        raise InputError(f"{option('initial-weights')}: the model must be a file, too.")
     if recipe is not None:
         raise InputError(
-            "--initial-weights: those of networks that --recipe trains are not known; leave out "
-            "one of the two."
+            f"{option('initial-weights')}: those of networks that {option('recipe')} trains are "
+            "not known; leave out one of the two."
         )
     if access not in ("gradients", "initial-weights"):
         raise InputError(
-            f"--initial-weights: they include the weights, and --access {access} withholds them; "
-            "leave out one of the two."
+            f"{option('initial-weights')}: they include the weights, and "
+            f"{option('access', access)} withholds them; leave out one of the two."
         )
     return "initial-weights"
 
@@ -164,7 +165,7 @@ def suitable(access: Access, spiking: bool, encoding: str | None = None) -> list
     }
     if not fitting:
         raise InputError(
-            f"--access {access}: no attack works with this access on a network that takes "
+            f"{option('access', access)}: no attack works with this access on a network that takes "
             f"{'spikes' if spiking else 'images'}; see brainleaks list."
         )
     most = max(fitting.values(), key=RANKS.index)
@@ -208,12 +209,13 @@ def _recipe(seen: Seen, steps: int, spiking: bool) -> dict[str, Any]:
 def _attack(name: str, seen: Seen) -> dict[str, Any]:
     if name == WithinPrior.attack:
         raise InputError(
-            f"--attack {name}: searches a prior of classes that the model does not know, which a "
-            "study for 'brainleaks run' declares; an audit has none."
+            f"{option('attack', name)}: searches a prior of classes that the model does not know, "
+            "which a study for 'brainleaks run' declares; an audit has none."
         )
     if name not in ATTACKS:
-        known = ", ".join(ATTACKS)
-        raise InputError(f"--attack {name}: unknown attack; choose one of {known}.")
+        near = difflib.get_close_matches(name, ATTACKS, 1, 0.4)
+        hint = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(ATTACKS)}."
+        raise InputError(f"{option('attack', name)}: unknown attack; {hint}")
     known_of_inputs: dict[str, Any] = {
         "time_steps": seen.steps,
         "rate": seen.rate,

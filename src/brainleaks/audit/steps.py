@@ -1,31 +1,38 @@
-"""Audits in Python: what does a model leak about its training data?"""
+"""The steps of an audit: plan it, fit it into a time, run it, write its report."""
 
 import dataclasses
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from brainleaks.audit.budget import fit
 from brainleaks.audit.costs import measure
-from brainleaks.audit.infer import EncodingName, Inputs, Seen, look
+from brainleaks.audit.infer import Inputs, Seen, look
 from brainleaks.audit.plan import Extent, granted_by, study_of
 from brainleaks.data import Dataset
 from brainleaks.data.own import OwnData
-from brainleaks.errors import InputError
+from brainleaks.errors import InputError, option
 from brainleaks.pipeline import Cache, Outcome, run_study
 from brainleaks.pipeline.built import Built
 from brainleaks.pipeline.run import Build, load_external, prepare, target_of
 from brainleaks.report import write_comparison, write_report
+from brainleaks.result import Result
 from brainleaks.runs import folder
 from brainleaks.studies import Study
 from brainleaks.studies.config import External
 from brainleaks.target import Access
 
-_IN_PYTHON = "handed over in Python"
+MODEL_IN_PYTHON, DATA_IN_PYTHON = "handed over in Python", "data in memory"
+#: How such an audit is made again.
+_IN_MEMORY = (
+    "# In Python: brainleaks.audit.run(plan), where brainleaks.audit.plan was given the model and\n"
+    "# the data as objects. Their digests and all settings are below."
+)
 #: Settings of an audit that are its twin's too.
 _SHARED = ("judging", "draws", "subset")
 
@@ -46,83 +53,12 @@ class Plan:
     build: Build
     twin: Study | None = None
 
-
-def audit(
-    model: Model,
-    data: Any,
-    *,
-    framework: str | None = None,
-    factory: str | None = None,
-    recipe: str | None = None,
-    service_id: str | None = None,
-    initial_weights: str | Path | None = None,
-    encoding: EncodingName | None = None,
-    steps: int | None = None,
-    access: Access = "gradients",
-    attacks: Sequence[str] = (),
-    membership: Extent = "quick",
-    settings: Sequence[str] = (),
-    budget: float | None = None,
-    seed: int = 0,
-    device: str = "cpu",
-    cache: Cache | None = None,
-) -> Outcome:
-    """Attack a trained model and evaluate the reconstructions, with controls.
-
-    Args:
-        model: a file (weights, whose network ``factory`` builds, or a ``.nir`` graph), the network
-            itself, or ``None`` where the ``factory`` gives all of it.
-        data: a path as in :class:`~brainleaks.data.own.OwnData`, one of those, or a pair of torch
-            data sets, to train and to test.
-        framework: that the model is of, one of ``brainleaks.adapters.FRAMEWORKS``; by default it
-            is detected from the model.
-        factory: ``module:function`` that builds the network whose weights are in the file; it may
-            take the data's ``shape``, ``(C, H, W)``, and number of ``classes``.
-        recipe: ``module:function`` that trains a network like the model, for the controls and the
-            reference networks; it may take a torch ``dataset`` and a ``seed``, and returns the
-            network. By default the architecture is retrained by a recipe of our own.
-        service_id: name and version of a service, where the model is a function that shows no
-            weights; what is computed of it is kept under this name, and not at all without.
-        initial_weights: a file like ``model`` with the weights before training; attacks are
-            granted them.
-        encoding: how images become what the model takes.
-        steps: time steps of the encoding, or frames of the median recording.
-        access: what the attacker may see.
-        attacks: names of :data:`~brainleaks.attacks.ATTACKS`; by default all that suit.
-        membership: how far membership is tested if ``attacks`` are not named: ``"none"``,
-            ``"quick"`` (strong attacks with four reference networks) or ``"full"`` (all with 16).
-        settings: changes of the study's fields, ``"path.to.field=value"``.
-        budget: seconds that the audit should take; what does not fit is left out, and the study's
-            description says what (:func:`within`).
-        seed: where all randomness comes from.
-        device: ``"cpu"`` or ``"cuda"``.
-        cache: where stages are kept.
-
-    Returns:
-        What was found: its ``verdict``, and all that :func:`write` makes the report of.
-
-    Raises:
-        InputError: if the data or the model cannot be read, they do not fit each other, or what
-            the model answers is no answer.
-    """
-    planned = plan(
-        model,
-        data,
-        framework=framework,
-        factory=factory,
-        recipe=recipe,
-        service_id=service_id,
-        initial_weights=initial_weights,
-        inputs=Inputs(encoding=encoding, steps=steps),
-        access=access,
-        attacks=attacks,
-        membership=membership,
-        settings=settings,
-    )
-    how: dict[str, Any] = {"seed": seed, "device": device, "cache": cache}
-    if budget is not None:
-        planned, _ = within(planned, budget, **how)
-    return run(planned, **how)
+    @property
+    def in_memory(self) -> bool:
+        """Whether the model or the data was handed over in Python, so that no file has it."""
+        data, target = self.study.dataset, self.study.target
+        model = target.model if isinstance(target, External) else None
+        return model == MODEL_IN_PYTHON or getattr(data, "path", None) == DATA_IN_PYTHON
 
 
 def plan(
@@ -137,25 +73,27 @@ def plan(
     service_id: str | None = None,
     initial_weights: str | Path | None = None,
     inputs: Inputs,
+    reading: Mapping[str, Any] | None = None,
     access: Access = "gradients",
     attacks: Sequence[str] = (),
     membership: Extent = "quick",
     settings: Sequence[str] = (),
     twin: bool = False,
 ) -> Plan:
-    """Read the data and infer open settings; takes the arguments of :func:`audit`.
+    """Read the data and infer open settings.
 
     Args:
-        model: see there, as the others that are not named here.
+        model: as :func:`~brainleaks.audit.audit` takes it, and so for what is not named here.
         data: likewise.
         framework: likewise.
         factory: likewise.
         recipe: likewise.
-        dt: time step of a ``.nir`` graph, in the unit of its time constants.
-        reset: how its neurons are reset.
-        service_id: as there.
-        initial_weights: as there.
+        dt: likewise.
+        reset: likewise.
+        service_id: likewise.
+        initial_weights: likewise.
         inputs: what the model takes.
+        reading: arguments of :class:`~brainleaks.data.own.OwnData`, how the data is read.
         access: likewise.
         attacks: likewise.
         membership: likewise.
@@ -170,10 +108,10 @@ def plan(
         raise InputError(f"no such file: {model}; expected a model.")
     if initial_weights is not None:
         access = granted_by(initial_weights, access, in_file=in_file, recipe=recipe)
-    own, handed_over = _own(data)
+    own, handed_over = _own(data, reading or {})
     seen = look(own, inputs, framework, handed_over)
     target = {
-        "model": (model and str(model)) if in_file else _IN_PYTHON,
+        "model": (model and str(model)) if in_file else MODEL_IN_PYTHON,
         "framework": framework,
         "factory": factory,
         "dt": dt,
@@ -193,7 +131,7 @@ def plan(
         membership=membership,
         settings=settings,
     )
-    build = load_external if in_file else _handed_over(model, framework)
+    build = load_external if in_file else builder_of(model, framework)
     ordinary = _twin(seen, name, access, membership, settings) if twin else None
     return Plan(study, seen.said, seen.dataset, build, ordinary)
 
@@ -211,7 +149,7 @@ def within(
     Args:
         planned: what would be done without a budget.
         budget: seconds.
-        seed: as in :func:`audit`.
+        seed: as in :func:`~brainleaks.audit.audit`.
         device: likewise.
         cache: likewise.
 
@@ -219,7 +157,7 @@ def within(
         The plan, and sentences: the estimate, and what was left out.
 
     Raises:
-        InputError: as :func:`audit`.
+        InputError: as :func:`~brainleaks.audit.audit`.
     """
     where = (seed, None, device, cache or Cache())
     pipeline = prepare(planned.study, *where, planned.dataset)
@@ -237,6 +175,8 @@ def run(
     command: str | None = None,
 ) -> Outcome:
     """Run a plan; see :func:`brainleaks.pipeline.run_study`."""
+    if command is None and planned.in_memory:
+        command = _IN_MEMORY
     return run_study(
         planned.study,
         seed=seed,
@@ -259,11 +199,13 @@ def run_twin(planned: Plan, **how: Any) -> Outcome:
     return run(dataclasses.replace(planned, study=planned.twin), **how)
 
 
-def write(outcome: Outcome, out: str | Path, twin: Outcome | None = None) -> dict[str, Any]:
+def write(
+    outcome: Outcome | Result, out: str | Path, twin: Outcome | None = None
+) -> dict[str, Any]:
     """Write the run folder with its report.
 
     Args:
-        outcome: of an audit.
+        outcome: of an audit that was run here.
         out: the folder.
         twin: of its twin, whose run folder is ``twin`` in it; ``compare.html`` sets both beside
             each other.
@@ -276,7 +218,10 @@ def write(outcome: Outcome, out: str | Path, twin: Outcome | None = None) -> dic
         InputError: if it cannot be written.
     """
     place = Path(out)
-    results = folder.write(outcome, place, write_report)
+    made = outcome.outcome if isinstance(outcome, Result) else outcome
+    if made is None:
+        raise InputError(f"{option('out')}: the result was loaded from a folder; copy that one.")
+    results = folder.write(made, place, write_report)
     if twin is None:
         return results
     beside = folder.write(twin, place / "twin", write_report)
@@ -284,16 +229,21 @@ def write(outcome: Outcome, out: str | Path, twin: Outcome | None = None) -> dic
     return results | {"twin": beside, "comparison": compared}
 
 
-def _own(data: Any) -> tuple[OwnData, Any]:
-    """The location of the data, and the data itself if it was passed in memory."""
-    if isinstance(data, OwnData):
-        return data, None
-    if isinstance(data, str | Path):
-        return OwnData(str(data)), None
-    return OwnData(_IN_PYTHON), data
+def _own(data: Any, reading: Mapping[str, Any]) -> tuple[OwnData, Any]:
+    """How the data is read, and the data itself if it was passed in memory."""
+    in_file = isinstance(data, str | Path | OwnData)
+    try:
+        if isinstance(data, OwnData):
+            return dataclasses.replace(data, **reading), None
+        own = OwnData(str(data) if in_file else DATA_IN_PYTHON, **reading)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name, why = str(first["loc"][0]), str(first["msg"])
+        raise InputError(f"{option(name, first['input'])}: {why[:1].lower()}{why[1:]}.") from error
+    return own, None if in_file else data
 
 
-def _handed_over(model: Any, framework: str | None) -> Build:
+def builder_of(model: Any, framework: str | None) -> Build:
     """The network itself; one with this package's interface needs no adapter."""
 
     def build(target: External, samples: Tensor, classes: int) -> Built:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from brainleaks.campaigns.collection import Collection, collection, left_out
-from brainleaks.errors import InputError
+from brainleaks.errors import InputError, option
 from brainleaks.files import atomic
 from brainleaks.pipeline import Cache, run_study
 from brainleaks.pipeline.keys import digest
@@ -60,7 +60,7 @@ def publish(
     """
     whole, missing = collection(name) if name in COLLECTIONS else None, dict[str, str]()
     if whole and settings:
-        raise InputError(f"--set: {name} has no fields of its own; set a preset's.")
+        raise InputError(f"{option('set')}: {name} has no fields of its own; set a preset's.")
     if whole is None:
         chosen = [_Chosen(load_study(name, settings, trust=trust), name, settings)]
         docs, places = out or runs / f"{chosen[0].study.name}-seeds", runs
@@ -208,11 +208,11 @@ def _prepared(page: Path) -> Path:
     """The table's page, after a check, before hours of work, that it can be written."""
     docs, table = page.parent, page.with_suffix(".json")
     if docs.exists() and not docs.is_dir():
-        raise InputError(f"--out: {docs} is a file; choose a folder for the table.")
+        raise InputError(f"{option('out')}: {docs} is a file; choose a folder for the table.")
     if table.exists() and "cells" not in atomic.read_json(table):
         raise InputError(
-            f"--out: {table} is not a table of several seeds and would be overwritten; choose "
-            "another folder."
+            f"{option('out')}: {table} is not a table of several seeds and would be overwritten; "
+            "choose another folder."
         )
     probe = docs / ".brainleaks-probe"
     atomic.write_bytes(probe, b"")

@@ -15,11 +15,13 @@ import click
 from brainleaks import InputError, __version__, keep_freed_memory
 from brainleaks.cli import audit, beginning, cache, calibrate, data, listing, run, runs
 from brainleaks.cli.options import NO_VERDICT
-from brainleaks.errors import ServiceError, first_line, printable
+from brainleaks.errors import ServiceError, first_line, in_terminal, printable
 
 __all__ = ["main"]
 
 _USERS_MISTAKE = 2
+#: What click raises where a group of commands is called alone; before click 8.2 it exits.
+_CALLED_ALONE: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())
 
 
 def main() -> None:
@@ -27,7 +29,7 @@ def main() -> None:
 
     The exit status is
 
-    * 0 if the command is done,
+    * 0 if the command is done, or help was shown,
     * 1 if ``--fail-on`` asks for it, or ``cache verify`` found damage,
     * 2 after a user's mistake, which is one sentence on stderr,
     * 3 if there is no verdict because the model failed while it was attacked, or because
@@ -37,7 +39,7 @@ def main() -> None:
     if "_BRAINLEAKS_COMPLETE" in os.environ:
         cli()  # prints what the shell asks for, and exits
     keep_freed_memory()
-    with _interruptible() as received:
+    with in_terminal(), _interruptible() as received:
         try:
             status = cli(standalone_mode=False)
         except ServiceError as error:
@@ -51,6 +53,9 @@ def main() -> None:
                 "checkpoint are kept; run the same command again to resume.",
                 128 + number,
             )
+        except _CALLED_ALONE as error:
+            click.echo(error.ctx.get_help())
+            sys.exit(0)
         except click.ClickException as error:
             hint = " See 'brainleaks --help'." if isinstance(error, click.UsageError) else ""
             _fail(error.format_message() + hint)

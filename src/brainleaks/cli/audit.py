@@ -7,8 +7,15 @@ from typing import Any
 import click
 
 from brainleaks import InputError
+from brainleaks.cli import completion
 from brainleaks.cli.options import DEVICE, JSON, NO_VERDICT, PATH, SEED, command_line, keep_out_of
-from brainleaks.cli.printing import echo, print_comparison, print_json, print_judgement
+from brainleaks.cli.printing import (
+    echo,
+    print_comparison,
+    print_json,
+    print_judgement,
+    print_verdict,
+)
 
 
 def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int] | None:
@@ -129,6 +136,7 @@ _NAMED_LEVELS = {"leak": 2, "membership": 3}
     "attacks",
     multiple=True,
     metavar="NAME",
+    shell_complete=completion.attacks,
     help="Attack to run; repeat for several (default: all that apply).",
 )
 @click.option(
@@ -256,10 +264,10 @@ def _status(results: dict[str, Any], fail_on: str | None) -> int:
         return 0
     if fail_on == "inconclusive":
         return int(verdict["verdict"] != "no leak shown")
-    level = _NAMED_LEVELS.get(fail_on) or int(fail_on)
-    if (verdict["level"] or 0) >= level:
-        return 1
-    return 0 if verdict["levels"][level - 1]["status"] == "no" else NO_VERDICT
+    from brainleaks.evaluation.verdict import shows
+
+    shown = shows(verdict, _NAMED_LEVELS.get(fail_on) or int(fail_on))
+    return NO_VERDICT if shown is None else int(shown)
 
 
 def _own_data(path: str, reading: dict[str, Any]) -> Any:
@@ -298,5 +306,5 @@ def _print_audit(results: dict[str, Any], place: Path) -> None:
     if "twin" in results:
         twin = results["twin"]
         echo(f"twin (ordinary): test accuracy {twin['target']['test_accuracy']:.4f}")
-        echo(twin["verdict"]["sentence"])
+        print_verdict(twin["verdict"])
         print_comparison(results["comparison"], place / "compare.html")

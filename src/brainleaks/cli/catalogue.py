@@ -14,12 +14,12 @@ _NETWORKS = {True: "spiking", False: "ordinary", None: "either"}
 
 def presets() -> dict[str, str]:
     """The description of each preset, and of each collection of presets."""
-    return {
-        path.name.removesuffix(".yaml"): _description(path)
-        for place in (_PACKAGE / "studies" / "presets", _PACKAGE / "campaigns" / "collections")
-        for path in sorted(place.iterdir(), key=lambda path: path.name)
-        if path.name.endswith(".yaml")
-    }
+    return {path.name.removesuffix(".yaml"): _description(path) for path in _presets()}
+
+
+def preset_names() -> list[str]:
+    """The names of presets, and of collections of presets."""
+    return sorted(path.name.removesuffix(".yaml") for path in _presets())
 
 
 def data_sets() -> dict[str, str]:
@@ -62,6 +62,13 @@ def defences() -> dict[str, dict[str, Any]]:
                     "description": _first_line(node),
                 }
     return found
+
+
+def _presets() -> Iterator[Any]:
+    for place in (_PACKAGE / "studies" / "presets", _PACKAGE / "campaigns" / "collections"):
+        for path in sorted(place.iterdir(), key=lambda path: path.name):
+            if path.name.endswith(".yaml"):
+                yield path
 
 
 def _files(folder: Any) -> Iterator[Any]:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from brainleaks import InputError
+from brainleaks.cli import completion
 from brainleaks.cli.options import DATA_DIR
 from brainleaks.cli.printing import echo
 
@@ -17,7 +18,7 @@ def data() -> None:
 
 
 @data.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completion.data_sets)
 @DATA_DIR
 def fetch(name: str, data_dir: Path | None) -> None:
     """Download the data set NAME from its publisher, unless present, and verify it."""
@@ -30,7 +31,7 @@ def fetch(name: str, data_dir: Path | None) -> None:
 
 
 @data.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completion.data_sets)
 @DATA_DIR
 def check(name: str, data_dir: Path | None) -> None:
     """Read and verify the data set NAME, which must be present."""

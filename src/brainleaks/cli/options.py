@@ -15,17 +15,10 @@ PATH = click.Path(path_type=Path)
 
 
 def _at_hand(ctx: click.Context, param: click.Parameter, name: str) -> str:
-    """``cpu`` or ``cuda``, whichever ``auto`` turns out to be, and set up to compute exactly."""
-    import torch
+    """The device, whichever ``auto`` turns out to be, and set up to compute exactly."""
+    from brainleaks._gpu import device_at_hand
 
-    from brainleaks import exact_on_gpu
-
-    exact_on_gpu()
-    if name == "cuda" and not torch.cuda.is_available():
-        raise InputError("--device cuda: torch finds no CUDA device; use auto or cpu.")
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return name
+    return device_at_hand(name)
 
 
 JSON = click.option(
@@ -33,11 +26,12 @@ JSON = click.option(
 )
 DEVICE = click.option(
     "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
+    metavar="auto|cpu|cuda|cuda:N",
     callback=_at_hand,
     default="auto",
     show_default=True,
-    help="Device to compute on.",
+    help="Device to compute on: the CPU, the GPU or, of several, GPU N. auto is a GPU where "
+    "there is one.",
 )
 DATA_DIR = click.option(
     "--data-dir",

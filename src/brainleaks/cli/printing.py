@@ -1,6 +1,10 @@
 """What commands print, beside the sentences of their own."""
 
 import json
+import os
+import shutil
+import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +14,10 @@ import click
 from brainleaks.errors import printable
 
 _LONGEST = 100_000
+_VERDICTS = {"leak": "red", "no leak shown": "green", "inconclusive": "yellow"}
+_ANSWERS = {"yes": "red", "no": "green", "inconclusive": "yellow"}
+#: In a narrower window, what was measured is not set under itself.
+_NARROW = 80
 
 
 def echo(text: object, *, err: bool = False) -> None:
@@ -51,22 +59,48 @@ def print_judgement(results: dict[str, Any], *, always_why: bool = False) -> Non
             echo(f"{name}: panel accuracy {panel['value']:.3f}, interval {ends}")
     for failure in results.get("failures", ()):
         echo(f"failed: {failure['part']} {failure['name']}: {failure['why']}")
-    echo(results["verdict"]["sentence"])
+    print_verdict(results["verdict"])
     print_scale(results["verdict"].get("levels", ()))
     if always_why or results["verdict"]["verdict"] == "inconclusive":
         for reason in results["verdict"]["reasons"]:
-            echo(f"  {reason}")
+            _print_lines(_lines(f"  {reason}", 2))
+
+
+def print_verdict(verdict: dict[str, Any]) -> None:
+    """The sentence of a verdict, in its colour."""
+    colour = _VERDICTS[verdict["verdict"]]
+    _print_lines([click.style(line, colour, bold=True) for line in _lines(verdict["sentence"], 0)])
 
 
 def print_scale(levels: Sequence[dict[str, Any]]) -> None:
-    """Each level's answer, and how much was measured of it."""
+    """Each level's answer, in its colour, and how much was measured of it."""
     width = max((len(rung["name"]) for rung in levels), default=0)
     for rung in levels:
-        answer = f"  {rung['level']} {rung['name']:<{width}}  {rung['status']:<12}"
+        before = f"  {rung['level']} {rung['name']:<{width}}  "
+        answer, under = f"{before}{rung['status']:<12}", len(before) + 14
         if rung["value"] is not None:
             ends = f"({rung['low']:.2f} to {rung['high']:.2f})"
             answer += f"  {rung['value']:.2f} {ends}: {rung['measure']}"
-        echo(answer.rstrip())
+        narrow = shutil.get_terminal_size().columns < _NARROW
+        first, *rest = _lines(answer.rstrip(), 6 if narrow else under)
+        start, end = len(before), len(before) + len(rung["status"])
+        status = click.style(first[start:end], _ANSWERS.get(rung["status"]))
+        _print_lines([f"{first[:start]}{status}{first[end:]}", *rest])
+
+
+def _lines(text: str, indent: int) -> list[str]:
+    """Lines as wide as the window; one where there is no window, as in a pipe."""
+    text = printable(text, _LONGEST)
+    if not sys.stdout.isatty():
+        return [text]
+    width = max(20, shutil.get_terminal_size().columns)
+    return textwrap.wrap(text, width, subsequent_indent=" " * indent, drop_whitespace=True) or [""]
+
+
+def _print_lines(lines: list[str]) -> None:
+    """In colours, unless the user wants none (no-color.org) or there is no terminal."""
+    for line in lines:
+        click.echo(line, color=False if os.environ.get("NO_COLOR") else None)
 
 
 def print_attacks(attacks: list[dict[str, Any]]) -> None:

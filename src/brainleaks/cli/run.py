@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from brainleaks import InputError
+from brainleaks.cli import completion
 from brainleaks.cli.options import (
     DATA_DIR,
     DEVICE,
@@ -21,7 +22,7 @@ from brainleaks.cli.printing import echo, print_json, print_results, say
 
 
 @click.command()
-@click.argument("study", metavar="PRESET_OR_FILE")
+@click.argument("study", metavar="PRESET_OR_FILE", shell_complete=completion.studies)
 @SEED
 @click.option(
     "--seeds",

@@ -70,8 +70,20 @@ def compare(runs: tuple[Path, ...], out: Path, as_json: bool) -> None:
 
 @click.command()
 @click.argument("run_dir", metavar="DIR", type=PATH)
-def report(run_dir: Path) -> None:
-    """Regenerate the report of a finished run."""
-    from brainleaks.report import write_report
+@click.option(
+    "--format",
+    "layout",
+    type=click.Choice(["html", "markdown"]),
+    default="html",
+    show_default=True,
+    help="html: write report.html and its figures. markdown: print the verdict and its levels, for "
+    "a summary of continuous integration.",
+)
+def report(run_dir: Path, layout: str) -> None:
+    """Regenerate the report of a finished run, or print its verdict."""
+    from brainleaks.report import verdict_as_markdown, write_report
 
-    echo(write_report(run_dir))
+    if layout == "markdown":
+        echo(verdict_as_markdown(run_dir).rstrip())
+    else:
+        echo(write_report(run_dir))

@@ -1,4 +1,4 @@
-"""Samples in memory: arrays of an ``.npz``, or a torch data set, as this package keeps them."""
+"""Samples in memory, such as the arrays of an ``.npz``, as this package keeps them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from brainleaks.data.dataset import Dataset, Samples, SpikeTrains
 from brainleaks.data.holdout import held_out
 from brainleaks.data.numpy_files import read_arrays
 from brainleaks.data.parts import select
-from brainleaks.errors import InputError
+from brainleaks.errors import InputError, option
 from brainleaks.limits import CHANNELS, CLASSES, FILE_BYTES, FRAMES, IMAGE_PIXELS
 
 _TRAIN = (("x_train", "y_train"), ("train_images", "train_labels"))
@@ -59,52 +59,6 @@ def _pair(found: dict[str, NDArray[Any]], names: Sequence[tuple[str, str]]) -> P
     return None
 
 
-def read_torch_dataset(where: str, dataset: Any) -> tuple[Part, list[str] | None]:
-    """Every sample of a torch data set, and its ``classes`` where it has some.
-
-    Args:
-        where: what to call it in errors.
-        dataset: has a length, and gives pairs of an input and a label.
-
-    Raises:
-        InputError: if it does not, or inputs differ in shape.
-    """
-    try:
-        pairs = [dataset[i] for i in range(len(dataset))]
-        inputs = [_plain(where, pair[0]) for pair in pairs]
-        labels = [int(pair[1]) for pair in pairs]
-    except InputError:
-        raise
-    except Exception as error:  # whatever the user's own code raises
-        raise InputError(
-            f"{where} is not a torch data set of inputs and labels ({type(error).__name__}: "
-            f"{error})."
-        ) from error
-    if not inputs:
-        raise InputError(f"{where} is empty: it has no samples.")
-    shapes = {array.shape for array in inputs}
-    if len(shapes) > 1:
-        first, second, *_ = sorted(shapes)
-        raise InputError(
-            f"{where} mixes inputs of shape {first} and {second}; all must have the same shape. "
-            "Resize images as for the model, or cut recordings into the same number of frames."
-        )
-    classes = getattr(dataset, "classes", None)
-    names = None if classes is None else [str(name) for name in classes]
-    return Part(np.stack(inputs), np.array(labels)), names
-
-
-def _plain(where: str, value: Any) -> NDArray[Any]:
-    """One input as an array; a picture of Pillow's with its channels first."""
-    if isinstance(value, Tensor):
-        return value.detach().cpu().numpy()
-    array = np.asarray(value)
-    if array.dtype.kind not in "iufb":
-        raise InputError(f"{where} gives inputs of {array.dtype}; expected numbers.")
-    is_picture = not isinstance(value, np.ndarray) and array.ndim == 3
-    return array.transpose(2, 0, 1) if is_picture else array
-
-
 def as_dataset(
     name: str,
     train: Part,
@@ -127,13 +81,15 @@ def as_dataset(
     names = tuple(class_names) if class_names is not None else tuple(map(str, range(count)))
     if test is not None:
         if holdout is not None:
-            raise InputError(f"--holdout: {name} already has a test split; leave this option out.")
+            raise InputError(
+                f"{option('holdout')}: {name} already has a test split; leave this out."
+            )
         parts["test"] = _samples(f"{name}, test part", test)
     else:
         if holdout is None:
             raise InputError(
-                f"{name} has no test split: give x_test and y_test (or a pair of data sets), or "
-                "hold out a fraction of the samples with --holdout 0.2."
+                f"{name} has no test split: give x_test and y_test, or a pair of data sets, or "
+                f"hold out a fraction of the samples with {option('holdout', 0.2)}."
             )
         parts = _divided(name, parts["train"], names, holdout)
     _check_labels(name, parts, names)

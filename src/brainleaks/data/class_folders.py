@@ -9,7 +9,7 @@ from brainleaks.data.event_files import EVENT_FILES, FOREIGN
 from brainleaks.data.holdout import held_out
 from brainleaks.data.image_files import IMAGE_FILES
 from brainleaks.data.sound_files import SOUND_FILES
-from brainleaks.errors import InputError
+from brainleaks.errors import InputError, option
 
 Part = Literal["train", "test"]
 Kind = Literal["images", "events", "sound"]
@@ -20,8 +20,8 @@ _KINDS: dict[Kind, tuple[str, tuple[str, ...]]] = {
     "sound": ("sound", SOUND_FILES),
 }
 PARTS: tuple[Part, ...] = ("train", "test")
-#: What file managers leave behind.
-_LITTER = ("thumbs.db", "desktop.ini")
+#: What file managers and archivers leave behind.
+_LITTER = ("thumbs.db", "desktop.ini", "__macosx")
 
 
 class File(NamedTuple):
@@ -52,10 +52,11 @@ def list_classes(root: Path, holdout: float | None, classes: Sequence[str] | Non
 
     Raises:
         InputError: if there is no held-out part, a class is empty, is in ``test`` alone or has too
-            few samples to be divided, or a file is of an unknown kind or of another than the rest.
+            few samples to be divided, a file is of an unknown kind or of another than the rest, or
+            a link leads out of ``root``.
     """
     folders = _parts(root, holdout)
-    found = {part: _classes(folder) for part, folder in folders.items()}
+    found = {part: _classes(root, folder) for part, folder in folders.items()}
     names = _named(root, list(found["train"]), classes)
     for name in found.get("test", {}):
         if name not in found["train"]:
@@ -80,7 +81,9 @@ def _parts(root: Path, holdout: float | None) -> dict[Part, Path]:
     folders: dict[Part, Path] = {p: root / p for p in PARTS if (root / p).is_dir()}
     if len(folders) == len(PARTS):
         if holdout is not None:
-            raise InputError(f"--holdout: {root} has a test folder already; leave this option out.")
+            raise InputError(
+                f"{option('holdout')}: {root} has a test folder already; leave this out."
+            )
         return folders
     if folders:
         have = next(iter(folders))
@@ -89,19 +92,22 @@ def _parts(root: Path, holdout: float | None) -> dict[Part, Path]:
     if holdout is None:
         raise InputError(
             f"{root} has no train and test folders: provide both, each with one sub-folder per "
-            "class, or hold out a fraction of the samples with --holdout 0.2."
+            f"class, or hold out a fraction of the samples with {option('holdout', 0.2)}."
         )
     return {"train": root}
 
 
-def _classes(folder: Path) -> dict[str, list[Path]]:
+def _classes(root: Path, folder: Path) -> dict[str, list[Path]]:
     """The files of each class, by name."""
+    _refuse_link(root, folder)
     classes = [p for p in sorted(folder.iterdir()) if p.is_dir() and not _hidden(p)]
     if not classes:
         raise InputError(
             f"{folder} has no sub-folders; expected one per class, holding its samples."
         )
-    found = {path.name: list(_samples(path)) for path in classes}
+    for path in classes:
+        _refuse_link(root, path)
+    found = {path.name: list(_samples(root, path)) for path in classes}
     if not any(found.values()):
         raise InputError(
             f"{folder}: no class has any images, event recordings or sound; expected files such "
@@ -116,7 +122,7 @@ def _classes(folder: Path) -> dict[str, list[Path]]:
     return found
 
 
-def _samples(folder: Path) -> Iterator[Path]:
+def _samples(root: Path, folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
         if path.is_file() and not any(_hidden(part) for part in _below(path, folder)):
             if _kind_of(path) is None:
@@ -127,7 +133,17 @@ def _samples(folder: Path) -> Iterator[Path]:
                     f"{path} has an unknown file type; expected {', '.join(expected[:-1])} or "
                     f"{expected[-1]}."
                 )
+            _refuse_link(root, path)
             yield path
+
+
+def _refuse_link(root: Path, path: Path) -> None:
+    """Refuse a link that leads out of the data: what it leads to was not handed over."""
+    if path != root and path.is_symlink() and not path.resolve().is_relative_to(root.resolve()):
+        raise InputError(
+            f"{path} is a link that leads out of {root}, to {path.resolve()}, and is not followed; "
+            "copy what it leads to, or remove the link."
+        )
 
 
 def _below(path: Path, folder: Path) -> list[Path]:
@@ -144,8 +160,8 @@ def _named(root: Path, found: list[str], given: Sequence[str] | None) -> tuple[s
     if sorted(given) != sorted(found):
         odd = sorted(set(given) ^ set(found)) or [n for n, k in Counter(given).items() if k > 1]
         raise InputError(
-            f"--classes: names {len(given)} classes but {root} has {len(found)}; {odd[0]} is "
-            "missing from one of the lists, or repeated. Name every class folder once."
+            f"{option('classes')}: names {len(given)} classes but {root} has {len(found)}; "
+            f"{odd[0]} is missing from one of the lists, or repeated. Name every class folder once."
         )
     return tuple(given)
 

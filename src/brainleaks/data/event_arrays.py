@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brainleaks.data.events import FURTHEST_US, Events
-from brainleaks.errors import InputError
+from brainleaks.errors import InputError, option
 from brainleaks.limits import RECORDING_US
 
 TimeUnit = Literal["us", "ms", "s"]
@@ -154,7 +154,7 @@ def check_unit(where: str, t: NDArray[Any], unit: TimeUnit) -> None:
         )
         raise InputError(
             f"{where}: its {len(t):,} events would span {span:,.6g} microseconds if its times "
-            f"were in {unit}, which is implausible, but {others}; set --time-unit."
+            f"were in {unit}, which is implausible, but {others}; set {option('time-unit')}."
         )
     if max(abs(first), abs(last)) * MICROSECONDS[unit] > FURTHEST_US:
         raise InputError(

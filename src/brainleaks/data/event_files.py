@@ -11,7 +11,7 @@ from brainleaks.data.events import Events, checked, decode_aedat3, decode_five_b
 from brainleaks.data.numpy_files import read_arrays
 from brainleaks.data.prophesee import LARGEST, decode_dat, decode_raw
 from brainleaks.data.time_repair import Repair, repair_times
-from brainleaks.errors import InputError
+from brainleaks.errors import InputError, option
 from brainleaks.factory import require
 from brainleaks.files import isolated
 from brainleaks.limits import SAMPLE_BYTES
@@ -35,7 +35,6 @@ FOREIGN = {
     ".avi": "a video; convert it to events with a simulator first",
 }
 _SENSOR = (256, 256)  # that N-MNIST's bytes reach
-_REMEDY = "Use --repair-times to sort or drop such events."
 
 
 class Found(NamedTuple):
@@ -99,8 +98,12 @@ def read_recording(
     done = Repair()
     if repair:
         events, done = repair_times(where, events)
-    checked(where, events, sensor or said or _largest(path), _REMEDY)
+    checked(where, events, sensor or said or _largest(path), _remedy())
     return Found(events, said, done)
+
+
+def _remedy() -> str:
+    return f"Use {option('repair-times', True)} to sort or drop such events."
 
 
 def _largest(path: Path) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from brainleaks.data import _decoders
 from brainleaks.data.event_arrays import MICROSECONDS, TimeUnit, check_unit
-from brainleaks.errors import InputError, printable
+from brainleaks.errors import InputError, option, printable
 
 _NAMES = {
     "x": "x", "col": "x", "column": "x", "y": "y", "row": "y", "p": "p", "pol": "p",
@@ -117,7 +117,7 @@ def _unit(where: str, t: NDArray[np.float64]) -> TimeUnit:
         kind = "whole numbers" if whole else "numbers with fractions"
         raise InputError(
             f"{where}: its times are {kind} that span {span:,.6g}, in a unit that is not said and "
-            "cannot be told; set --time-unit."
+            f"cannot be told; set {option('time-unit')}."
         )
     return "us" if whole else "s"
 

@@ -8,7 +8,7 @@ import platformdirs
 import pooch
 import requests
 
-from brainleaks.errors import InputError
+from brainleaks.errors import InputError, option
 
 
 def data_folder(given: Path | None) -> Path:
@@ -21,7 +21,7 @@ def data_folder(given: Path | None) -> Path:
     if named is None:
         return Path(platformdirs.user_cache_dir("brainleaks")) / "data"
     if not named.is_dir():
-        origin = "--data-dir" if given else "BRAINLEAKS_DATA"
+        origin = option("data-dir") if given else "BRAINLEAKS_DATA"
         raise InputError(
             f"{origin}: no such folder: {named}; name the folder that holds the data, or leave "
             "the option out to download it."

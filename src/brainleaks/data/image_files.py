@@ -23,7 +23,8 @@ _SIMPLE_STARTS = (b"\x89PNG", *(b"P%d" % kind for kind in range(1, 7)))
 def read_image(path: Path) -> NDArray[np.float32]:
     """One image in [0, 1], ``(1, H, W)`` if it is grey and ``(3, H, W)`` if it is in colour.
 
-    Palettes are resolved, transparency is dropped, and sixteen bits are kept.
+    Palettes are resolved, to grey where they hold greys alone, transparency is dropped, and sixteen
+    bits are kept.
 
     Raises:
         InputError: if the file is damaged, too large, of another kind than its name says, or has

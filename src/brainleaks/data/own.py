@@ -17,16 +17,17 @@ from tqdm import tqdm
 
 from brainleaks.data import streams as stream_files
 from brainleaks.data.archives import identity_of
-from brainleaks.data.arrays import Part, as_dataset, read_npz, read_torch_dataset
+from brainleaks.data.arrays import Part, as_dataset, read_npz
 from brainleaks.data.class_folders import File, Listing, list_classes
 from brainleaks.data.dataset import Dataset, Samples
 from brainleaks.data.event_arrays import TimeUnit
 from brainleaks.data.event_files import TEXT_FILES, read_events, read_recording
 from brainleaks.data.events import Recording
+from brainleaks.data.handed_over import read_parts
 from brainleaks.data.image_files import read_images
 from brainleaks.data.sound_folders import load_sounds
 from brainleaks.data.time_repair import Repair
-from brainleaks.errors import InputError
+from brainleaks.errors import InputError, option
 from brainleaks.factory import is_factory, make
 from brainleaks.limits import SENSOR_PIXELS
 
@@ -210,8 +211,8 @@ def has_events(own: OwnData) -> bool:
         return own.listing().kind == "events"
     if not (Path(own.path).is_file() or own.streams or is_factory(own.path)):
         raise InputError(
-            f"--data: no such file or folder: {own.path}; expected a folder with one sub-folder "
-            "per class, an .npz file, or module:function."
+            f"{option('data')}: no such file or folder: {own.path}; expected a folder with one "
+            "sub-folder per class, an .npz file, or module:function."
         )
     return False
 
@@ -230,7 +231,7 @@ def load_own(own: OwnData) -> Dataset:
     if own.in_folders:
         return _load_images(own)
     if is_factory(own.path):
-        return as_own_dataset(own, make(own.path, named="--data"))
+        return as_own_dataset(own, make(own.path, named=option("data")))
     if (files := own.streams) is not None:
         channels = None if own.sensor is None else own.sensor[1]
         train, test, names = stream_files.load(files, own.bins or DEFAULT_BINS, channels)
@@ -238,26 +239,27 @@ def load_own(own: OwnData) -> Dataset:
     path = Path(own.path)
     if path.suffix.lower() != ".npz":
         raise InputError(
-            f"--data: {path} is neither a folder nor an .npz or HDF5 file; provide one of them, or "
-            "module:function."
+            f"{option('data')}: {path} is neither a folder nor an .npz or HDF5 file; provide one "
+            "of them, or module:function."
         )
     train, test, names = read_npz(path)
     return _of_arrays(own, train, test, names)
 
 
-def as_own_dataset(own: OwnData, found: Any) -> Dataset:
-    """A torch data set, or a pair of them to train and to test, as it was handed over."""
+def as_own_dataset(own: OwnData, found: Any, where: str | None = None) -> Dataset:
+    """Data that was handed over in Python.
+
+    Args:
+        own: how it is read.
+        found: as :func:`brainleaks.data.handed_over.read_parts` takes it.
+        where: what to call it in errors; by default the path.
+
+    Raises:
+        InputError: as there, or if what is found are no samples.
+    """
     if isinstance(found, Dataset):
         return found
-    pair = found if isinstance(found, tuple | list) else (found,)
-    if len(pair) not in (1, 2):
-        raise InputError(
-            f"{own.path} returned {len(pair)} objects; expected one torch data set, or a pair "
-            "(train, test)."
-        )
-    train, names = read_torch_dataset(own.path, pair[0])
-    test = read_torch_dataset(own.path, pair[1])[0] if len(pair) == 2 else None
-    return _of_arrays(own, train, test, names)
+    return _of_arrays(own, *read_parts(where or own.path, found))
 
 
 def _of_arrays(own: OwnData, train: Part, test: Part | None, names: list[str] | None) -> Dataset:

@@ -10,6 +10,7 @@ from brainleaks.data.class_folders import File, Listing
 from brainleaks.data.cochlea import Cochlea
 from brainleaks.data.dataset import Dataset, Samples
 from brainleaks.data.sound_files import read_sound
+from brainleaks.errors import option
 from brainleaks.limits import FILE_BYTES, FRAMES
 
 
@@ -28,7 +29,7 @@ def load_sounds(
     Raises:
         InputError: naming a file that is malformed, or of another sample rate than the first.
     """
-    FRAMES.check("--steps", steps)
+    FRAMES.check(option("steps"), steps)
     _, rate = read_sound(listing.files[0].path)
     settings: dict[str, Any] = {} if channels is None else {"channels": channels}
     cochlea = Cochlea(sample_rate=rate, steps=steps, **settings)

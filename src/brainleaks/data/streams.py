@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from brainleaks.data.arrays import Part
 from brainleaks.data.stream_arrays import holds_events, read_npz
-from brainleaks.errors import InputError
+from brainleaks.errors import InputError, option
 from brainleaks.factory import require
 from brainleaks.files import isolated
 from brainleaks.limits import FILE_BYTES, FRAMES, IMAGE_PIXELS
@@ -63,7 +63,7 @@ def load(
     Raises:
         InputError: naming the file and the recording whose times or channels cannot be right.
     """
-    FRAMES.check("--steps", steps)
+    FRAMES.check(option("steps"), steps)
     found = [(path, _read(path)) for path in (files.train, files.test) if path is not None]
     for path, content in found:
         _check_labels(path, content["labels"])

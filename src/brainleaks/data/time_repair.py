@@ -6,7 +6,7 @@ import numpy as np
 
 from brainleaks.data._events import in_order, out_of_place, span
 from brainleaks.data.events import FURTHEST_US, Events
-from brainleaks.errors import InputError
+from brainleaks.errors import InputError, option
 
 #: Events that come late because of the sensor's read-out are late by less than this.
 LATE_US = 10_000
@@ -49,9 +49,9 @@ def repair_times(where: str, events: Events) -> tuple[Events, Repair]:
     repair = Repair(int((kept & ~stays).sum()), int((~kept).sum()))
     if repair.dropped > max(1, len(t) // _MOST_DROPPED):
         raise InputError(
-            f"{where}: time jumps so often that --repair-times would drop {repair.dropped:,} of "
-            f"{len(t):,} events; at most 1 % may be dropped. If the file holds several recordings, "
-            "split it."
+            f"{where}: time jumps so often that {option('repair-times')} would drop "
+            f"{repair.dropped:,} of {len(t):,} events; at most 1 % may be dropped. If the file "
+            "holds several recordings, split it."
         )
     left = events.where(kept)
     return left.where(np.argsort(left.t, kind="stable")), repair

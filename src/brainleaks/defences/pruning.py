@@ -56,3 +56,21 @@ class Pruning:
                 kept[smallest] = False
                 weight.mul_(kept.view_as(weight))
         return pruned
+
+    @torch.no_grad()
+    def undo(self, network: nn.Module, *, generator: torch.Generator) -> nn.Module:
+        """Give what was removed a hundredth of the smallest weight that remains, of either sign.
+
+        Medians over many weights, which the zeros leave at zero, come back in their order.
+
+        Args:
+            network: with pruned weights; it is not changed.
+            generator: draws, on the CPU.
+        """
+        dithered = copy.deepcopy(network)
+        for weight in dithered.parameters():
+            if weight.ndim > 1 and (weight != 0).any():
+                least = weight[weight != 0].abs().min() / 100
+                drawn = torch.rand(weight.shape, generator=generator).to(weight.device)
+                weight.copy_(torch.where(weight == 0, (2 * drawn - 1) * least, weight))
+        return dithered

@@ -48,6 +48,22 @@ def decide(claims: Sequence[Claim], remarks: Sequence[str] = ()) -> Verdict:
     )
 
 
+def shows(verdict: Verdict, level: int) -> bool | None:
+    """Whether a level of the scale or a higher one is shown.
+
+    Args:
+        verdict: of a run.
+        level: from 1 to 4.
+
+    Returns:
+        ``None`` if none is shown, but this level was not tested, or not decided: a check must not
+        pass for want of evidence.
+    """
+    if (verdict["level"] or 0) >= level:
+        return True
+    return False if verdict["levels"][level - 1]["status"] == "no" else None
+
+
 def _word(rungs: list[Rung], level: int | None) -> Word:
     if level is not None and level >= LEAK:
         return "leak"

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from brainleaks.data import SpikeTrains
 from brainleaks.data.codes import IMAGE_CODES
-from brainleaks.errors import InputError
+from brainleaks.errors import InputError, option
 from brainleaks.pipeline.pipeline import Pipeline
 from brainleaks.randomness import stream
 from brainleaks.target import RANKS, Access
@@ -63,5 +63,6 @@ def check_access(access: Access, built: Built) -> None:
         most = "initial-weights"
     if RANKS.index(access) > RANKS.index(most):
         raise InputError(
-            f"--access {access}: the model grants at most {most}; use --access {most}."
+            f"{option('access', access)}: the model grants at most {most}; use "
+            f"{option('access', most)}."
         )

@@ -12,6 +12,7 @@
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,10 +23,12 @@ import filelock
 import platformdirs
 import safetensors.torch
 from torch import Tensor
+from tqdm import tqdm
 
 from brainleaks.files import atomic
 from brainleaks.pipeline import sealed
 from brainleaks.pipeline.keys import digest, is_known
+from brainleaks.pipeline.overall import Overall
 from brainleaks.pipeline.progress import Recorder
 
 RECORD, TENSORS, CHECKPOINT = ".record", ".safetensors", ".checkpoint"
@@ -56,6 +59,24 @@ class Cache:
         named = os.environ.get("BRAINLEAKS_STORE")
         self.root = root or Path(named or Path(platformdirs.user_cache_dir("brainleaks")) / "store")
         self._swept = self._only_read = False
+        self.overall: Overall | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the line of progress: another process shows none."""
+        return self.__dict__ | {"overall": None}
+
+    @contextmanager
+    def counted(self, expected: Counter[str]) -> Iterator[None]:
+        """Within it, one line shows which of the expected stages is found or made.
+
+        Args:
+            expected: as in :class:`~brainleaks.pipeline.overall.Overall`.
+        """
+        with Overall(expected) as self.overall:
+            try:
+                yield
+            finally:
+                self.overall = None
 
     @contextmanager
     def only_read(self) -> Iterator[None]:
@@ -78,8 +99,16 @@ class Cache:
         Raises:
             InputError: if the cache cannot be written, and whatever ``make`` raises.
         """
+        if self.overall is None or self._only_read:
+            return self._found_or_made(stage, key, make)
+        with self.overall.stage(stage, digest(key)):
+            return self._found_or_made(stage, key, make)
+
+    def _found_or_made(
+        self, stage: str, key: dict[str, Any], make: Callable[[Recorder], Artefact]
+    ) -> Artefact:
         if not is_known(key) and not self._only_read:
-            return _made(Recorder(None, stage), make)
+            return self._made(Recorder(None, stage, self.overall), make)
         base = self.root / f"{stage.split(':')[0]}-{digest(key)}"
         try:
             return read_artefact(base, key)
@@ -90,11 +119,18 @@ class Cache:
         with self._alone(base.name, stage):
             if (found := self._heal(base, key)) is not None:
                 return found
-            recorder = Recorder(with_ending(base, CHECKPOINT), stage)
-            artefact = _made(recorder, make)
+            recorder = Recorder(with_ending(base, CHECKPOINT), stage, self.overall)
+            artefact = self._made(recorder, make)
             write_artefact(base, stage, key, artefact)
             recorder.forget()
             return artefact
+
+    def _made(self, recorder: Recorder, make: Callable[[Recorder], Artefact]) -> Artefact:
+        artefact = make(recorder)
+        artefact.facts |= {"seconds": round(recorder.seconds, 3), "curve": recorder.curve}
+        if self.overall is not None:
+            self.overall.made()
+        return artefact
 
     def _heal(self, base: Path, key: dict[str, Any]) -> Artefact | None:
         """The artefact if it is there and whole; one that is damaged is set aside."""
@@ -123,18 +159,12 @@ class Cache:
         try:
             lock.acquire(timeout=_SECONDS_UNSAID)
         except filelock.Timeout:
-            print(f"{stage}: another process is making it; waiting.", file=sys.stderr, flush=True)
+            tqdm.write(f"{stage}: another process is making it; waiting.", file=sys.stderr)
             lock.acquire()
         try:
             yield
         finally:
             lock.release()
-
-
-def _made(recorder: Recorder, make: Callable[[Recorder], Artefact]) -> Artefact:
-    artefact = make(recorder)
-    artefact.facts |= {"seconds": round(recorder.seconds, 3), "curve": recorder.curve}
-    return artefact
 
 
 def with_ending(base: Path, ending: str) -> Path:

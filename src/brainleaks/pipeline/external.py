@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from brainleaks.data import Dataset, Samples
 from brainleaks.data.codes import IMAGE_CODES
 from brainleaks.data.parts import of_classes, select, with_shuffled_labels
-from brainleaks.errors import InputError
+from brainleaks.errors import InputError, option
 from brainleaks.evaluation.class_content import bar
 from brainleaks.evaluation.controls import Control
 from brainleaks.monitor import Monitor
@@ -149,8 +149,8 @@ class ExternalTargets:
             return []
         return [
             f"The model recognises {found:.2f} of the held-out samples. If it was trained to do "
-            "better, it is not given them as it was trained on: look at --encoding, --steps, "
-            "--classes and how it takes its inputs."
+            f"better, it is not given them as it was trained on: look at {option('encoding')}, "
+            f"{option('steps')}, {option('classes')} and how it takes its inputs."
         ]
 
     def untrained(self) -> Trained:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, TypeVar
 
+from tqdm import tqdm
+
 from brainleaks.errors import AccessError, InputError, first_line, printable
 
 Part = Literal[
@@ -37,7 +39,7 @@ class Failures:
             entry = {"part": part, "name": name, "why": _sentence(error)}
             self.entries.append(entry)
             said = f"brainleaks: {part} {name} failed: {entry['why']} The rest goes on."
-            print(printable(said), file=sys.stderr, flush=True)
+            tqdm.write(printable(said), file=sys.stderr)
             return None
 
 

@@ -30,13 +30,13 @@ def environment(device: str, versions: dict[str, int]) -> dict[str, Any]:
     """What else determines a stage's bytes: its version, the libraries, the device, its threads.
 
     Args:
-        device: ``"cpu"`` or ``"cuda"``.
+        device: ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
         versions: of what computes the stage (:mod:`brainleaks.pipeline.versions`).
     """
     return {
         "versions": versions,
         "torch": torch.__version__,
         "numba": metadata.version("numba"),
-        "device": torch.cuda.get_device_name() if device == "cuda" else device,
+        "device": torch.cuda.get_device_name(device) if "cuda" in device else device,
         "threads": torch.get_num_threads(),
     }

@@ -7,7 +7,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
 from brainleaks.attacks.objectives import confidence
-from brainleaks.errors import InputError, first_line
+from brainleaks.errors import InputError, first_line, option
 from brainleaks.evaluation.class_content import bar
 from brainleaks.networks import Response, respond
 
@@ -36,8 +36,8 @@ def check_answers(network: nn.Module, samples: Tensor, classes: int) -> None:
             raise
         raise InputError(
             f"the model does not take inputs {axes} of {shape}: {first_line(error)}. Give the "
-            "data as it was trained on: look at --encoding, --steps, --channels, --sensor and "
-            "--polarity."
+            f"data as it was trained on: look at {option('encoding')}, {option('steps')}, "
+            f"{option('channels')}, {option('sensor')} and {option('polarity')}."
         ) from error
     trace, dims = (output.membrane, 3) if isinstance(output, Response) else (output, 2)
     batch = shape[1 if samples.ndim == 5 else 0]
@@ -86,11 +86,14 @@ def gradient_of(network: nn.Module, inputs: Tensor) -> Tensor:
         (gradient,) = torch.autograd.grad(confidence(response, labels).sum(), asked)
     except RuntimeError as error:
         raise InputError(
-            "--access gradients: the model's outputs cannot be differentiated "
-            f"({first_line(error)}); use --access scores or labels."
+            f"{option('access', 'gradients')}: the model's outputs cannot be differentiated "
+            f"({first_line(error)}); use {option('access', 'scores')} or "
+            f"{option('access', 'labels')}."
         ) from error
     if not gradient.isfinite().all():
-        raise InputError("--access gradients: the model's gradients hold NaN or infinity.")
+        raise InputError(
+            f"{option('access', 'gradients')}: the model's gradients hold NaN or infinity."
+        )
     return gradient
 
 
@@ -112,10 +115,10 @@ def check_order(named: Tensor, labels: Tensor, names: tuple[str, ...]) -> None:
     as_is, reordered = (float(table[own, other].sum() / len(labels)) for other in (own, theirs))
     if as_is < bar(classes) <= reordered and reordered - as_is > _CLEARLY:
         order = {int(number): names[label] for label, number in zip(own, theirs, strict=True)}
-        given = ",".join(order[number] for number in range(classes))
+        given = option("classes", [order[number] for number in range(classes)])
         raise InputError(
             f"the model recognises {as_is:.2f} of the test samples, but {reordered:.2f} if its "
-            f"classes are in another order than the data's: use --classes {given}"
+            f"classes are in another order than the data's: use {given}"
         )
 
 

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from brainleaks.files import atomic
 from brainleaks.monitor import Monitor, State
 from brainleaks.pipeline import sealed
+from brainleaks.pipeline.overall import Overall
 from brainleaks.target import Target
 
 _SHARE_OF_TIME_SAVING = 0.05
@@ -24,13 +25,14 @@ _LINE = "{desc}: {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}{postfix}
 class Recorder(Monitor):
     """Shows progress, and keeps a checkpoint to go on from.
 
-    On a terminal there is a bar; in a log, a line every half minute. Checkpoints are as frequent as
-    a twentieth of the time allows; there are none without a place for them.
+    On a terminal there is a bar, or the line of the whole run; in a log, a line every half minute.
+    Checkpoints are as frequent as a twentieth of the time allows; there are none without a place
+    for them.
     """
 
-    def __init__(self, checkpoint: Path | None, label: str) -> None:
+    def __init__(self, checkpoint: Path | None, label: str, overall: Overall | None = None) -> None:
         self.curve: list[dict[str, float]] = []
-        self._checkpoint, self._label = checkpoint, label
+        self._checkpoint, self._label, self._overall = checkpoint, label, overall
         self._started = time.perf_counter()
         self._spent_before = 0.0
         self._target: Target | None = None
@@ -63,7 +65,10 @@ class Recorder(Monitor):
 
     def remaining(self, iterations: int) -> Iterator[int]:
         done = len(self.curve)
-        bar = tqdm(total=iterations, initial=done, desc=self._label, disable=None, file=sys.stderr)
+        hidden = None if self._overall is None else True
+        bar = tqdm(
+            total=iterations, initial=done, desc=self._label, disable=hidden, file=sys.stderr
+        )
         with bar as self._bar:
             self._total, self._done_before = iterations, done
             yield from range(done, iterations)
@@ -73,14 +78,21 @@ class Recorder(Monitor):
         self._bar.update()
         shown = {name: f"{value:.3g}" for name, value in headline.items()}
         self._bar.set_postfix(shown)
+        if self._overall is not None:
+            words = ", ".join(f"{name}={value}" for name, value in shown.items())
+            self._overall.advance(len(self.curve), self._total, words)
         now = time.perf_counter()
-        if self._bar.disable and now - self._said_at >= _SECONDS_A_LINE:
+        if self._in_log and now - self._said_at >= _SECONDS_A_LINE:
             self._say(", ".join(f"{name}={value}" for name, value in shown.items()))
             self._said_at = now
         if now - self._saved_at >= self._saving_took / _SHARE_OF_TIME_SAVING:
             self._save(state)
             self._saved_at = time.perf_counter()
             self._saving_took = self._saved_at - now
+
+    @property
+    def _in_log(self) -> bool:
+        return not sys.stderr.isatty()
 
     def _say(self, headline: str) -> None:
         """One line of progress, for a log."""
@@ -89,7 +101,7 @@ class Recorder(Monitor):
             total=self._total,
             elapsed=time.perf_counter() - self._started,
             initial=self._done_before,
-            prefix=self._label,
+            prefix=f"{self._overall.where}: {self._label}" if self._overall else self._label,
             postfix=headline,
             bar_format=_LINE,
         )

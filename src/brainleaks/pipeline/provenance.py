@@ -26,7 +26,7 @@ def provenance(*, study: str, seed: int, data: str, device: str, command: str) -
 
 def machine(device: str) -> dict[str, Any]:
     """What the run ran on."""
-    accelerator = torch.cuda.get_device_name() if device == "cuda" else None
+    accelerator = torch.cuda.get_device_name(device) if "cuda" in device else None
     return {
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),

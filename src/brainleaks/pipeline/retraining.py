@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from brainleaks.errors import InputError
+from brainleaks.errors import InputError, option
 from brainleaks.networks.views import OfClasses
 from brainleaks.neuron import LIF
 
@@ -36,7 +36,8 @@ def too_little(found: float, least: float, known: str) -> str:
     return (
         f"the target's architecture, retrained on {known} of the classes, recognises {found:.2f} "
         f"of their test samples, and {least:.2f} are needed to stand for it: train it longer "
-        "(--set target.training.epochs=...) or by your own recipe (--recipe)"
+        f"({option('set', 'target.training.epochs=...')}) or by your own recipe "
+        f"({option('recipe')})"
     )
 
 

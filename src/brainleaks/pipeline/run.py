@@ -11,10 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from brainleaks._gpu import device_at_hand
 from brainleaks.data import Dataset
 from brainleaks.data.files import data_folder
 from brainleaks.data.own import OwnData
-from brainleaks.errors import InputError
+from brainleaks.errors import InputError, option
 from brainleaks.evaluation.verdict import decide
 from brainleaks.files.tensors import Weights, read_weights
 from brainleaks.networks.weights import refuse_the_target
@@ -26,6 +27,7 @@ from brainleaks.pipeline.evaluate import not_evaluated
 from brainleaks.pipeline.evidence import KINDS, Case, Evidence
 from brainleaks.pipeline.evidence.reconstruction import Reconstructed
 from brainleaks.pipeline.external import ExternalTargets
+from brainleaks.pipeline.forecast import forecast
 from brainleaks.pipeline.keys import digest
 from brainleaks.pipeline.loading import as_taken, load_dataset
 from brainleaks.pipeline.pipeline import Pipeline, Reconstruction, Trained
@@ -119,8 +121,8 @@ def _check_alike(where: str, initial: nn.Module, network: nn.Module) -> None:
     )
     if ours != others:
         raise InputError(
-            f"--initial-weights: {where} does not hold the initial weights of the model: its "
-            f"parameters are {', '.join(others)}, the model's are {', '.join(ours)}."
+            f"{option('initial-weights')}: {where} does not hold the initial weights of the model: "
+            f"its parameters are {', '.join(others)}, the model's are {', '.join(ours)}."
         )
 
 
@@ -142,7 +144,7 @@ def run_study(
         study: the experiment.
         seed: where all randomness comes from.
         data_dir: folder to find data in; see :func:`brainleaks.data.files.data_folder`.
-        device: ``"cpu"`` or ``"cuda"``.
+        device: ``"cpu"``, ``"cuda"`` or ``"cuda:1"``; ``"auto"`` is a GPU where there is one.
         cache: where stages are kept.
         command: what to type to run this again; by default the run folder's study file.
         target_weights: file with the target's state dict, to attack that instead of training one;
@@ -151,19 +153,20 @@ def run_study(
         build: gives a target that was built elsewhere.
 
     Raises:
-        InputError: if the data cannot be had or is too small for a network, the target's weights
-            are not those of the study's network, a judge is the target itself, training diverges,
-            or a result cannot be written.
+        InputError: if there is no such device, the data cannot be had or is too small for a
+            network, the target's weights are not those of the study's network, a judge is the
+            target itself, training diverges, or a result cannot be written.
     """
     weights = read_weights(target_weights) if target_weights else None
     pipeline = prepare(study, seed, data_dir, device, cache or Cache(), dataset)
     dataset = pipeline.dataset
-    target, targets = target_of(pipeline, weights, build)
-    count = partial(spikes_a_sample, pipeline, target)
-    if (spikes := pipeline.failures.attempt("measurement", "spikes", count)) is not None:
-        target = replace(target, facts=target.facts | {"spikes": spikes})
-    evaluators = _evaluators(pipeline, target)
-    evidence = _gather(pipeline, target, targets, evaluators)
+    with pipeline.cache.counted(forecast(study, dataset)):
+        target, targets = target_of(pipeline, weights, build)
+        count = partial(spikes_a_sample, pipeline, target)
+        if (spikes := pipeline.failures.attempt("measurement", "spikes", count)) is not None:
+            target = replace(target, facts=target.facts | {"spikes": spikes})
+        evaluators = _evaluators(pipeline, target)
+        evidence = _gather(pipeline, target, targets, evaluators)
     return Outcome(
         study=study,
         seed=seed,
@@ -176,7 +179,7 @@ def run_study(
             study=digest(study.model_dump(mode="json")),
             seed=seed,
             data=dataset.fingerprint,
-            device=device,
+            device=pipeline.device,
             command=command or _command(seed, target_weights),
         )
         | ({"target_weights": weights.origin} if weights else {}),
@@ -192,6 +195,7 @@ def prepare(
     dataset: Dataset | None,
 ) -> Pipeline:
     """The stages of a study, once its data is there and its networks fit the data."""
+    device = device_at_hand(device)
     dataset = _data(study, data_dir, cache) if dataset is None else as_taken(study, dataset)
     _check_networks(study, dataset)
     return Pipeline(study, seed, dataset, device, cache)
@@ -255,7 +259,9 @@ def target_of(pipeline: Pipeline, weights: Weights | None, build: Build) -> tupl
         )
         return own, OwnTargets(pipeline)
     if weights is not None:
-        raise InputError("--target-weights: the study's target is a file already; leave it out.")
+        raise InputError(
+            f"{option('target-weights')}: the study's target is a file already; leave it out."
+        )
     samples = shown_samples(pipeline)
     try:
         built = build(pipeline.study.target, samples, len(pipeline.dataset.class_names))
@@ -274,7 +280,8 @@ def _hint(pipeline: Pipeline) -> str:
     arrays = isinstance(data, OwnData) and not data.in_folders
     if not arrays or pipeline.dataset.signal != "image" or shape[0] != 1:
         return ""
-    return f" If each input is {shape[1]} time steps of {shape[2]} channels, use --encoding stream."
+    use = option("encoding", "stream")
+    return f" If each input is {shape[1]} time steps of {shape[2]} channels, use {use}."
 
 
 def _command(seed: int, target_weights: Path | None) -> str:

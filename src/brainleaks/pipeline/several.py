@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from brainleaks.data import Dataset
 from brainleaks.pipeline.cache import Cache, MissingError
+from brainleaks.pipeline.overall import Overall
 from brainleaks.pipeline.pipeline import Trained
 
 #: Processes hold the data and a copy of torch each.
@@ -64,7 +65,7 @@ def train_several(
             missing = [job for job in jobs if not _is_kept(train, job)]
         if len(missing) > 1:
             with contextlib.suppress(*_NOT_SENT):  # what failed there is said when it fails here
-                _train_in_processes(train, missing, processes)
+                _train_in_processes(train, missing, processes, cache.overall)
     threads = one_thread() if device == "cpu" else contextlib.nullcontext()
     with threads:
         return [train(job.name, job.dataset) for job in jobs]
@@ -79,7 +80,10 @@ def _is_kept(train: Callable[[str, Dataset], Trained], job: Job) -> bool:
 
 
 def _train_in_processes(
-    train: Callable[[str, Dataset], Trained], jobs: list[Job], processes: int
+    train: Callable[[str, Dataset], Trained],
+    jobs: list[Job],
+    processes: int,
+    overall: Overall | None,
 ) -> None:
     """Fill the cache."""
     run = joblib.Parallel(
@@ -92,8 +96,12 @@ def _train_in_processes(
     path = [*sys.path, str(Path.cwd())]
     packed = (cloudpickle.dumps((train, job)) for job in jobs)
     finished = run(joblib.delayed(_work)(one, path, os.getpid()) for one in packed)
-    for _ in tqdm(finished, "networks", len(jobs), disable=None, file=sys.stderr):
-        pass
+    hidden = None if overall is None else True
+    for done, _ in enumerate(
+        tqdm(finished, "networks", len(jobs), disable=hidden, file=sys.stderr), 1
+    ):
+        if overall is not None:
+            overall.advance(done, len(jobs), "networks at once")
 
 
 def _work(packed: bytes, path: list[str], parent: int) -> None:

@@ -3,6 +3,7 @@
 import base64
 import io
 import textwrap
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,13 @@ Picture = NDArray[np.uint8]
 _WORDS: Any = {"text.parse_math": False}
 _SMALLEST_SIDE = 56
 _TITLE_WIDTH = 14  # letters that fit over a picture of a grid
+
+
+class Drawing(Figure):
+    """A figure that a notebook shows, whether or not pyplot was imported."""
+
+    def _repr_png_(self) -> bytes:
+        return _png(self)
 
 
 def pictures(values: NDArray[np.float32], input_shape: tuple[int, int, int]) -> list[Picture]:
@@ -60,6 +68,13 @@ def data_uri(picture: Picture) -> str:
 @rc_context(_WORDS)
 def grid(rows: dict[str, list[Picture]], names: list[str], *, dpi: int = 100) -> bytes:
     """A PNG: one row a kind of picture, one column a class, at most ten columns a band."""
+    drawn = _png(figure_of_grid(rows, names, dpi=dpi), dpi)
+    return drawn if next(iter(rows.values()))[0].ndim == 3 else _grey(drawn)
+
+
+@rc_context(_WORDS)
+def figure_of_grid(rows: dict[str, list[Picture]], names: list[str], *, dpi: int = 100) -> Figure:
+    """The figure of :func:`grid`."""
     columns = min(10, len(names))
     bands = -(-len(names) // columns)
     first = next(iter(rows.values()))[0]
@@ -82,8 +97,7 @@ def grid(rows: dict[str, list[Picture]], names: list[str], *, dpi: int = 100) ->
                 axis.text(
                     -0.08, 0.5, label, transform=axis.transAxes, ha="right", va="center", fontsize=8
                 )
-    drawn = _png(figure, dpi)
-    return drawn if first.ndim == 3 else _grey(drawn)
+    return figure
 
 
 def write_grid(rows: dict[str, list[Picture]], names: list[str], path: Path) -> None:
@@ -93,6 +107,28 @@ def write_grid(rows: dict[str, list[Picture]], names: list[str], path: Path) -> 
         InputError: if ``path`` cannot be written.
     """
     atomic.write_bytes(path, grid(rows, names, dpi=150))
+
+
+@rc_context(_WORDS)
+def figure_of_levels(levels: Sequence[Mapping[str, Any]]) -> Figure:
+    """The levels of a verdict: what was measured of each, with its interval.
+
+    Args:
+        levels: as the verdict has them; those without a value are named alone.
+    """
+    figure, axes = _figure((1, 1), (6.4, 0.6 + 0.5 * len(levels)))
+    axis = axes[0][0]
+    for place, rung in enumerate(levels):
+        if rung["value"] is not None:
+            axis.plot([rung["low"], rung["high"]], [place] * 2, color="0.6", linewidth=3)
+            axis.plot([rung["value"]], [place], "o", color="black")
+    named = [f"{rung['level']} {rung['name']}: {rung['status']}" for rung in levels]
+    axis.set_yticks(range(len(levels)), named, fontsize=9)
+    axis.set_ylim(len(levels) - 0.5, -0.5)
+    axis.axvline(0, color="0.8", linewidth=1, zorder=0)
+    axis.set_xlabel("measured, with its interval", fontsize=9)
+    axis.spines[["top", "right"]].set_visible(False)
+    return figure
 
 
 @rc_context(_WORDS)
@@ -155,7 +191,7 @@ def curves(named: dict[str, list[dict[str, float]]], *, steps: str) -> bytes:
 
 def _figure(shape: tuple[int, int], inches: tuple[float, float]) -> tuple[Figure, Any]:
     """A figure and its ``shape`` of axes; without pyplot, whose backend is the caller's choice."""
-    figure = Figure(figsize=inches, layout="constrained")
+    figure = Drawing(figsize=inches, layout="constrained")
     return figure, figure.subplots(*shape, squeeze=False)
 
 

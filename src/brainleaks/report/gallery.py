@@ -28,8 +28,17 @@ def encoded(rows: dict[_Key, list[Picture]], budget: int) -> dict[_Key, list[str
     return {label: [next(uris) for _ in row] for label, row in rows.items()}
 
 
-def gallery(run: Run, attack: str, stills: dict[str, list[str]]) -> dict[str, Any]:
-    """For each class, an attack's reconstruction between what it resembles and its control."""
+def gallery(
+    run: Run, attack: str, stills: dict[str, list[str]], most: int | None = None
+) -> dict[str, Any]:
+    """For each class, an attack's reconstruction between what it resembles and its control.
+
+    Args:
+        run: the run.
+        attack: whose reconstructions.
+        stills: pictures by what they are, of :func:`encoded`.
+        most: number of classes; by default all.
+    """
     found = run.results["likeness"].get(attack)
     control = found["strongest_control"] if found else None
     row = {"reconstruction": stills[attack]}
@@ -47,7 +56,7 @@ def gallery(run: Run, attack: str, stills: dict[str, list[str]]) -> dict[str, An
                 "pictures": {label: uris[i] for label, uris in row.items()},
                 "numbers": _numbers(found, i),
             }
-            for i, name in enumerate(run.class_names)
+            for i, name in enumerate(run.class_names[:most])
         ],
     }
 

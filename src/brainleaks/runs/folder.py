@@ -40,7 +40,7 @@ from torch import Tensor, nn
 
 from brainleaks.data import Dataset, SpikeTrains
 from brainleaks.defences import Defence
-from brainleaks.errors import InputError
+from brainleaks.errors import InputError, option
 from brainleaks.files import atomic
 from brainleaks.files.yaml import load_yaml
 from brainleaks.networks.weights import check_weights, load_weights, weights_digest
@@ -70,10 +70,11 @@ def prepare(folder: Path, study: Study | None = None, seed: int = 0) -> None:
     """
     if folder.is_dir() and any(folder.iterdir()) and not (folder / "study.yaml").exists():
         raise InputError(
-            f"--out: {folder} contains files that are not a brainleaks run; choose another folder."
+            f"{option('out')}: {folder} contains files that are not a brainleaks run; choose "
+            "another folder."
         )
     if folder.exists() and not folder.is_dir():
-        raise InputError(f"--out: {folder} is a file; choose a folder.")
+        raise InputError(f"{option('out')}: {folder} is a file; choose a folder.")
     if study is not None and _release(folder).is_dir():
         made = read_provenance(folder)
         if (made["study"], made["seed"]) != (digest(study.model_dump(mode="json")), seed):
@@ -164,8 +165,8 @@ def _exportable(folder: Path) -> dict[Path, str]:
 
 def _would_be_lost(folder: Path) -> InputError:
     return InputError(
-        f"--out: {_release(folder)} holds the export of another run, which would be lost; move it "
-        "or choose another folder. Results are cached and will not be recomputed."
+        f"{option('out')}: {_release(folder)} holds the export of another run, which would be "
+        "lost; move it or choose another folder. Results are cached and will not be recomputed."
     )
 
 

@@ -31,7 +31,7 @@ def evaluate_file(path: Path, run_dir: Path, *, device: str) -> dict[str, Any]:
     Args:
         path: safetensors with one tensor, or a plain tensor written by ``torch.save``.
         run_dir: a finished run's folder.
-        device: ``"cpu"`` or ``"cuda"``.
+        device: ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
 
     Raises:
         InputError: if the file cannot be read without unpickling, or does not fit the run, or an

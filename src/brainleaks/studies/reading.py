@@ -9,11 +9,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from brainleaks.data.own import OwnData
-from brainleaks.errors import InputError, printable
+from brainleaks.errors import InputError, option, printable
 from brainleaks.factory import is_factory
 from brainleaks.files import atomic
 from brainleaks.files.yaml import load_yaml
 from brainleaks.studies.config import External, Study
+from brainleaks.studies.fields import nearest_field
 
 _LONGEST_VALUE = 100
 #: Names that stand for several presets (:mod:`brainleaks.campaigns.collection`).
@@ -25,6 +26,7 @@ COLLECTIONS = (
     "membership",
     "speakers",
     "gradients",
+    "federated",
     "streams",
     "cifar10",
     "defences",
@@ -76,7 +78,8 @@ def _refuse_code(where: str, study: Study, named_by_user: set[str]) -> None:
         if not named_by_user & {field, field.partition(".")[0]}:
             raise InputError(
                 f"{where}: {field} names {function}, code that the study would run. If you trust "
-                f"the study, add --trust, or name the function yourself: --set {field}=..."
+                f"the study, add {option('trust', True)}, or name the function yourself: "
+                f"{option('set', f'{field}=...')}."
             )
 
 
@@ -95,7 +98,8 @@ def parse_study(where: str, content: Any) -> Study:
         problems = [_sentence(e, content) for e in error.errors()]
         shown = "; ".join(problems[:3])
         more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
-        raise InputError(f"{where}: {shown}{more}.") from error
+        end = "" if f"{shown}{more}".endswith("?") else "."
+        raise InputError(f"{where}: {shown}{more}{end}") from error
 
 
 def _read(name_or_file: str) -> tuple[str, str]:
@@ -122,21 +126,22 @@ def apply_setting(content: dict[str, Any], setting: str) -> None:
     path, equals, value = setting.partition("=")
     keys = path.strip().split(".")
     if not equals or not all(keys):
-        raise InputError(f"--set {setting!r}: expected path.to.field=value.")
+        raise InputError(f"{option('set')} {setting!r}: expected path.to.field=value.")
     node = content
     for key in keys[:-1]:
         child = node.setdefault(key, {}) if isinstance(node, dict) else None
         if not isinstance(child, dict):
-            raise InputError(f"--set {setting!r}: {key} has no fields of its own.")
+            raise InputError(f"{option('set')} {setting!r}: {key} has no fields of its own.")
         node = child
-    node[keys[-1]] = load_yaml(f"--set {printable(setting, 200)!r}", value)
+    node[keys[-1]] = load_yaml(f"{option('set')} {printable(setting, 200)!r}", value)
 
 
 def _sentence(error: Any, content: Any) -> str:
     """One validation error: which field, what was found, what was expected."""
     path = _field_path(error["loc"], content)
     if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        return f"{path}: unknown field"
+        near = nearest_field(error["loc"])
+        return f"{path}: unknown field" + (f"; did you mean {near}?" if near else "")
     if error["type"] == "missing":
         return f"{path}: missing"
     message = str(error["msg"]).removeprefix("Value error, ")

@@ -19,7 +19,7 @@ from itertools import chain
 import torch
 from torch import Tensor, nn
 
-from brainleaks.attacks.gradients.order import errors
+from brainleaks.attacks.gradients.order import chains, errors
 from brainleaks.networks import SpikingMLP
 from brainleaks.neuron import LIF
 
@@ -72,6 +72,7 @@ class Replay:
         self._beta, self._threshold = first.beta, first.threshold
         self._slopes = first.surrogate.coefficients
         self._silent, self._vectors = range(_SILENT + 1 if silent else 1), vectors
+        self._places = {_packed(vector): i for i, vector in enumerate(vectors)}
         self._behind = errors(gradient, vectors).double()
         self._products = self._behind @ self._behind.T
         seen = (gradient @ basis).double()
@@ -82,13 +83,20 @@ class Replay:
         self._errors_of_some = torch.linalg.qr(seen[self._some]).Q
         self._most = int(_WORK / seen.shape[1] ** 2)
 
-    def samples(self, steps: int) -> list[Tensor]:
+    def samples(self, steps: int, count: int | None = None) -> list[Tensor]:
         """The samples that the vectors make up, each ``(T, D)`` with ``T <= steps``.
 
         A sample ends where none of the vectors, and none of their sums and differences, follows.
+
+        Args:
+            steps: of a sample.
+            count: how many samples there are, if that is known.
         """
         vectors, found = self._vectors, []
-        for first, silent in self._first(vectors):
+        begins = self._likely(count) if count else []
+        if not count or len(begins) < count:
+            begins = self._first(vectors)
+        for first, silent in begins:
             found.append(self._followed(first, silent, vectors, steps))
             vectors = torch.cat([vectors, found[-1]]).unique(dim=0)
         return found
@@ -105,6 +113,11 @@ class Replay:
             left[begins] = False
         return found
 
+    def _likely(self, count: int) -> list[tuple[Tensor, int]]:
+        """The first vectors of samples, among those that the errors' own order begins with."""
+        heads = [found[0] for found in chains(self._behind, self._beta, count)[:count]]
+        return self._first(self._vectors[heads])
+
     def _followed(self, first: Tensor, silent: int, vectors: Tensor, steps: int) -> Tensor:
         """The sample that begins with a vector."""
         nothing, membrane = torch.zeros_like(first), torch.zeros_like(self._bias)
@@ -117,31 +130,36 @@ class Replay:
                 membrane = self._membranes(vector[None], membrane)[0]
             if len(sample) == steps:
                 break
-            known = torch.cat([vectors, torch.stack(sample)]).unique(dim=0)
-            following = self._expected(sample[-1], membrane) or self._following(
-                known[known.any(1)], membrane
-            )
+            following = self._expected(sample[-1], membrane)
+            if following is None:
+                known = torch.cat([vectors, torch.stack(sample)]).unique(dim=0)
+                following = self._following(known[known.any(1)], membrane)
         return torch.stack(sample)
 
     def _expected(self, last: Tensor, membrane: Tensor) -> tuple[Tensor, int] | None:
         """The vector whose error leaves least of the last one's unexplained, if it does follow."""
-        same = (self._vectors == last).all(1).nonzero()
-        if not len(same):
+        i = self._places.get(_packed(last))
+        if i is None:
             return None
-        i, products = int(same[0]), self._products
+        products = self._products
         added = torch.linalg.qr(self._slopes_at(membrane[:, None]) * self._outputs).Q
         explained = self._behind @ added
         left = products[i, i] - 2 * self._beta * products[i] + self._beta**2 * products.diagonal()
         left -= (explained[i] - self._beta * explained).square().sum(1)
         left[i] = torch.inf
-        return self._nearest(self._vectors[left.topk(2, largest=False).indices], membrane)
+        j = int(left.argmin())
+        if float(left[j]) > _MEETS**2 * float(products[i, i]):
+            return None
+        return self._silence(self._vectors[j], membrane)
 
-    def _nearest(self, candidates: Tensor, before: Tensor) -> tuple[Tensor, int] | None:
-        """The candidate that follows, and the silent steps after it."""
+    def _silence(self, vector: Tensor, before: Tensor) -> tuple[Tensor, int] | None:
+        """A vector that follows, and the silent steps after it."""
+        if len(self._silent) == 1:
+            return vector, 0
+        membranes = self._membranes(vector[None], before)
         for silent in self._silent:
-            sines = self._sines(self._membranes(candidates, before), silent)
-            if len(sines) and float(sines.min()) < _MEETS:
-                return candidates[sines.argmin()], silent
+            if float(self._sines(membranes, silent)) < _MEETS:
+                return vector, silent
         return None
 
     def _following(self, vectors: Tensor, before: Tensor) -> tuple[Tensor, int] | None:
@@ -192,6 +210,10 @@ class Replay:
         near = sharpness * (membrane.double() - self._threshold).abs()
         slopes: Tensor = gain / (1 + linear * near + near * near)
         return slopes
+
+
+def _packed(vector: Tensor) -> bytes:
+    return vector.bool().cpu().numpy().tobytes()
 
 
 def _combined(vectors: Tensor, most: int) -> Iterator[Tensor]:

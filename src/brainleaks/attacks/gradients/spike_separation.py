@@ -112,7 +112,7 @@ def _replayed(
         return []
     silent = step.vectors is None or rank < step.vectors
     replay = Replay(target.network, gradient, space.basis, found, silent=silent)
-    return replay.samples(step.time_steps or _LONGEST)
+    return replay.samples(step.time_steps or _LONGEST, step.encoded)
 
 
 def _samples(

@@ -18,7 +18,8 @@ _FORMATS = (*SIMPLE, "JPEG", "BMP", "TIFF", "WEBP")
 #: Pillow's modes of sixteen bits; which of them a file gets depends on its release.
 _DEEP = ("I;16", "I;16L", "I;16B", "I")
 _GREY = ("1", "L", "LA")
-_COLOUR = ("RGB", "RGBA", "P", "PA", "RGBX", "CMYK", "YCbCr", "HSV", "LAB")
+_PALETTE = ("P", "PA")
+_COLOUR = ("RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV", "LAB")
 
 
 def read(path: Path) -> Any:
@@ -30,7 +31,7 @@ def read(path: Path) -> Any:
 def decode(path: Path, content: bytes, formats: tuple[str, ...]) -> Any:
     """Grey ``(H, W)`` or colour ``(H, W, 3)``: uint8, and int32 up to 65535 where it is deep.
 
-    Palettes are resolved and transparency is dropped.
+    Palettes are resolved, to grey where all of its colours are; transparency is dropped.
 
     Raises:
         InputError: if the file is damaged, has too many pixels, or is of another kind.
@@ -66,6 +67,10 @@ def _pixels(path: Path, image: Image.Image) -> Any:
         return np.asarray(image, np.int32)
     if image.mode in _GREY:
         return np.asarray(image.convert("L"))
+    if image.mode in _PALETTE:
+        colours = np.asarray(image.convert("RGB"))
+        grey = bool((colours == colours[..., :1]).all())
+        return colours[..., 0].copy() if grey else colours
     if image.mode in _COLOUR:
         return np.asarray(image.convert("RGB"))
     raise InputError(

@@ -21,7 +21,7 @@ from brainleaks.attacks.membership.loss_threshold import LossThreshold
 from brainleaks.data.dataset import Dataset, SpikeTrains
 from brainleaks.data.parts import images, select
 from brainleaks.defences import acting
-from brainleaks.errors import InputError
+from brainleaks.errors import InputError, option
 from brainleaks.evaluation.epsilon import epsilon
 from brainleaks.evaluation.membership import auc, claim, measured, shift, tail
 from brainleaks.pipeline.evidence.kind import Case, Evidence, Kind
@@ -193,7 +193,7 @@ class _Gathering:
         return (
             f"Attacks with reference networks were left out: those recognise {found:.2f} of the "
             f"samples that they were not trained on, and the target {own:.2f}. Train them as the "
-            "target was trained (--recipe)."
+            f"target was trained ({option('recipe')})."
         )
 
     def _references_recognise(self) -> float:

@@ -16,8 +16,12 @@ for (const shown of document.querySelectorAll("[data-enlarge]")) {
   button.type = "button";
   button.className = "enlarge";
   button.setAttribute("aria-label", `Enlarge: ${text}`);
-  shown.before(button);
-  button.append(drawing || shown);
+  if (drawing) {
+    shown.append(button); // over the drawing, whose words are no part of its name
+  } else {
+    shown.before(button);
+    button.append(shown);
+  }
   button.addEventListener("click", () => enlarge(drawing || shown, text));
 }
 dialog.addEventListener("click", (event) => {
