@@ -11,7 +11,7 @@ import torch
 
 from brainleaks import InputError
 from brainleaks.audit import Inputs, costs, plan, run, within
-from brainleaks.audit.budget import fit, shown
+from brainleaks.audit.budget import fit, seconds_of, shown
 from brainleaks.audit.costs import Costs
 from brainleaks.data import digits
 from brainleaks.networks import SpikingMLP
@@ -127,6 +127,15 @@ def test_times():
         assert "expected a time, such as 90s" in refused(
             "audit", "x.pt", "--data", "d", "--budget", text
         )
+    assert [seconds_of(90), seconds_of("90s"), seconds_of("10m"), seconds_of("2h")] == [
+        90,
+        90,
+        600,
+        7200,
+    ]
+    for wrong in (0, float("nan"), float("inf"), "1 m"):
+        with pytest.raises(InputError, match="budget: found"):
+            seconds_of(wrong)
     both = ("--budget", "5m", "--twin")
     assert "leave out --twin" in refused("audit", "x.pt", "--data", "d", *both)
 

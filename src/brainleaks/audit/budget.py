@@ -1,13 +1,14 @@
 """An audit within a time: what each part costs is measured, and what does not fit is left out."""
 
 import math
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from brainleaks.attacks import ATTACKS
 from brainleaks.audit.costs import Costs
-from brainleaks.errors import option
+from brainleaks.errors import InputError, option
 from brainleaks.studies import Study
 from brainleaks.studies.reading import parse_study
 
@@ -26,6 +27,23 @@ class Fitted:
     study: Study
     seconds: dict[str, float]
     said: tuple[str, ...]
+
+
+def seconds_of(time: float | str) -> float:
+    """A budget in seconds, given as a number of them or as ``"90s"``, ``"10m"`` or ``"2h"``.
+
+    Raises:
+        InputError: if it is none of these, or not positive.
+    """
+    found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)([smh]?)", str(time))
+    seconds = float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]] if found else 0.0
+    if not isinstance(time, str):
+        seconds = float(time)
+    if not 0 < seconds < math.inf:
+        raise InputError(
+            f"{option('budget')}: found {time!r}; expected a time, such as 90s, 10m or 2h."
+        )
+    return seconds
 
 
 def fit(study: Study, costs: Costs, budget: float) -> Fitted:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
+from brainleaks.audit.budget import seconds_of
 from brainleaks.audit.infer import EncodingName, Inputs, Polarity
 from brainleaks.audit.plan import Extent
 from brainleaks.audit.steps import Model, Plan, plan, run, within
@@ -57,7 +58,7 @@ def audit(
     attacks: str | Sequence[str] = (),
     membership: Extent = "quick",
     settings: str | Sequence[str] = (),
-    budget: float | None = None,
+    budget: float | str | None = None,
     seed: int = 0,
     device: str = "cpu",
     out: str | Path | None = None,
@@ -106,8 +107,8 @@ def audit(
         membership: how far membership is tested if ``attacks`` are not named: ``"none"``,
             ``"quick"`` (strong attacks with four reference networks) or ``"full"`` (all with 16).
         settings: changes of the study's fields, ``"path.to.field=value"``.
-        budget: seconds that the audit should take; what does not fit is left out, and the study's
-            description says what (:func:`within`).
+        budget: what the audit should take, in seconds or as ``"10m"``; what does not fit is left
+            out, and the study's description says what (:func:`within`).
         seed: where all randomness comes from.
         device: ``"cpu"``, ``"cuda"`` or ``"cuda:1"``; ``"auto"`` is a GPU where there is one.
         out: the run folder to write, with its report; by default none is kept.
@@ -131,7 +132,7 @@ def audit(
         folder.prepare(Path(out), planned.study, seed)
     how: dict[str, Any] = {"seed": seed, "device": device, "cache": cache}
     if budget is not None:
-        planned, _ = within(planned, budget, **how)
+        planned, _ = within(planned, seconds_of(budget), **how)
     return Result.of(run(planned, **how, command=in_words(given)), out)
 
 

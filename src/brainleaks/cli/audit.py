@@ -28,11 +28,9 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> tupl
 
 
 def _time(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
-    found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)([smh]?)", value or "")
-    seconds = float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]] if found else 0.0
-    if value is not None and not seconds > 0:
-        raise InputError(f"--budget: found {value!r}; expected a time, such as 90s, 10m or 2h.")
-    return seconds or None
+    from brainleaks.audit.budget import seconds_of
+
+    return None if value is None else seconds_of(value)
 
 
 #: What ``--fail-on`` takes besides the numbers of the levels.
