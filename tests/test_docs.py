@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from brainleaks.defences import DEFENCES
+
 ROOT = Path(__file__).parent.parent
 MODULES = (
     "attacks.inversion.boundary",
@@ -31,6 +33,21 @@ def test_readme_example(capsys):
     (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     exec(compile(code, "README.md", "exec"), {})
     assert "torch.Size([25, 10, 1, 28, 28])" in capsys.readouterr().out
+
+
+def test_defences_example():
+    text, found = (ROOT / "docs" / "reduce.md").read_text(), {}
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    exec(compile(code, "reduce.md", "exec"), found)
+    assert 7.5 < found["spent"]["dp-sgd"]["epsilon"] <= 8
+    assert len(found["stored"].fc1.weight[0].unique()) <= 15
+
+
+def test_every_defence_is_explained():
+    names = set(
+        re.findall(r"^\| `([a-z0-9-]+)` \|", (ROOT / "docs" / "reduce.md").read_text(), re.M)
+    )
+    assert names == set(DEFENCES)
 
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]

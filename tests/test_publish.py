@@ -275,3 +275,31 @@ def test_membership_of_two_seeds(runs, tmp_path):
     assert f"| rmia | {auc['mean']:.3f} [{auc['low']:.3f}, {auc['high']:.3f}] |" in text
     assert "strongest attack" in text
     assert not (table.parent / "images").exists()  # there is nothing to picture
+
+
+def test_a_sweep_over_defences_and_what_of_it_is_kept(runs, tmp_path, monkeypatch):
+    """Each setting is a study of its own, run by a command that anyone can type."""
+    settings = (*QUICK, "judging={judge_steps: 20, reconstructions: 1, controls: [noise]}")
+    swept = [
+        Cell("demo", settings=(*settings, "name=demo-plain", MEMBERSHIP)),
+        Cell("demo", settings=(*settings, "name=demo-top-1", MEMBERSHIP, TOP_1)),
+    ]
+    made = collection("defences")._replace(cells=swept)
+    monkeypatch.setattr("brainleaks.campaigns.publish.collection", lambda name: made)
+    how = {**runs, "out": tmp_path / "docs"}
+    page = publish("defences", range(1), **how)
+    assert page.name == "defences.md"
+    content = json.loads(page.with_suffix(".json").read_text())
+    plain, defended = content["tables"]["demo"]["rows"]
+    assert (plain["defences"], defended["defences"]) == ("none", "top-1")
+    assert content["tables"]["demo"]["measure"] == "AUC"
+    assert defended["members"]["mean"] < 0.7
+    assert "--set name=demo-top-1" in defended["command"]
+    text, said = page.read_text(), []
+    again = publish("defences", range(1), keep=True, **(how | {"say": said.append}))
+    assert again.read_text() == text
+    assert said == ["kept: demo-plain, seed 0", "kept: demo-top-1, seed 0"]
+
+
+MEMBERSHIP = "attacks.loss={attack: loss-threshold}"
+TOP_1 = "defences=[{name: top-1}]"

@@ -18,11 +18,11 @@ from brainleaks.training import (
     accuracy,
     fit,
     gradients,
+    settings,
     summed_cross_entropy,
     update,
 )
 from brainleaks.training.augmentation import crop_and_flip
-from brainleaks.training.fitting import settings
 from cut_off import CutOff
 
 

@@ -1,7 +1,7 @@
 """The attacked network, seen through what the attacker may do with it."""
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -52,6 +52,7 @@ class Target:
         readout: which output trace, summed over time, the network decides by.
         memory: bytes that the activations of one piece may take.
         initial: the same network before its training, where it is known.
+        answers: what is told instead of confidences ``(B, C)``; see :mod:`brainleaks.defences`.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Target:
         readout: Readout = "membrane",
         memory: int = 192 * 2**20,
         initial: nn.Module | None = None,
+        answers: Sequence[Callable[[Tensor], Tensor]] = (),
     ) -> None:
         self._network: Any = _frozen(network).eval()
         self.input_shape = tuple(input_shape)
@@ -73,6 +75,7 @@ class Target:
         self.memory = memory
         self._count = _Count()
         self._initial = initial
+        self._answers = tuple(answers)
 
     @property
     def network(self) -> Any:
@@ -140,6 +143,8 @@ class Target:
     def scores(self, inputs: Tensor) -> Tensor:
         """The confidence in each class, ``(B, C)``: ``mean over t of softmax(U[t])``.
 
+        Where the target was given ``answers``, what they make of it.
+
         Args:
             inputs: ``(T, B, *input_shape)`` for a spiking target, else ``(B, *input_shape)``.
 
@@ -147,7 +152,10 @@ class Target:
             AccessError: if the target grants labels only.
         """
         self._grants("scores")
-        return self._ask(inputs).membrane.softmax(-1).mean(0)
+        scores = self._ask(inputs).membrane.softmax(-1).mean(0)
+        for answer in self._answers:
+            scores = answer(scores)
+        return scores
 
     def labels(self, inputs: Tensor) -> Tensor:
         """The class that the network decides for, ``(B,)``, of inputs as in :meth:`scores`."""

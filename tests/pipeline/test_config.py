@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from brainleaks import BrainLeaksV2, InputError
 from brainleaks.campaigns.collection import collection
+from brainleaks.defences import DEFENCES
 from brainleaks.studies import load_study, preset_names
 from brainleaks.studies.config import Printed
 from brainleaks.studies.reading import parse_study
@@ -76,6 +77,14 @@ def test_the_strongest_attack_stands_beside_the_papers_own_study():
         added = {key: value for key, value in best.attacks.items() if key not in paper.attacks}
         assert best.attacks == paper.attacks | added
         assert len(added) == 1
+
+
+def test_the_sweep_has_every_defence_and_names_each_study_once():
+    cells = collection("defences").cells
+    studies = [load_study(cell.preset, cell.settings) for cell in cells]
+    assert len({study.name for study in studies}) == len(studies)
+    assert {cell.preset for cell in cells} == {n for n in preset_names() if n.endswith("-defences")}
+    assert {defence.name for study in studies for defence in study.defences} == set(DEFENCES)
 
 
 def test_defaults_of_the_attacks_are_mnists():

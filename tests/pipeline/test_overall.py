@@ -85,8 +85,8 @@ def test_a_terminal_shows_one_line(tmp_path, monkeypatch):
     run_study(load_study("demo", (*SMALL, "judging=null")), cache=Cache(tmp_path))
     shown = screen.getvalue()
     assert "\n" not in shown
-    assert re.search(r"stage 1 of 6: train:target 1/1, loss=", shown)
-    assert re.search(r"stage 6 of 6, 00:0\d left: judge:snn-conv", shown)
+    assert re.search(r"stage 1 of 7: train:target 1/1, loss=", shown)
+    assert re.search(r"stage 7 of 7, 00:0\d left: judge:snn-conv", shown)
 
 
 def test_the_line_is_as_wide_as_the_terminal(monkeypatch):

@@ -42,6 +42,7 @@ from brainleaks.attacks.membership.knowledge import Candidates, References, conf
 from brainleaks.data import Samples, digits, digits_events
 from brainleaks.data.encoding import RateCode
 from brainleaks.data.events import Framing, framed
+from brainleaks.defences import DEFENCES
 from brainleaks.evaluation.panel import TAKES, new_judge, references
 from brainleaks.monitor import Monitor
 from brainleaks.networks import MLP, ConvNet, SpikingMLP, respond
@@ -56,7 +57,7 @@ from brainleaks.training.prior import Prior
 
 GOLDEN = Path(__file__).with_name("golden.json")
 SHAPE, CLASSES = (1, 8, 8), 10
-ALL = dict.fromkeys([*VERSIONS, *ATTACKS, "within-prior"])
+ALL = dict.fromkeys([*VERSIONS, *ATTACKS, "within-prior", *DEFENCES])
 
 
 @cache
@@ -134,6 +135,28 @@ def protocol():
     values = torch.rand(5, CLASSES, *SHAPE, generator=torch.Generator().manual_seed(0))
     judged = stages.judge_all(network(spiking=True), values, draws=3, name="net", seed=0)
     return {"matrix": judged.matrix, "metrics": list(judged.draws["mean"].values())}
+
+
+def spikes():
+    made = network(spiking=True)
+    counted = stages.count_spikes(made, data().test, encode=RateCode(5), name="net", seed=0)
+    return {"spikes": [counted]}
+
+
+def defended(name):
+    """The weights after a training or a deployment with the defence, or its answers."""
+    settings = {"noise_multiplier": 1.0} if name == "dp-sgd" else {}
+    defence, made = DEFENCES[name](**settings), network(spiking=True)
+    if defence.acts == "answers":
+        return {"answers": defence(torch.rand(6, CLASSES, generator=torch.Generator()).softmax(1))}
+    if defence.acts == "training":
+        recipe = Recipe(learning_rate=1e-3, batch_size=50, epochs=2)
+        how = {"encode": RateCode(5), "name": "net", "seed": 0, "readout": "membrane"}
+        stages.train(made, recipe, data().train, monitor=Monitor(), defences=[defence], **how)
+        return made.state_dict()
+    made = defence(made, data().train, generator=torch.Generator().manual_seed(0))
+    inputs = RateCode(5)(data().test.inputs[:5], torch.Generator().manual_seed(0))
+    return {**made.state_dict(), "membrane": respond(made, inputs).membrane.detach()}
 
 
 SMALL = {
@@ -249,6 +272,7 @@ STAGES = {
     "judge": judge_weights,
     "score": score,
     "protocol": protocol,
+    "spikes": spikes,
 }
 
 
@@ -265,8 +289,11 @@ def summary(values):
 @pytest.mark.parametrize("stage", ALL)
 def test_results_change_with_the_version_alone(stage):
     torch.set_num_threads(1)
-    made = STAGES[stage]() if stage in STAGES else attacked(stage)
-    version = VERSIONS.get(stage) or of_attack(SMALL[stage])[stage]
+    if stage in DEFENCES:
+        made, version = defended(stage), DEFENCES[stage].version
+    else:
+        made = STAGES[stage]() if stage in STAGES else attacked(stage)
+        version = VERSIONS.get(stage) or of_attack(SMALL[stage])[stage]
     values = {name: summary(value) for name, value in made.items()}
     golden = json.loads(GOLDEN.read_text()) if GOLDEN.exists() else {}
     if "BRAINLEAKS_RECORD" in os.environ:

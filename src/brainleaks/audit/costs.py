@@ -31,7 +31,7 @@ from brainleaks.networks import respond
 from brainleaks.pipeline.pipeline import Pipeline, Trained
 from brainleaks.randomness import stream
 from brainleaks.studies import Study
-from brainleaks.studies.config import Membership
+from brainleaks.studies.testing import Membership
 from brainleaks.training import Recipe, summed_cross_entropy
 
 #: Samples from which on judges are trained on the largest batches.

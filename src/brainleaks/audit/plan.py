@@ -17,8 +17,9 @@ from brainleaks.attacks import (
 )
 from brainleaks.audit.infer import Seen
 from brainleaks.errors import InputError, option
-from brainleaks.studies.config import Judging, Study
+from brainleaks.studies.config import Study
 from brainleaks.studies.reading import apply_setting, parse_study
+from brainleaks.studies.testing import Judging
 from brainleaks.target import RANKS, Access
 
 #: How far an audit tests membership.

@@ -1,9 +1,10 @@
 """Collections: presets that are run together, over several seeds, such as the paper's."""
 
+import json
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -19,12 +20,13 @@ class Cell(NamedTuple):
     """A preset of a collection.
 
     ``why`` explains where it departs from the printed figures; ``note`` is what its figures are
-    never shown without.
+    never shown without; ``settings`` are its own changes of the preset.
     """
 
     preset: str
     why: str = ""
     note: str = ""
+    settings: tuple[str, ...] = ()
 
 
 class Collection(NamedTuple):
@@ -32,7 +34,7 @@ class Collection(NamedTuple):
 
     ``settings`` change each of its studies; ``title`` heads the table, ``page`` names its
     file, and ``picture`` the figure, if there is one, of whose rows in ``figure`` the first preset
-    that was run is shown.
+    that was run is shown. Where defences are swept, the table is ``frontier``.
     """
 
     name: str
@@ -43,15 +45,24 @@ class Collection(NamedTuple):
     cells: list[Cell]
     picture: str = ""
     figure: Sequence[list[str]] = ()
+    frontier: bool = False
 
 
 def collection(name: str) -> Collection:
-    """Read a collection from its file."""
+    """Read a collection from its file; of a sweep, every preset with every list of defences."""
     source = resources.files("brainleaks.campaigns") / "collections" / f"{name}.yaml"
     content = yaml.safe_load(source.read_text(encoding="utf-8"))
     cells = [Cell(**cell) for cell in content.pop("cells")]
     settings = tuple(content.pop("settings"))
+    if sweep := content.pop("sweep", None):
+        swept = [_with_defences(cell, *chosen) for cell in cells for chosen in sweep.items()]
+        return Collection(name=name, settings=settings, cells=swept, frontier=True, **content)
     return Collection(name=name, settings=settings, cells=cells, **content)
+
+
+def _with_defences(cell: Cell, label: str, defences: list[dict[str, Any]]) -> Cell:
+    settings = (f"name={cell.preset}-{label}", f"defences={json.dumps(defences)}")
+    return cell._replace(settings=settings)
 
 
 def left_out(preset: str, data_dir: Path | None, cache: Cache) -> str | None:

@@ -3,9 +3,9 @@
 import itertools
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from brainleaks.campaigns.collection import Collection, collection, left_out
 from brainleaks.errors import InputError, option
@@ -13,6 +13,7 @@ from brainleaks.files import atomic
 from brainleaks.pipeline import Cache, run_study
 from brainleaks.pipeline.keys import digest
 from brainleaks.report import write_report
+from brainleaks.report.frontier import write_frontier
 from brainleaks.report.summary import Record, record, records, write_figure, write_summary
 from brainleaks.runs import folder
 from brainleaks.studies import Study, load_study
@@ -61,19 +62,21 @@ def publish(
     if whole and settings:
         raise InputError(f"{option('set')}: {name} has no fields of its own; set a preset's.")
     if whole is None:
-        studies = [load_study(name, settings, trust=trust)]
-        docs, places = out or runs / f"{studies[0].name}-seeds", runs
+        chosen = [_Chosen(load_study(name, settings, trust=trust), name, settings)]
+        docs, places = out or runs / f"{chosen[0].study.name}-seeds", runs
     else:
-        studies, missing = _cells(whole, data_dir)
-        settings, docs, places = whole.settings, out or Path("docs"), runs / name
+        chosen, missing = _cells(whole, data_dir)
+        docs, places = out or Path("docs"), runs / name
+    studies = [one.study for one in chosen]
     page = _prepared(docs / f"{whole.page if whole else 'results'}.md")
     table = _Table(whole, page, command, {study.name: {} for study in studies}, {}, missing)
+    table.presets = {one.study.name: one.preset for one in chosen}
     if keep:
         table.keep(studies, seeds, places, say)
     table.say_what_is_missing(say)
     for seed, study in table.left(studies, seeds):
         place = places / f"{study.name}-seed{seed}"
-        command = _again(study.name if whole else name, settings, seed)
+        command = _again(next(one for one in chosen if one.study is study), seed)
         _run(study, seed, place, data_dir=data_dir, device=device, command=command)
         table.add(study.name, seed, place)
         say(f"finished: {place}")
@@ -86,6 +89,14 @@ def _run(study: Study, seed: int, place: Path, **options: Any) -> None:
     folder.write(run_study(study, seed=seed, **options), place, write_report)
 
 
+class _Chosen(NamedTuple):
+    """A study, and the preset or file and the changes that it was made of."""
+
+    study: Study
+    preset: str
+    settings: tuple[str, ...]
+
+
 @dataclass
 class _Table:
     """The table that is written after each run."""
@@ -96,6 +107,8 @@ class _Table:
     runs: dict[str, dict[int, Record]]
     pictured: dict[str, Path]
     missing: dict[str, str]
+    #: the preset of each study
+    presets: dict[str, str] = field(default_factory=dict)
 
     def keep(
         self, studies: list[Study], seeds: range, places: Path, say: Callable[[str], object]
@@ -134,19 +147,28 @@ class _Table:
     def write(self) -> None:
         runs = {name: [by[seed] for seed in sorted(by)] for name, by in self.runs.items() if by}
         cells = self.whole.cells if self.whole else []
+        how: dict[str, Any] = {
+            "left_out": {
+                name: self.missing.get(name, "not run yet")
+                for name in self.runs
+                if name not in runs
+            },
+            "page": self.page,
+            "command": self.command,
+            "title": self.whole.title if self.whole else "Results",
+        }
+        if self.whole and self.whole.frontier:
+            by_preset: dict[str, list[str]] = {}
+            for name, preset in self.presets.items():
+                by_preset.setdefault(preset, []).append(name)
+            write_frontier(runs, by_preset, **how)
+            return
         write_summary(
             runs,
             self.pictured,
             why={cell.preset: cell.why for cell in cells},
             notes={cell.preset: cell.note for cell in cells},
-            left_out={
-                name: self.missing.get(name, "not run yet")
-                for name in self.runs
-                if name not in runs
-            },
-            page=self.page,
-            command=self.command,
-            title=self.whole.title if self.whole else "Results",
+            **how,
         )
         rows = self.whole.figure if self.whole else []
         shown = [next((preset for preset in row if preset in runs), None) for row in rows]
@@ -166,17 +188,20 @@ def _mark(found: Record) -> tuple[str, int]:
     return found["provenance"]["study"], found["provenance"]["seed"]
 
 
-def _cells(whole: Collection, data_dir: Path | None) -> tuple[list[Study], dict[str, str]]:
+def _cells(whole: Collection, data_dir: Path | None) -> tuple[list[_Chosen], dict[str, str]]:
     """The studies of a collection, and why some of them cannot be run."""
-    cache = Cache()
-    reasons = {cell.preset: left_out(cell.preset, data_dir, cache) for cell in whole.cells}
-    missing = {preset: reason for preset, reason in reasons.items() if reason is not None}
-    if len(missing) == len(reasons):
+    cache, each = Cache(), [(cell.preset, whole.settings + cell.settings) for cell in whole.cells]
+    chosen = [_Chosen(load_study(*one), *one) for one in each]
+    reasons = {preset: left_out(preset, data_dir, cache) for preset in dict(each)}
+    missing = {
+        one.study.name: reason for one in chosen if (reason := reasons[one.preset]) is not None
+    }
+    if len(missing) == len(chosen):
         raise InputError(
             f"none of the data sets of {whole.name} is available; 'brainleaks data fetch mnist' "
             "downloads one."
         )
-    return [load_study(preset, whole.settings) for preset in reasons], missing
+    return chosen, missing
 
 
 def _prepared(page: Path) -> Path:
@@ -195,7 +220,7 @@ def _prepared(page: Path) -> Path:
     return page
 
 
-def _again(name: str, settings: tuple[str, ...], seed: int) -> str:
+def _again(chosen: _Chosen, seed: int) -> str:
     """The command that runs one of the studies again."""
-    options = [option for setting in settings for option in ("--set", setting)]
-    return shlex.join(["brainleaks", "run", name, *options, "--seed", str(seed)])
+    options = [option for setting in chosen.settings for option in ("--set", setting)]
+    return shlex.join(["brainleaks", "run", chosen.preset, *options, "--seed", str(seed)])

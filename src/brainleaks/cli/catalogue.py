@@ -50,6 +50,20 @@ def attacks() -> dict[str, dict[str, Any]]:
     return found
 
 
+def defences() -> dict[str, dict[str, Any]]:
+    """What each defence ``acts`` on, and its ``description``."""
+    found = {}
+    for path in sorted(_files(_PACKAGE / "defences"), key=lambda path: path.name):
+        for node in _tree(path).body:
+            fields = _fields(node) if isinstance(node, ast.ClassDef) else {}
+            if {"name", "acts"} <= fields.keys():
+                found[fields["name"]] = {
+                    "acts": fields["acts"],
+                    "description": _first_line(node),
+                }
+    return found
+
+
 def _presets() -> Iterator[Any]:
     for place in (_PACKAGE / "studies" / "presets", _PACKAGE / "campaigns" / "collections"):
         for path in sorted(place.iterdir(), key=lambda path: path.name):

@@ -12,11 +12,12 @@ from brainleaks.cli.printing import echo, print_json
 @click.command("list")
 @JSON
 def list_command(as_json: bool) -> None:
-    """List the presets, data sets and attacks."""
+    """List the presets, data sets, attacks and defences."""
     listing: dict[str, dict[str, Any]] = {
         "presets": catalogue.presets(),
         "datasets": catalogue.data_sets(),
         "attacks": catalogue.attacks(),
+        "defences": catalogue.defences(),
     }
     if as_json:
         print_json(listing)
@@ -30,3 +31,6 @@ def list_command(as_json: bool) -> None:
     for name, facts in listing["attacks"].items():
         access = facts["access"] or "that of its search"
         echo(f"  {name:<{width}} {access}, {facts['networks']}: {facts['description']}")
+    echo("defences (what they act on)")
+    for name, facts in listing["defences"].items():
+        echo(f"  {name:<{width}} {facts['acts']}: {facts['description']}")

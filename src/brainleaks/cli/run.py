@@ -77,7 +77,8 @@ def run(
 
     PRESET_OR_FILE may also name a collection of presets; those whose data is available are run:
     "paper" (the paper's study), "strongest" (our strongest attacks), "black-box" (attacks that see
-    only outputs), "prior" (attacks that search a generative prior).
+    only outputs), "prior" (attacks that search a generative prior), "defences" (what each defence
+    keeps from attackers, and what it costs).
     """
     from brainleaks.campaigns.publish import publish
     from brainleaks.pipeline import run_study

@@ -32,7 +32,7 @@ from brainleaks.neuron import ArcTan, FastSigmoid
 from brainleaks.randomness import stream
 from brainleaks.signals import PLANAR, SIGNALS, Signal
 from brainleaks.training import Recipe, accuracy, fit
-from brainleaks.training.fitting import Encode
+from brainleaks.training.loop import Encode
 
 #: How each judge works, in words.
 KINDS = {

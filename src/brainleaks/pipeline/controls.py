@@ -6,6 +6,7 @@ from typing import Protocol
 from brainleaks.data import Dataset
 from brainleaks.data.parts import of_classes, with_shuffled_labels
 from brainleaks.evaluation.controls import Control, possible
+from brainleaks.pipeline.defended import deployed, train
 from brainleaks.pipeline.pipeline import Pipeline, Trained
 from brainleaks.randomness import stream
 
@@ -43,7 +44,7 @@ class Targets(Protocol):
 
 
 class OwnTargets:
-    """Targets that a study builds and trains."""
+    """Targets that a study builds, trains and defends."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline, self._model = pipeline, pipeline.study.model
@@ -59,16 +60,17 @@ class OwnTargets:
         return ()
 
     def untrained(self) -> Trained:
-        return self._pipeline.untrained("control-untrained", self._model)
+        pipeline = self._pipeline
+        return deployed(pipeline, pipeline.untrained("control-untrained", self._model))
 
     def shuffled(self) -> Trained:
         generator = stream(self._pipeline.seed, "shuffled labels")
         shuffled = with_shuffled_labels(self._pipeline.dataset, generator)
-        return self._pipeline.train("control-shuffled-labels", self._model, shuffled)
+        return train(self._pipeline, "control-shuffled-labels", self._model, shuffled)
 
     def half(self, fold: int, known: list[int]) -> Trained:
         some = of_classes(self._pipeline.dataset, known)
-        return self._pipeline.train(f"control-half-{fold + 1}", self._model, some)
+        return train(self._pipeline, f"control-half-{fold + 1}", self._model, some)
 
     def retrained(self, name: str, dataset: Dataset) -> Trained:
-        return self._pipeline.train(name, self._model, dataset)
+        return train(self._pipeline, name, self._model, dataset)

@@ -1,5 +1,6 @@
 """Evaluate class reconstructions beyond the protocol's metrics: panel, likeness, controls."""
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -33,7 +34,7 @@ from brainleaks.pipeline.cache import Artefact
 from brainleaks.pipeline.controls import OwnTargets, Targets
 from brainleaks.pipeline.pipeline import PanelJudge, Pipeline, Reconstruction, Trained
 from brainleaks.randomness import stream
-from brainleaks.studies.config import Judging
+from brainleaks.studies.testing import Judging
 
 
 @dataclass
@@ -273,7 +274,7 @@ class _Evaluating:
         spikes = item.values
         if self.pipeline.study.spiking:
             spikes = bernoulli(spikes, stream(self.pipeline.seed, "own view", device=spikes.device))
-        found = metrics(confidences(self.target.network, spikes))
+        found = metrics(confidences(copy.deepcopy(self.target.network), spikes))
         return {key: found[key] for key in ("attack_accuracy", "confidence")}
 
     def _pictures(

@@ -1,5 +1,6 @@
 """An external target: validated, measured, identified by its outputs, and retrained."""
 
+import copy
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -22,6 +23,7 @@ from brainleaks.pipeline import stages
 from brainleaks.pipeline.built import FEW, Built, check_access
 from brainleaks.pipeline.cache import Artefact
 from brainleaks.pipeline.controls import too_few_to_halve
+from brainleaks.pipeline.defended import deployed
 from brainleaks.pipeline.keys import UNKNOWN
 from brainleaks.pipeline.outputs import (
     check_answers,
@@ -81,20 +83,22 @@ class ExternalTargets:
         """
         pipeline = self._pipeline
 
-        def make(monitor: Monitor) -> Artefact:
-            return Artefact({}, self._measured())
-
         key = {
             "foreign": self._identity,
             "data": pipeline.dataset.fingerprint,
             "seed": pipeline.seed,
         }
-        facts = dict(pipeline.cache.get_or_make("measure:target", key, make).facts)
+        found = deployed(pipeline, Trained("target", self._network, {}, key))
+
+        def make(monitor: Monitor) -> Artefact:
+            return Artefact({}, self._measured(copy.deepcopy(found.network)))
+
+        facts = dict(pipeline.cache.get_or_make("measure:target", found.key, make).facts)
         built = self._built
         facts |= {"framework": built.framework, "lowered": built.lowered, "adapter": built.facts}
         facts |= {"weights": built.weights} if built.weights else {}
         initial = self._before if built.initial else None
-        return Trained("target", self._network, facts, key, facts["readout"], initial)
+        return replace(found, facts=facts, readout=facts["readout"], initial=initial)
 
     @cached_property
     def missing(self) -> Mapping[Control, str]:
@@ -154,7 +158,8 @@ class ExternalTargets:
         environment = self._pipeline.environment("reinitialise")
         key = {"anew": self._identity, "name": name, "seed": self._pipeline.seed}
         key |= {"environment": environment}
-        return Trained(name, self._anew(name).eval(), {}, key, self.target.readout)
+        made = Trained(name, self._anew(name).eval(), {}, key, self.target.readout)
+        return deployed(self._pipeline, made)
 
     def shuffled(self) -> Trained:
         generator = stream(self._pipeline.seed, "shuffled labels")
@@ -207,7 +212,8 @@ class ExternalTargets:
 
         artefact = pipeline.cache.get_or_make(f"train:{name}", key, make)
         restore(network, artefact.tensors)
-        return Trained(name, network.eval(), artefact.facts, key, self.target.readout)
+        made = Trained(name, network.eval(), artefact.facts, key, self.target.readout)
+        return deployed(pipeline, made, dataset)
 
     def _adapted(self, module: nn.Module) -> nn.Module:
         """A network that the user's recipe trained, in the form of the target."""
@@ -241,16 +247,16 @@ class ExternalTargets:
             self._network, lambda fresh: summed_cross_entropy(respond(fresh, inputs), labels)
         )
 
-    def _measured(self) -> dict[str, Any]:
+    def _measured(self, network: nn.Module) -> dict[str, Any]:
         """Accuracy on both parts, by the readout that is stated, else by what recognises more."""
         dataset = self._pipeline.dataset
         parts = {part: _some(getattr(dataset, part)) for part in ("train", "test")}
-        named = self._answers(self._network, parts["test"])
+        named = self._answers(network, parts["test"])
         shares = {r: share(answers, parts["test"].labels) for r, answers in named.items()}
         stated = self._built.facts.get("readout")
         readout = stated if stated in named else max(shares, key=lambda r: shares[r])
         check_order(named[readout], parts["test"].labels, dataset.class_names)
-        train = self._answers(self._network, parts["train"])[readout]
+        train = self._answers(network, parts["train"])[readout]
         return {
             "train_accuracy": share(train, parts["train"].labels),
             "test_accuracy": shares[readout],

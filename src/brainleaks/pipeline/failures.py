@@ -10,7 +10,9 @@ from tqdm import tqdm
 
 from brainleaks.errors import AccessError, InputError, first_line, printable
 
-Part = Literal["evaluator", "attack", "judgement", "judge", "evaluation", "control", "evidence"]
+Part = Literal[
+    "evaluator", "measurement", "attack", "judgement", "judge", "evaluation", "control", "evidence"
+]
 
 _Result = TypeVar("_Result")
 

@@ -3,9 +3,11 @@
 from collections import Counter
 
 from brainleaks.data import Dataset
+from brainleaks.defences import acting
 from brainleaks.evaluation.controls import possible
 from brainleaks.evaluation.panel import KINDS, TAKES
-from brainleaks.studies.config import External, Judging, Membership, Study, TrainingSteps
+from brainleaks.studies.config import External, Study
+from brainleaks.studies.testing import Judging, Membership, TrainingSteps
 
 #: Controls that attack networks of their own, and how many networks each attacks.
 _NETWORKS = {"untrained": 1, "shuffled-labels": 1, "without-class": 2}
@@ -18,6 +20,9 @@ def forecast(study: Study, dataset: Dataset) -> Counter[str]:
     """
     found = Counter(train=len(study.evaluators))
     found["measure" if isinstance(study.target, External) else "train"] += 1
+    if not isinstance(study.target, External):
+        found["spikes"] += study.family == "snn"
+        found["measure"] += bool(acting(study.defences, "weights", "neurons"))
     found["train"] += study.prior is not None
     by_kind: dict[str, list[str]] = {}
     for name, attack in study.attacks.items():

@@ -12,20 +12,19 @@ from brainleaks.attacks import Attack, WithinPrior
 from brainleaks.data import Dataset
 from brainleaks.data.encoding import RateCode, as_images
 from brainleaks.data.parts import Parts
+from brainleaks.defences import Defence
 from brainleaks.errors import InputError
 from brainleaks.evaluation import Judgement
 from brainleaks.evaluation.panel import Judge, References, new_judge, with_network_on
-from brainleaks.files.tensors import Weights
 from brainleaks.monitor import Monitor
 from brainleaks.networks import Readout
 from brainleaks.networks.config import NetworkConfig
-from brainleaks.networks.weights import load_weights, weights_digest
-from brainleaks.pipeline import stages
+from brainleaks.pipeline import attacker, stages
 from brainleaks.pipeline.cache import Artefact, Cache
 from brainleaks.pipeline.failures import Failures
 from brainleaks.pipeline.keys import environment
 from brainleaks.pipeline.progress import Recorder
-from brainleaks.pipeline.versions import VERSIONS, of_attack
+from brainleaks.pipeline.versions import VERSIONS, of_attack, of_defences
 from brainleaks.randomness import stream
 from brainleaks.studies.config import Model, Study
 from brainleaks.target import Access, Target
@@ -80,54 +79,48 @@ class Pipeline:
         # behind another code than this one, a network is one of images
         self.encode = study.encoding if isinstance(study.encoding, RateCode) else as_images
 
-    def train(self, name: str, model: Model, dataset: Dataset | None = None) -> Trained:
-        """Train one network, or load it; by default on the study's data, and then measured."""
+    def train(
+        self,
+        name: str,
+        model: Model,
+        dataset: Dataset | None = None,
+        *,
+        defences: Sequence[Defence] = (),
+    ) -> Trained:
+        """Train one network, or load it; by default on the study's data, and then measured.
+
+        ``defences`` are those of its training; :mod:`brainleaks.pipeline.defended` has the others.
+        """
         control, dataset = dataset is not None, dataset or self.dataset
-        network = self._new(name, model, dataset)
+        network = self.new_network(name, model, dataset)
         config, recipe = model.network, model.training
 
         def make(monitor: Monitor) -> Artefact:
             common: Any = {"encode": self.encode, "name": name, "seed": self.seed}
             readout = config.readout
-            stages.train(network, recipe, dataset.train, **common, readout=readout, monitor=monitor)
+            found = stages.train(
+                network, recipe, dataset.train, **common, readout=readout, monitor=monitor,
+                defences=defences,
+            )  # fmt: skip
             facts = {} if control else stages.measure(network, config, recipe, dataset, **common)
-            return Artefact(dict(network.state_dict()), facts)
+            return Artefact(
+                dict(network.state_dict()), facts | ({"defences": found} if found else {})
+            )
 
-        key = self._network_key(name, dataset, config, model=model.model_dump(mode="json"))
+        key = self.network_key(name, dataset, config, model=model.model_dump(mode="json"))
+        key |= {"defences": of_defences(defences)} if defences else {}
         artefact = self.cache.get_or_make(f"train:{name}", key, make)
         network.load_state_dict(artefact.tensors)
-        initial = partial(self._new, name, model, dataset)
+        initial = partial(self.new_network, name, model, dataset)
         return Trained(name, network.eval(), artefact.facts, key, config.readout, initial)
 
     def untrained(self, name: str, model: Model) -> Trained:
         """A network that was never trained; its first weights are a function of seed and name."""
         config = model.network
         settings = config.model_dump(mode="json")
-        key = self._network_key(name, self.dataset, config, untrained=settings)
-        network = self._new(name, model, self.dataset).eval()
+        key = self.network_key(name, self.dataset, config, untrained=settings)
+        network = self.new_network(name, model, self.dataset).eval()
         return Trained(name, network, {}, key, model.network.readout)
-
-    def load_target(self, weights: Weights) -> Trained:
-        """The target with the weights of a file, measured as a trained one is."""
-        name, model = "target", self.study.model
-        config, recipe = model.network, model.training
-        network = self._new(name, model, self.dataset).eval()
-        load_weights(network, weights.path, weights.tensors)
-
-        def make(monitor: Monitor) -> Artefact:
-            common: Any = {"encode": self.encode, "name": name, "seed": self.seed}
-            return Artefact({}, stages.measure(network, config, recipe, self.dataset, **common))
-
-        key = self._network_key(
-            name,
-            self.dataset,
-            config,
-            network=config.model_dump(mode="json"),
-            weights=weights_digest(network),
-            batch_size=recipe.batch_size,
-        )
-        facts = self.cache.get_or_make(f"measure:{name}", key, make).facts
-        return Trained(name, network, facts | {"weights": weights.origin}, key, config.readout)
 
     def attack(
         self, name: str, attack: Attack, target: Trained, evaluators: list[Trained]
@@ -150,7 +143,7 @@ class Pipeline:
         key = {
             "attack": asdict(attack),
             "name": name,
-            "target": target.key,
+            "target": self.seen(target, attack.access, undo=True),
             "environment": environment(self.device, of_attack(attack)),
         }
         call: Callable[..., Tensor] = attack
@@ -159,7 +152,7 @@ class Pipeline:
             call = partial(attack, prior=prior)
 
         def make(monitor: Recorder) -> Artefact:
-            view = self._view(attack, target, classes)
+            view = self.view(target, attack.access, classes, undo=True)
             monitor.count_queries(view)
             values = stages.attack_all(call, view, name=name, seed=self.seed, monitor=monitor)
             return Artefact({"reconstruction": values}, {"queries": view.queries})
@@ -194,13 +187,13 @@ class Pipeline:
         key = {
             "attack": asdict(attack),
             "name": name,
-            "target": target.key,
+            "target": self.seen(target, attack.access),
             "asked": made_of,
             "environment": environment(self.device, of_attack(attack)),
         }
 
         def make(monitor: Recorder) -> Artefact:
-            view = self._view(attack, target)
+            view = self.view(target, attack.access)
             monitor.count_queries(view)
             generator = stream(self.seed, name, "attack")
             answer: Any = attack(view, *arguments(), generator=generator, monitor=monitor)
@@ -210,21 +203,25 @@ class Pipeline:
 
         return self.cache.get_or_make(f"attack:{name}", key, make), key
 
-    def _view(self, attack: Attack, target: Trained, classes: int | None = None) -> Target:
-        """What an attack sees of a network."""
-        return self.view(target, attack.access, classes)
-
-    def view(self, target: Trained, access: Access, classes: int | None = None) -> Target:
-        """A network as an attacker with some access sees it."""
+    def view(
+        self, target: Trained, access: Access, classes: int | None = None, *, undo: bool = False
+    ) -> Target:
+        """A network as an attacker with some access sees it; or, to ``undo``, works on it."""
         known = access == "initial-weights" and target.initial is not None
+        defences = self.study.defences
         return Target(
-            target.network,
+            attacker.undone(defences if undo else (), access, target.network, self.seed),
             input_shape=self.dataset.input_shape,
             classes=classes or len(self.dataset.class_names),
             access=access,
             readout=target.readout,
             initial=target.initial() if known and target.initial else None,
+            answers=attacker.told(defences, access),
         )
+
+    def seen(self, target: Trained, access: Access, *, undo: bool = False) -> dict[str, Any]:
+        """What determines what an attacker with some access sees of a network."""
+        return {**target.key, **attacker.determined_by(self.study.defences, access, undo=undo)}
 
     def prior(self) -> tuple[Prior, dict[str, Any]]:
         """The study's prior, trained on the classes that were set apart; what determines it."""
@@ -326,7 +323,7 @@ class Pipeline:
         facts = artefact.facts
         return Judgement(facts["metrics"], artefact.tensors["matrix"], facts["draws"])
 
-    def _network_key(
+    def network_key(
         self, name: str, dataset: Dataset, config: NetworkConfig, **made_of: Any
     ) -> dict[str, Any]:
         """What determines a network and what is measured of it; ``made_of`` is its own part."""
@@ -345,6 +342,7 @@ class Pipeline:
         """What determines a stage besides its own settings; ``names`` are those of its versions."""
         return environment(self.device, {name: VERSIONS[name] for name in names})
 
-    def _new(self, name: str, model: Model, dataset: Dataset) -> nn.Module:
+    def new_network(self, name: str, model: Model, dataset: Dataset) -> nn.Module:
+        """A network before its training; its first weights are a function of seed and name."""
         build = partial(self.study.build, model.network)
         return stages.new_network(build, dataset, name=name, seed=self.seed, device=self.device)

@@ -3,7 +3,7 @@
 import hashlib
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from brainleaks.errors import InputError, option
 from brainleaks.evaluation.verdict import decide
 from brainleaks.files.tensors import Weights, read_weights
 from brainleaks.networks.weights import refuse_the_target
+from brainleaks.pipeline import defended
 from brainleaks.pipeline.built import Built, shown_samples
 from brainleaks.pipeline.cache import Cache
 from brainleaks.pipeline.controls import OwnTargets, Targets
@@ -31,6 +32,7 @@ from brainleaks.pipeline.keys import digest
 from brainleaks.pipeline.loading import as_taken, load_dataset
 from brainleaks.pipeline.pipeline import Pipeline, Reconstruction, Trained
 from brainleaks.pipeline.provenance import provenance
+from brainleaks.pipeline.utility import spikes_a_sample
 from brainleaks.studies.config import External, Study
 
 
@@ -160,6 +162,9 @@ def run_study(
     dataset = pipeline.dataset
     with pipeline.cache.counted(forecast(study, dataset)):
         target, targets = target_of(pipeline, weights, build)
+        count = partial(spikes_a_sample, pipeline, target)
+        if (spikes := pipeline.failures.attempt("measurement", "spikes", count)) is not None:
+            target = replace(target, facts=target.facts | {"spikes": spikes})
         evaluators = _evaluators(pipeline, target)
         evidence = _gather(pipeline, target, targets, evaluators)
     return Outcome(
@@ -248,9 +253,9 @@ def target_of(pipeline: Pipeline, weights: Weights | None, build: Build) -> tupl
     """The target, and a builder of the controls' targets that works as it was built."""
     if not isinstance(pipeline.study.target, External):
         own = (
-            pipeline.load_target(weights)
+            defended.load(pipeline, weights)
             if weights
-            else pipeline.train("target", pipeline.study.target)
+            else defended.train(pipeline, "target", pipeline.study.target)
         )
         return own, OwnTargets(pipeline)
     if weights is not None:

@@ -15,6 +15,7 @@ from brainleaks.pipeline.controls import Targets
 from brainleaks.pipeline.pipeline import Pipeline, Trained
 from brainleaks.pipeline.several import Job, train_several
 from brainleaks.randomness import stream
+from brainleaks.target import Access
 
 #: In each block of so many networks, every sample is in equally many training sets.
 BLOCK = 4
@@ -89,18 +90,25 @@ def _split(pipeline: Pipeline, samples: Samples, learned: Tensor) -> Dataset:
 
 
 def reference_scores(
-    pipeline: Pipeline, shadow: Shadow, candidates: Candidates, made_of: dict[str, Any]
+    pipeline: Pipeline,
+    shadow: Shadow,
+    candidates: Candidates,
+    made_of: dict[str, Any],
+    access: Access = "scores",
 ) -> Tensor:
-    """The confidence of a reference network in each class of the candidates, ``(N, C)``."""
+    """The confidence of a reference network in each class of the candidates, ``(N, C)``.
+
+    Defences of answers change it, but not for an attacker with more ``access`` than scores.
+    """
     name = shadow.trained.name
     key = {
-        "network": shadow.trained.key,
+        "network": pipeline.seen(shadow.trained, access),
         "asked": made_of,
         "environment": pipeline.environment("reference-scores"),
     }
 
     def make(monitor: Monitor) -> Artefact:
-        view = pipeline.view(shadow.trained, "scores")
+        view = pipeline.view(shadow.trained, access)
         generator = stream(pipeline.seed, "reference scores")
         return Artefact({"scores": confidences(view, candidates, generator)})
 

@@ -5,6 +5,10 @@ a network, the neuron, an encoding, a shared part of the attacks. Golden values 
 where a stage computes something else under the same version. Each attack has its own ``version``.
 """
 
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
 from brainleaks.attacks import Attack, WithinPrior
 from brainleaks.attacks.membership.user_inference import UserInference
 
@@ -17,7 +21,13 @@ VERSIONS = {
     "score": 3,  # what the panel and the likeness say of reconstructions
     "reference-scores": 1,  # what reference networks answer about candidates
     "protocol": 1,  # the metrics of the paper's protocol
+    "spikes": 1,  # how many spikes the target fires for a sample
 }
+
+
+def of_defences(defences: Sequence[Any]) -> list[dict[str, Any]]:
+    """The settings of defences and their versions, which determine what they do."""
+    return [asdict(defence) | {"version": defence.version} for defence in defences]
 
 
 def of_attack(attack: Attack) -> dict[str, int]:

@@ -9,6 +9,7 @@ from markupsafe import Markup
 from brainleaks.evaluation.statistics import CONFIDENCE
 from brainleaks.files import atomic
 from brainleaks.report.charts import curves, distribution, distributions, matrices, sides, word
+from brainleaks.report.defended import utility
 from brainleaks.report.gallery import STILLS, encoded, gallery, shown
 from brainleaks.report.groups import Group, measured, pooled, read_groups
 from brainleaks.report.levels import by_level, differing
@@ -47,7 +48,7 @@ def write_comparison(folders: Sequence[Path], path: Path) -> dict[str, Any]:
 
     Returns:
         What the page says, as JSON: ``dataset``, ``judges`` that count in every run, ``levels`` of
-        the verdict with each group's answers, ``groups``
+        the verdict with each group's answers, ``utility`` of each group's targets, ``groups``
         with their runs, verdicts and metrics, of attacks and of controls, ``statistics`` and
         ``sentences``.
 
@@ -70,6 +71,7 @@ def comparison(groups: list[Group]) -> dict[str, Any]:
         "dataset": groups[0].first.results["dataset"]["name"],
         "judges": judges,
         "levels": by_level(groups),
+        "utility": {g.label: utility([run.results for run in g.runs]) for g in groups},
         "groups": [_facts(group, judges) for group in groups],
         "statistics": {
             "confidence": CONFIDENCE,

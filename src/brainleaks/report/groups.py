@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from brainleaks.errors import InputError
 from brainleaks.evaluation.statistics import interval
+from brainleaks.report.defended import title
 from brainleaks.report.metrics import PANEL
 from brainleaks.report.run import Run, read_run
 
@@ -88,7 +89,7 @@ def read_groups(folders: Sequence[Path]) -> list[Group]:
         by_study.setdefault(_study(run), []).append(run)
     for same in by_study.values():
         _check_seeds(same)
-    names = [same[0].results["preset"] for same in by_study.values()]
+    names = [title(same[0].results) for same in by_study.values()]
     places = _told_apart([same[0].folder for same in by_study.values()])
     return [
         Group(name if names.count(name) == 1 else f"{name} ({place})", same)

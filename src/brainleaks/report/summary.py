@@ -87,6 +87,7 @@ def record(run: Path) -> Record:
     for found in (*results["likeness"].values(), *results["controls"]):
         found["metrics"] = {key: found["metrics"][key] for key in SAID if key in found["metrics"]}
     kept = {key: results[key] for key in _RECORDED}
+    kept |= {"defences": results["defences"]} if "defences" in results else {}
     evidence = results.get("evidence", {})
     if membership := evidence.get("membership"):
         kept["evidence"] = {"membership": without_curves(membership)}
@@ -113,7 +114,7 @@ def summarise(runs: list[Record]) -> dict[str, Any]:
         "seeds": [results["seed"] for results in each],
         "command": provenance["command"],
         "study": provenance["study"],
-        "machines": _machines([run["provenance"] for run in runs]),
+        "machines": machines([run["provenance"] for run in runs]),
         "dataset": {key: first["dataset"][key] for key in ("name", "classes", "train", "test")},
         "target": _network(
             [results["target"] for results in each], printed["target_test_accuracy"]
@@ -140,8 +141,12 @@ def _in_all(each: list[list[dict[str, Any]]], keys: tuple[str, ...]) -> list[lis
     return [[run[key] for run in runs] for key in runs[0] if all(key in run for run in runs)]
 
 
-def _machines(each: list[dict[str, Any]]) -> dict[str, list[int]]:
-    """What the runs ran on and with, each with the seeds that did."""
+def machines(each: list[dict[str, Any]]) -> dict[str, list[int]]:
+    """What runs ran on and with, each with the seeds that did.
+
+    Args:
+        each: the provenance of the runs.
+    """
     found: dict[str, list[int]] = {}
     for made in each:
         on = made["machine"]

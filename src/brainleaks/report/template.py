@@ -10,6 +10,7 @@ import jinja2
 from markupsafe import Markup
 
 from brainleaks.errors import printable
+from brainleaks.report.defended import listed
 
 _DASH, _MINUS = "\N{EN DASH}", "\N{MINUS SIGN}"
 _FOLDER = resources.files("brainleaks.report") / "templates"
@@ -41,6 +42,7 @@ def _environment() -> jinja2.Environment:
         "rough": lambda value: _DASH if value is None else _number(value, "z.2f"),
         "signed": lambda value: _number(value, "+z.3f"),
         "probability": lambda p: "< 0.001" if p < 0.001 else f"{p:.3f}",
+        "listed": listed,
         "pretty": lambda value: json.dumps(value, indent=2),
         "percent": lambda value, ends: round(100 * (value - ends[0]) / (ends[1] - ends[0]), 2),
     }

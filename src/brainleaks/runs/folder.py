@@ -39,6 +39,7 @@ import yaml
 from torch import Tensor, nn
 
 from brainleaks.data import Dataset, SpikeTrains
+from brainleaks.defences import Defence
 from brainleaks.errors import InputError, option
 from brainleaks.files import atomic
 from brainleaks.files.yaml import load_yaml
@@ -189,6 +190,8 @@ def _replace(folder: Path, scratch: Path) -> None:
 def summary(outcome: Outcome, folder: Path) -> dict[str, Any]:
     """Every number of a run, as JSON."""
     dataset, study = outcome.dataset, outcome.study
+    target = dict(outcome.target.facts)
+    told = target.pop("defences", {})
     return {
         "run_dir": str(folder),
         "preset": study.name,
@@ -205,12 +208,20 @@ def summary(outcome: Outcome, folder: Path) -> dict[str, Any]:
             **({"sound": asdict(dataset.sound)} if dataset.sound else {}),
             "set_apart": 0 if dataset.others is None else len(dataset.others),
         },
-        "target": {"family": study.family, **outcome.target.facts},
+        "target": {"family": study.family, **target},
         "evaluators": [{"name": e.name, **e.facts} for e in outcome.evaluators],
         "printed": study.printed.model_dump(mode="json"),
         **outcome.facts,
+        **({"defences": [_defence(d, told) for d in study.defences]} if study.defences else {}),
         "failures": outcome.failures,
     }
+
+
+def _defence(defence: Defence, told: dict[str, Any]) -> dict[str, Any]:
+    """A defence's settings, and what it reports of its training."""
+    settings = {key: value for key, value in asdict(defence).items() if key != "name"}
+    entry = {"name": defence.name, "acts": defence.acts, "settings": settings}
+    return entry | ({"facts": told[defence.name]} if defence.name in told else {})
 
 
 def read_study(folder: Path) -> Study:

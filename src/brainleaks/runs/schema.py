@@ -69,6 +69,7 @@ class _Target(Part):
     test_accuracy: Share
     seconds: Number
     curve: _Curve = []
+    spikes: Annotated[Number, Field(ge=0)] | None = None
     weights: _Weights | None = None
     framework: Name | None = None
     lowered: bool | None = None
@@ -215,6 +216,13 @@ class _Verdict(Part):
     claims: list[_Claim] = []
 
 
+class _Defence(Part):
+    name: Label
+    acts: Name
+    settings: dict[Name, JsonValue] = {}
+    facts: dict[Name, JsonValue] = {}
+
+
 class _Failure(Part):
     part: Name
     name: Name
@@ -239,6 +247,7 @@ class Results(Part):
     statistics: _Statistics | None = None
     evidence: dict[Label, dict[Name, JsonValue]] = {}
     verdict: _Verdict | None = None
+    defences: list[_Defence] = []
     failures: list[_Failure] = []
 
     @model_validator(mode="after")

@@ -5,20 +5,20 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, model_validator
 from torch import nn
 
-from brainleaks.attacks import AnyAttack, Attack, WithinPrior, suits
+from brainleaks.attacks import AnyAttack, WithinPrior, suits
 from brainleaks.data import EVENTS, DatasetName
 from brainleaks.data.codes import IMAGE_CODES, DirectCode, LatencyCode, StreamCode
 from brainleaks.data.encoding import RateCode
 from brainleaks.data.events import Framing
 from brainleaks.data.own import OwnData
+from brainleaks.defences import AnyDefence, acting
 from brainleaks.errors import InputError
-from brainleaks.evaluation.controls import CONTROLS, Control
-from brainleaks.evaluation.statistics import FEWEST
 from brainleaks.networks.config import NetworkConfig, Strict
 from brainleaks.networks.views import Coded
 from brainleaks.studies.printed import Printed
+from brainleaks.studies.testing import Judging, Membership, TrainingSteps
 from brainleaks.target import RANKS, Access
-from brainleaks.training import LocalTraining, Recipe
+from brainleaks.training import Recipe
 
 _Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=60)]
 _Share = Annotated[float, Field(ge=0, le=1)]
@@ -106,62 +106,6 @@ class LearnedPrior(Strict):
     training: Recipe
 
 
-#: Reconstructions of a class, where there are too few classes to compute intervals over.
-_REPEATS = 8
-
-
-class Judging(Strict):
-    """How far a run is judged beyond the protocol's metrics.
-
-    Each judge of the panel is trained for ``judge_steps`` steps. ``reconstructions`` a class are
-    made by each attack that draws at random, and by the controls one. With fewer than five classes
-    both make at least eight, over which intervals are then computed. Without any of the negative
-    ``controls`` the verdict is inconclusive.
-    """
-
-    judge_steps: Annotated[int, Field(ge=1, le=100_000)] = 600
-    reconstructions: Annotated[int, Field(ge=1, le=100)] = 3
-    controls: tuple[Control, ...] = CONTROLS
-
-    def repeats(self, attack: Attack, classes: int) -> tuple[int, int]:
-        """How many reconstructions of a class an attack makes, and each control of it."""
-        if not attack.random:
-            return 1, 1
-        if classes < FEWEST:
-            return (max(self.reconstructions, _REPEATS),) * 2
-        return self.reconstructions, 1
-
-
-class Membership(Strict):
-    """How membership is tested.
-
-    At most ``samples`` members and as many non-members are tested, each encoded ``draws`` times.
-    ``shadows`` reference networks are trained by the target's recipe on random parts of the data,
-    if an attack needs them.
-    """
-
-    samples: Annotated[int, Field(ge=10, le=100_000)] = 2000
-    draws: Annotated[int, Field(ge=1, le=1000)] = 4
-    shadows: Annotated[int, Field(ge=4, le=1024, multiple_of=4)] = 16
-
-
-class TrainingSteps(Strict):
-    """Which training steps are attacked.
-
-    The target takes ``batches`` steps, each on ``batch_size`` other samples of its training set,
-    and each from the same weights. The attacker sees the gradient, and knows how many samples and
-    time steps there are unless ``batch_size_known`` is false. A device that makes ``local``
-    training sends the change of its weights instead. Of several ``clients`` with as many samples
-    each, the attacker sees the sum of what they send, as behind secure aggregation.
-    """
-
-    batch_size: Annotated[int, Field(ge=1, le=10_000)] = 8
-    batches: Annotated[int, Field(ge=2, le=1000)] = 20
-    batch_size_known: bool = True
-    clients: Annotated[int, Field(ge=1, le=1000, exclude_if=lambda count: count == 1)] = 1
-    local: Annotated[LocalTraining | None, Field(exclude_if=lambda chosen: chosen is None)] = None
-
-
 class Study(Strict):
     """One experiment: a data set, a target, its evaluators, and the attacks on it.
 
@@ -169,7 +113,8 @@ class Study(Strict):
     the rate code, they are networks of images, and attacked as such. Events become binary
     ``frames``; ordinary networks are given each recording's time-average of them. ``access``
     is what the attacker may see. Attacks within a ``prior`` search what that learned from classes
-    that nothing else here sees.
+    that nothing else here sees. ``defences`` change how the target is trained, stored, run or
+    answers, in this order; the networks that controls and attackers train are defended alike.
     ``draws`` is the number of Bernoulli draws that spike probabilities are judged on; ``judging``
     says how far the panel goes, ``null`` leaving it out; ``membership`` says how membership is
     tested, if an attack tests it; ``training_steps`` says which steps are attacked, if an attack
@@ -189,6 +134,9 @@ class Study(Strict):
     prior: Annotated[LearnedPrior | None, Field(exclude_if=lambda prior: prior is None)] = None
     evaluators: dict[_Label, Model] = Field(default_factory=dict)
     attacks: Annotated[dict[_Label, AnyAttack], Field(min_length=1)]
+    defences: Annotated[
+        tuple[AnyDefence, ...], Field(max_length=20, exclude_if=lambda chosen: not chosen)
+    ] = ()
     draws: Annotated[int, Field(ge=1)] = 1000
     judging: Judging | None = Judging()
     membership: Annotated[Membership | None, Field(exclude_if=lambda chosen: chosen is None)] = None
@@ -274,6 +222,20 @@ class Study(Strict):
             raise ValueError(
                 "prior: an external target was trained on all classes, so none can be set apart; "
                 "leave the prior out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _defended(self) -> "Study":
+        names = [defence.name for defence in self.defences]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"defences: {name} is there more than once; give it once")
+        if isinstance(self.target, External) and (found := acting(self.defences, "training")):
+            raise ValueError(
+                f"defences: {found[0].name} acts on training, and an external target is trained "
+                "already; train it with the defence, or choose one that acts on weights, neurons "
+                "or answers"
             )
         return self
 

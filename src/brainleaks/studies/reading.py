@@ -29,6 +29,7 @@ COLLECTIONS = (
     "federated",
     "streams",
     "cifar10",
+    "defences",
 )
 
 
@@ -160,5 +161,8 @@ def _field_path(location: tuple[Any, ...], content: Any) -> str:
         if isinstance(node, str):  # the name of a union's member that a text was taken for
             continue
         path.append(str(key))
-        node = node.get(key) if isinstance(node, dict) else None
+        if isinstance(node, list) and isinstance(key, int) and key < len(node):
+            node = node[key]
+        else:
+            node = node.get(key) if isinstance(node, dict) else None
     return ".".join(path)

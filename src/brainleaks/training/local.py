@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from brainleaks.networks import respond
-from brainleaks.training.fitting import summed_cross_entropy
+from brainleaks.training.loss import summed_cross_entropy
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))

@@ -13,7 +13,7 @@ from brainleaks.data.dataset import Samples
 from brainleaks.errors import InputError
 from brainleaks.randomness import draw_seed, stream
 from brainleaks.target import Target
-from brainleaks.training.fitting import Encode
+from brainleaks.training.loop import Encode
 
 _BATCH = 50
 

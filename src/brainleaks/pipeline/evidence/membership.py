@@ -20,6 +20,7 @@ from brainleaks.attacks.membership.knowledge import (
 from brainleaks.attacks.membership.loss_threshold import LossThreshold
 from brainleaks.data.dataset import Dataset, SpikeTrains
 from brainleaks.data.parts import images, select
+from brainleaks.defences import acting
 from brainleaks.errors import InputError, option
 from brainleaks.evaluation.epsilon import epsilon
 from brainleaks.evaluation.membership import auc, claim, measured, shift, tail
@@ -35,11 +36,13 @@ from brainleaks.pipeline.shadows import (
     train_references,
 )
 from brainleaks.randomness import stream
-from brainleaks.studies.config import Membership
-from brainleaks.target import RANKS
+from brainleaks.studies.testing import Membership
+from brainleaks.target import RANKS, Access
 
 NAME = "membership"
 CONTROLS = ("held-out", "other-target", "shuffled-membership")
+#: What reference networks say, and what determines each.
+Known = tuple[References, list[dict[str, Any]]]
 #: With fewer members or non-members, nothing can be said.
 _FEWEST = 10
 #: So many members are shown, those that attacks find most easily.
@@ -145,7 +148,8 @@ class _Gathering:
         pipeline = self.case.pipeline
         samples = select(pool(pipeline.dataset), self.drawn.places)
         encoded = pipeline.study.spiking and not isinstance(samples.inputs, SpikeTrains)
-        return Candidates(samples, pipeline.encode, self.settings.draws if encoded else 1)
+        drawn = encoded or acting(pipeline.study.defences, "neurons")
+        return Candidates(samples, pipeline.encode, self.settings.draws if drawn else 1)
 
     @cached_property
     def _made_of(self) -> dict[str, Any]:
@@ -205,13 +209,24 @@ class _Gathering:
         return train_references(self.case.pipeline, self.case.targets, count)
 
     @cached_property
-    def _known(self) -> tuple[References, list[dict[str, Any]]]:
-        """What reference networks say, and what determines each."""
+    def _known(self) -> Known:
+        """What reference networks answer, and what determines each."""
+        return self._asked("scores")
+
+    @cached_property
+    def _known_from_weights(self) -> Known:
+        """The same for an attacker who has the target's weights, and so its own answers."""
+        return self._asked("gradients")
+
+    def _known_to(self, attack: MembershipAttack) -> Known:
+        sees_weights = RANKS.index(attack.access) > RANKS.index("scores")
+        return self._known_from_weights if sees_weights else self._known
+
+    def _asked(self, access: Access) -> Known:
         pipeline, places = self.case.pipeline, self.drawn.places
         shadows, _ = self._networks
-        scores = [
-            reference_scores(pipeline, shadow, self.candidates, self._made_of) for shadow in shadows
-        ]
+        asked = self.candidates, self._made_of
+        scores = [reference_scores(pipeline, shadow, *asked, access) for shadow in shadows]
         trained_on = torch.stack([shadow.learned[places] for shadow in shadows])
         networks = [partial(pipeline.view, shadow.trained, RANKS[-1]) for shadow in shadows]
         stacked = torch.stack(scores)
@@ -219,7 +234,7 @@ class _Gathering:
         return references, [shadow.trained.key for shadow in shadows]
 
     @cached_property
-    def _alone(self) -> tuple[References, list[dict[str, Any]]]:
+    def _alone(self) -> Known:
         """As much without reference networks."""
         count, classes = len(self.drawn.places), len(self.case.pipeline.dataset.class_names)
         nothing = torch.zeros(0, count, classes), torch.zeros(0, count, dtype=torch.bool)
@@ -229,7 +244,7 @@ class _Gathering:
         self, name: str, attack: MembershipAttack, target: Trained
     ) -> tuple[Tensor, dict[str, Any]]:
         """Of the tested samples, and what it cost."""
-        references, keys = self._known if attack.shadows else self._alone
+        references, keys = self._known_to(attack) if attack.shadows else self._alone
         artefact, _ = self.case.pipeline.ask(
             name,
             attack,

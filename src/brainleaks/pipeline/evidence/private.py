@@ -10,7 +10,7 @@ from brainleaks.attacks.gradients.step import TrainingStep
 from brainleaks.data.encoding import RateCode
 from brainleaks.pipeline.evidence.kind import Case
 from brainleaks.randomness import stream
-from brainleaks.studies.config import TrainingSteps
+from brainleaks.studies.testing import TrainingSteps
 from brainleaks.training import gradients, update
 
 

@@ -25,7 +25,7 @@ from brainleaks.pipeline.keys import digest
 from brainleaks.pipeline.shadows import Shadow, reference_scores
 from brainleaks.pipeline.user_networks import train_on_halves
 from brainleaks.randomness import stream
-from brainleaks.studies.config import Membership
+from brainleaks.studies.testing import Membership
 from brainleaks.target import RANKS
 
 NAME = "user-membership"

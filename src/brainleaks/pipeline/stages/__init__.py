@@ -8,10 +8,12 @@ from brainleaks.pipeline.stages.attack import attack_all
 from brainleaks.pipeline.stages.judgement import judge_all
 from brainleaks.pipeline.stages.panel import score_all, train_judge
 from brainleaks.pipeline.stages.prior import new_prior, train_prior
+from brainleaks.pipeline.stages.spikes import count_spikes
 from brainleaks.pipeline.stages.training import measure, new_network, train
 
 __all__ = [
     "attack_all",
+    "count_spikes",
     "judge_all",
     "measure",
     "new_network",

@@ -1,17 +1,19 @@
 """Stage: one network, trained and measured."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import nn
 
 from brainleaks.data.dataset import Dataset, Samples, SpikeTrains
+from brainleaks.defences import Defence
 from brainleaks.monitor import Monitor
 from brainleaks.networks import Readout
 from brainleaks.networks.config import NetworkConfig
 from brainleaks.randomness import stream
 from brainleaks.training import Recipe, accuracy, fit
-from brainleaks.training.fitting import Encode
+from brainleaks.training.loop import Encode
 
 
 def new_network(
@@ -40,10 +42,11 @@ def train(
     name: str,
     seed: int,
     monitor: Monitor,
-) -> None:
-    """Train a new network in place."""
+    defences: Sequence[Defence] = (),
+) -> dict[str, Any]:
+    """Train a new network in place; what the defences of its training report, by their names."""
     generator = stream(seed, name, "training")
-    fit(
+    return fit(
         network,
         samples,
         recipe,
@@ -51,6 +54,7 @@ def train(
         generator=generator,
         readout=readout,
         monitor=monitor,
+        defences=defences,
     )
 
 
