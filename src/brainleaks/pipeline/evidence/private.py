@@ -8,6 +8,7 @@ from torch import Tensor
 
 from brainleaks.attacks.gradients.step import TrainingStep
 from brainleaks.data.encoding import RateCode
+from brainleaks.defences import acting
 from brainleaks.pipeline.evidence.kind import Case
 from brainleaks.randomness import stream
 from brainleaks.studies.testing import TrainingSteps
@@ -43,6 +44,7 @@ class PrivateSteps:
         self.settings = pipeline.study.training_steps or TrainingSteps()
         self.spiking = pipeline.study.spiking
         self.coded = isinstance(pipeline.study.encoding, RateCode)
+        self.defences = acting(pipeline.study.defences, "step")
         self._pipeline, self._network = pipeline, case.target.network
         self._samples = pipeline.dataset.train
 
@@ -109,10 +111,16 @@ class PrivateSteps:
         device = self._pipeline.device
         labels, own = batch.labels[own].to(device), own.to(device)
         passes = [inputs.index_select(int(self.spiking), own) for inputs in batch.passes]
-        if self.settings.local is None:
-            return gradients(self._network, passes[0], labels)
-        order = stream(self._pipeline.seed, "training step", i, "order", client)
-        return update(self._network, passes, labels, self.settings.local, generator=order)
+        seed, local = self._pipeline.seed, self.settings.local
+        if local is None:
+            sent = gradients(self._network, passes[0], labels)
+        else:
+            order = stream(seed, "training step", i, "order", client)
+            sent = update(self._network, passes, labels, local, generator=order)
+        for defence in self.defences:
+            noise = stream(seed, "training step", i, "defence", defence.name, client)
+            sent = defence(sent, generator=noise)
+        return sent
 
 
 def _permuted(values: Tensor, noise: torch.Generator) -> Tensor:

@@ -30,6 +30,7 @@ from brainleaks.evaluation.batches import (
 from brainleaks.networks.weights import first_weights
 from brainleaks.pipeline.evidence.kind import Case, Evidence, Kind
 from brainleaks.pipeline.evidence.private import PrivateSteps
+from brainleaks.pipeline.versions import of_defences
 
 NAME = "recovered-batch"
 CONTROLS = ("other-batch", "shuffled-gradient")
@@ -127,6 +128,8 @@ class _Gathering:
             "settings": self.steps.settings.model_dump(mode="json"),
             "shuffled": shuffled,
         }
+        if self.steps.defences:
+            asked["defences"] = of_defences(self.steps.defences)
         called = f"{name} batch {i}" + (" shuffled" if shuffled else "")
         artefact, _ = pipeline.ask(
             called,
