@@ -141,6 +141,43 @@ def test_surrogate_formula(scan, surrogate):
     torch.testing.assert_close(gradient, expected)
 
 
+def unrolled(current, surrogate, reset):
+    """The recursion as the module states it, by elementwise operations that autograd knows."""
+    state, spikes, membrane = torch.zeros_like(current[0]), [], []
+    for now in current:
+        fired = (state.detach() > 1).to(now)
+        kept = 0.7 * state * (1 - fired if reset == "zero" else 1)
+        state = kept + now - (fired if reset == "subtract" else 0)
+        spikes.append(surrogate(state - 1))
+        membrane.append(state)
+    return torch.stack(spikes), torch.stack(membrane)
+
+
+@pytest.mark.parametrize("reset", RESETS)
+def test_second_derivatives_are_those_of_the_steps(scan, reset):
+    torch.manual_seed(0)
+    values, pull = torch.randn(7, 5, dtype=torch.float64), torch.randn(7, 5, dtype=torch.float64)
+    ways = (
+        lambda current: scan(current, beta=0.7, surrogate=FastSigmoid(40), reset=reset),
+        lambda current: unrolled(current, _Float64FastSigmoid.apply, reset),
+    )
+    found = []
+    for way in ways:
+        current = values.clone().requires_grad_()
+        spikes, membrane = way(current)
+        value = (spikes * pull).sum() + (membrane**2 * pull).sum() + (spikes * membrane).sum()
+        (first,) = torch.autograd.grad(value, current, create_graph=True)
+        found.append(torch.autograd.grad((first**3).sum(), current)[0])
+    assert torch.allclose(*found, rtol=1e-8)
+
+
+def test_an_immediate_reset_has_no_second_derivatives(scan):
+    current = torch.randn(3, 2, requires_grad=True)
+    spikes, _ = scan(current, beta=0.7, surrogate=FastSigmoid(40), reset_delay=False)
+    with pytest.raises(NotImplementedError, match="delayed reset"):
+        torch.autograd.grad(spikes.sum(), current, create_graph=True)
+
+
 def test_neurons_are_independent(scan):
     """Any split of the batch, and any memory order, gives the same numbers."""
     current = torch.randn(12, 3, 700, generator=torch.Generator().manual_seed(1))

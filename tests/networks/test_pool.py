@@ -27,6 +27,17 @@ def test_is_torchs(shape, layout, levels):
     assert torch.equal(ours.grad, theirs.grad)
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+def test_second_derivatives_are_torchs(shape):
+    torch.manual_seed(0)
+    values, found = torch.randn(shape), []
+    for way in (max_pool, lambda frames: functional.max_pool2d(frames, 2)):
+        frames = values.clone().requires_grad_()
+        (first,) = torch.autograd.grad((way(frames) ** 3).sum(), frames, create_graph=True)
+        found.append(torch.autograd.grad((first**2).sum(), frames)[0])
+    assert torch.equal(*found)
+
+
 def test_nan_is_not_lost():
     """A training that diverged must not look healthy."""
     frames = torch.zeros(1, 1, 4, 4)

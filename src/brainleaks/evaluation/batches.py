@@ -106,9 +106,32 @@ def _equal(private: Batch, recovered: Batch, i: int, j: int) -> float:
     """The share of a sample's bits, or values to a hundredth, that are equal."""
     if private.inputs.ndim == private.pictures.ndim:
         return float(((private.inputs[i] - recovered.inputs[j]).abs() < 0.01).float().mean())
-    mine, theirs = private.inputs[:, i].bool(), recovered.inputs[:, j].bool()
+    mine, theirs = private.inputs[:, i].bool(), recovered.inputs[:, j] > 0.5
     steps = min(len(mine), len(theirs))
     return float((mine[:steps] == theirs[:steps]).sum() / mine.numel())
+
+
+def hidden_vectors(private: Tensor, recovered: Tensor) -> Tensor:
+    """The share of each sample's hidden spike vectors that are right to the bit, ``(B,)``.
+
+    At the right time step of the right sample; recovered samples are assigned to private ones so
+    that most are. Silent vectors apart.
+
+    Args:
+        private: ``(T, B, D)``.
+        recovered: ``(T, K, D)``.
+    """
+    fired = private.any(2)
+    right = (
+        torch.stack([(private == r.unsqueeze(1)).all(2) for r in recovered.unbind(1)], 2)
+        if (recovered.shape[1])
+        else private.new_zeros(*private.shape[:2], 0)
+    )
+    shares = (right & fired.unsqueeze(2)).sum(0) / fired.sum(0).clamp(min=1).unsqueeze(1)
+    found = torch.zeros(private.shape[1])
+    for i, j in zip(*linear_sum_assignment(-shares.numpy()), strict=True):
+        found[i] = shares[i, j]
+    return found
 
 
 def over_batches(values: ArrayLike) -> dict[str, float | None]:

@@ -42,3 +42,15 @@ def backward(gradient, which, to_x):
                     for c in range(channels):
                         value = gradient[n, i, j, c] if which[n, i, j, c] == k else nil
                         to_x[n, 2 * i + k // 2, 2 * j + k % 2, c] = value
+
+
+@numba.njit(parallel=True, cache=True)
+def take(x, which, taken):
+    """Fill ``taken``, ``(N, H // 2, W // 2, C)``: the values of ``x`` where the largest were."""
+    _, height, width, channels = which.shape
+    for n in numba.prange(len(x)):
+        for i in range(height):
+            for j in range(width):
+                for c in range(channels):
+                    k = which[n, i, j, c]
+                    taken[n, i, j, c] = x[n, 2 * i + k // 2, 2 * j + k % 2, c]

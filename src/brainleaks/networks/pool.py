@@ -19,7 +19,7 @@ except (ImportError, RuntimeError):  # no compiler, or no place to keep its work
 def max_pool(frames: Tensor) -> Tensor:
     """``max_pool2d(frames, 2)``: ``(N, C, H, W)`` to ``(N, C, H // 2, W // 2)``.
 
-    The result's memory order is ``channels_last``; differentiable once.
+    The result's memory order is ``channels_last``; differentiable twice.
     """
     if _pool is None or frames.device.type != "cpu" or frames.dtype != torch.float32:
         return functional.max_pool2d(frames, 2)
@@ -40,12 +40,28 @@ class _MaxPool(torch.autograd.Function):
         return largest.permute(0, 3, 1, 2)
 
     @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Any:
+        return _Unpool.apply(gradient, ctx.which, ctx.shape)  # type: ignore[no-untyped-call]
+
+
+class _Unpool(torch.autograd.Function):
+    """The transpose of pooling, whose own is to take each value from where the largest was."""
+
+    @staticmethod
+    def forward(ctx: Any, gradient: Tensor, which: Tensor, shape: torch.Size) -> Any:
+        match_torch_threads()
+        to_x = gradient.new_empty(shape)
+        _pool.backward(_channels_last(gradient).numpy(), which.numpy(), to_x.numpy())
+        ctx.which = which
+        return to_x.permute(0, 3, 1, 2)
+
+    @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Any:
         match_torch_threads()
-        to_x = gradient.new_empty(ctx.shape)
-        _pool.backward(_channels_last(gradient).numpy(), ctx.which.numpy(), to_x.numpy())
-        return to_x.permute(0, 3, 1, 2)
+        taken = gradient.new_empty(ctx.which.shape)
+        _pool.take(_channels_last(gradient).numpy(), ctx.which.numpy(), taken.numpy())
+        return taken.permute(0, 3, 1, 2), None, None
 
 
 def _channels_last(frames: Tensor) -> Tensor:

@@ -87,7 +87,11 @@ def lif(
     reset: Reset = "subtract",
     reset_delay: bool = True,
 ) -> tuple[Tensor, Tensor]:
-    """Run leaky integrate-and-fire neurons over all time steps; differentiable once.
+    """Run leaky integrate-and-fire neurons over all time steps.
+
+    Differentiable once, by the compiled recursion; and twice where the reset is delayed, by
+    elementwise operations, one time step after the other. The second derivative of a spike is the
+    derivative of its surrogate.
 
     Args:
         current: input current, ``(T, ...)``, floating point.
@@ -171,10 +175,15 @@ class _Scan(torch.autograd.Function):
         return spikes, membrane
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad_spikes: Tensor | None, grad_membrane: Tensor | None) -> Any:
         before, membrane = ctx.saved_tensors
         _, backward = _ways(before)
+        if torch.is_grad_enabled():  # create_graph: this pass is to be differentiated again
+            if ctx.constants[-1]:
+                raise NotImplementedError(
+                    "lif: second derivatives need a delayed reset; use reset_delay=True."
+                )
+            backward = _plain_backward
         coefficients = ctx.surrogate.coefficients
         grad = backward(grad_spikes, grad_membrane, before, membrane, ctx.constants, coefficients)
         return grad, None, None
@@ -231,7 +240,7 @@ def _plain_backward(
 ) -> Tensor:
     beta, threshold, subtract, zero, immediate = constants
     gain, sharpness, linear = coefficients
-    grad_current = torch.empty_like(before)
+    grad_current = []
     carry = before.new_zeros(before.shape[1:])
     for t in range(len(before) - 1, -1, -1):
         v = before[t]
@@ -245,9 +254,9 @@ def _plain_backward(
         lost = immediate * (subtract * threshold + zero * v)
         to_spike = -carry * lost if grad_spikes is None else grad_spikes[t] - carry * lost
         grad = carry * (1 - immediate * zero * (spike - reset)) + to_spike * slope
-        grad_current[t] = grad
+        grad_current.append(grad)
         carry = beta * grad * (1 - zero * reset)
-    return grad_current
+    return torch.stack(grad_current[::-1]) if grad_current else torch.empty_like(before)
 
 
 def _compiled_forward(current: Tensor, constants: _Constants) -> tuple[Tensor, Tensor, Tensor]:

@@ -198,6 +198,7 @@ class Pipeline:
             generator = stream(self.seed, name, "attack")
             answer: Any = attack(view, *arguments(), generator=generator, monitor=monitor)
             named = answer._asdict() if hasattr(answer, "_asdict") else {"answer": answer}
+            named = {name: value for name, value in named.items() if value is not None}
             return Artefact(named, {"queries": view.queries})
 
         return self.cache.get_or_make(f"attack:{name}", key, make), key

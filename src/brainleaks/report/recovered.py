@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 KIND = "recovered-batch"
+#: What the attacker sees in tables that were written before there was anything else.
+_SEEN = "the gradient of one training step"
 _MEASURES = ("vectors", "bits", "label", "ssim", "reidentified")
 
 
@@ -26,7 +28,8 @@ def over_seeds(
     first = evidence[0]
     names = [n for n in first["attacks"] if all(n in one["attacks"] for one in evidence)]
     return {
-        **{key: first[key] for key in ("seen", "batch_size", "batches", "time_steps", "neurons")},
+        "seen": first.get("seen", _SEEN),
+        **{key: first[key] for key in ("batch_size", "batches", "time_steps", "neurons")},
         "limit": _means([one["limit"] for one in evidence], interval),
         "attacks": {
             name: _attack([one["attacks"][name] for one in evidence], interval) for name in names
@@ -44,10 +47,12 @@ def _means(
 def _attack(
     entries: list[dict[str, Any]], interval: Callable[[list[float]], Any]
 ) -> dict[str, Any]:
+    hidden = [entry["hidden"]["value"] for entry in entries if entry.get("hidden")]
     seconds = [second for entry in entries for second in entry["seconds"]]
     other = [entry["controls"]["other-batch"] for entry in entries]
     return {
         "measures": _means([entry["measures"] for entry in entries], interval),
+        "hidden": interval(hidden) if len(hidden) == len(entries) else None,
         "least": min(entry["measures"]["reidentified"]["low"] for entry in entries),
         "other_batch": _means(other, interval)["reidentified"],
         "invented": sum(entry["controls"]["shuffled-gradient"]["vectors"] for entry in entries),

@@ -33,6 +33,7 @@ class _Controls(Part):
 
 class _Attack(Part):
     measures: _Measures
+    hidden: _Measure | None = None
     controls: _Controls
     whole_batches: Count
     seconds: Annotated[list[Number], Field(min_length=1, max_length=1000)]

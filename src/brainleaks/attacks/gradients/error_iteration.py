@@ -7,12 +7,11 @@ import torch
 from annotated_types import Ge
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass as checked
-from torch import Tensor, nn
+from torch import Tensor
 
-from brainleaks.attacks.gradients.labels import summed_loss
+from brainleaks.attacks.gradients.labels import last_bias, most_wanted, summed_loss
 from brainleaks.attacks.gradients.separation import Span, span
 from brainleaks.attacks.gradients.step import Recovered, TrainingStep
-from brainleaks.errors import InputError
 from brainleaks.monitor import Monitor
 from brainleaks.networks import respond
 from brainleaks.target import Access, Target
@@ -44,7 +43,7 @@ class ErrorIteration:
     Example:
         >>> from brainleaks.networks import MLP
         >>> network, images = MLP((1, 8, 8), 10, hidden=100), torch.rand(2, 1, 8, 8)
-        >>> nn.functional.cross_entropy(network(images), torch.tensor([3, 5])).backward()
+        >>> torch.nn.functional.cross_entropy(network(images), torch.tensor([3, 5])).backward()
         >>> step = TrainingStep({name: p.grad for name, p in network.named_parameters()})
         >>> target = Target(network, input_shape=(1, 8, 8), classes=10)
         >>> recovered = ErrorIteration()(target, step)
@@ -78,11 +77,11 @@ class ErrorIteration:
         target.require(self.access, self.attack, spiking=self.spiking)
         gradient = step.of_first_layer(target.network, target.input_shape).to(target.device)
         search = _Search(target, span(gradient, step.vectors), gradient)
-        said = _last_bias(target, step).to(target.device) * search.size
+        said = last_bias(target.network, step)[1].to(target.device) * search.size
         counted = said.new_full((target.classes,), search.size / target.classes)
         labels, images = torch.zeros(0), gradient[:0]
         for _ in range(_COUNTS):
-            before, labels = labels, _counted(counted - said, search.size)
+            before, labels = labels, most_wanted(counted - said, search.size)
             if torch.equal(before, labels):
                 break
             mixture = search.solved(labels, self.iterations)
@@ -168,24 +167,3 @@ class _Search:
         loss = summed_loss(self._network.respond(entry), labels).sum() / self.size
         errors: Tensor = torch.autograd.grad(loss, entry, create_graph=create_graph)[0]
         return errors
-
-
-def _counted(wanted: Tensor, size: int) -> Tensor:
-    """Labels ``(B,)`` in the order of their classes, from how many of each are wanted."""
-    left, chosen = wanted.clone(), []
-    for _ in range(size):
-        chosen.append(int(left.argmax()))
-        left[chosen[-1]] -= 1
-    return torch.tensor(sorted(chosen), device=wanted.device)
-
-
-def _last_bias(target: Target, step: TrainingStep) -> Tensor:
-    """The gradient of the bias that the logits end with."""
-    linear = [n for n, m in target.network.named_modules() if isinstance(m, nn.Linear)]
-    gradient = step.gradients.get(f"{linear[-1]}.bias")
-    if gradient is None or len(gradient) != target.classes:
-        raise InputError(
-            "the training step: there is no gradient of the last layer's bias, by which this "
-            "attack counts labels."
-        )
-    return gradient.detach().float()

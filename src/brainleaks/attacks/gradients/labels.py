@@ -1,10 +1,12 @@
 """The labels of recovered samples, by the gradients that each label would have given."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
-from brainleaks.networks import Response
+from brainleaks.attacks.gradients.step import TrainingStep
+from brainleaks.errors import InputError
+from brainleaks.networks import Response, respond
 from brainleaks.target import Target
 
 
@@ -34,3 +36,53 @@ def summed_loss(response: Response, labels: Tensor) -> Tensor:
     each = functional.cross_entropy(trace, labels.repeat(steps), reduction="none")
     summed: Tensor = each.unflatten(0, (steps, batch)).sum(0)
     return summed
+
+
+def last_bias(network: nn.Module, step: TrainingStep) -> tuple[str, Tensor]:
+    """The name of the bias that the logits end with, and its gradient.
+
+    Raises:
+        InputError: if there is none.
+    """
+    linear = [n for n, m in network.named_modules() if isinstance(m, nn.Linear)]
+    name = f"{linear[-1]}.bias" if linear else "bias"
+    gradient = step.gradients.get(name)
+    if gradient is None:
+        raise InputError(
+            "the training step: there is no gradient of the last layer's bias, by which this "
+            "attack counts labels."
+        )
+    return name, gradient.detach().float()
+
+
+def counted(network: nn.Module, step: TrainingStep, inputs: Tensor, size: int) -> Tensor:
+    """The labels of a batch, in the order of their classes, ``(size,)``.
+
+    The gradient of the last layer's bias is a sum over the batch of what the network says, less
+    what it should say. What it says of any inputs is nearly what it says of the private ones, as
+    long as it is not trained (Geng et al., "Towards general deep leakage in federated learning",
+    2021).
+
+    Args:
+        network: asks for the gradients of its weights.
+        step: with the gradient of the last layer's bias.
+        inputs: for the network, as many as the batch has.
+        size: of the batch.
+
+    Raises:
+        InputError: if that gradient is missing.
+    """
+    name, seen = last_bias(network, step)
+    trace, bias = respond(network, inputs).membrane, network.get_parameter(name)
+    (said,) = torch.autograd.grad(trace.logsumexp(-1).sum(), bias, retain_graph=True)
+    (each,) = torch.autograd.grad(trace.sum() / size, bias)  # of one sample, for one class
+    return most_wanted((said - size * seen.to(said)) / each, size)
+
+
+def most_wanted(wanted: Tensor, size: int) -> Tensor:
+    """Labels ``(size,)`` in the order of their classes, from how many of each are wanted."""
+    left, chosen = wanted.clone(), []
+    for _ in range(size):
+        chosen.append(int(left.argmax()))
+        left[chosen[-1]] -= 1
+    return torch.tensor(sorted(chosen), device=wanted.device)

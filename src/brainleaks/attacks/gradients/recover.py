@@ -5,8 +5,12 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from brainleaks.attacks.gradients.error_iteration import ErrorIteration
+from brainleaks.attacks.gradients.gradient_matching import GradientMatching
+from brainleaks.attacks.gradients.readout_separation import ReadoutSeparation
 from brainleaks.attacks.gradients.spike_separation import SpikeSeparation
 from brainleaks.attacks.gradients.step import Recovered, TrainingStep
+from brainleaks.networks.weights import first_layer
+from brainleaks.neuron import LIF
 from brainleaks.target import Target
 
 
@@ -21,7 +25,9 @@ def recover(
 ) -> Recovered:
     """Recover the private batch of a training step.
 
-    Spike separation attacks a spiking network, error iteration an ordinary one.
+    Spike separation attacks a spiking network, error iteration an ordinary one. Where the first
+    layer is not fully connected to the inputs, these are readout separation and gradient matching,
+    which need the batch size and the number of time steps.
 
     Args:
         gradients: of the batch's mean loss, by the names of the network's parameters.
@@ -32,7 +38,7 @@ def recover(
         time_steps: how many time steps each sample has, if that is known.
 
     Raises:
-        InputError: if the gradient is not one of the network's first layer.
+        InputError: if the gradient is not the network's, or the attack lacks the batch size.
 
     Example:
         >>> import torch
@@ -48,5 +54,8 @@ def recover(
         (True, [3])
     """
     target = Target(network, input_shape=input_shape, classes=classes)
-    attack = SpikeSeparation() if target.spiking else ErrorIteration()
-    return attack(target, TrainingStep(gradients, batch_size, time_steps))
+    step = TrainingStep(gradients, batch_size, time_steps)
+    if first_layer(network, input_shape) is not None:
+        return (SpikeSeparation() if target.spiking else ErrorIteration())(target, step)
+    spiking = any(isinstance(layer, LIF) for layer in network.modules())
+    return (ReadoutSeparation() if spiking else GradientMatching())(target, step)

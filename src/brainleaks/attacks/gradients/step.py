@@ -67,15 +67,29 @@ class TrainingStep:
         if layer is None:
             raise InputError(
                 "the training step: the network's first layer is not fully connected to its "
-                "inputs; this attack reads the gradient of one that is."
+                "inputs; this attack reads the gradient of one that is. Choose readout-separation "
+                "for a spiking network, or gradient-matching."
             )
-        name, weight = f"{layer}.weight", network.get_parameter(f"{layer}.weight")
-        gradient = self.gradients.get(name)
-        if gradient is None:
+        return self.of_weights(network, f"{layer}.weight")
+
+    def of_weights(self, network: nn.Module, name: str) -> Tensor:
+        """The gradient of weights of the network, by their name.
+
+        Raises:
+            InputError: if it is missing, has another shape, is zero, or holds NaN or infinity.
+        """
+        if name not in self.gradients:
             raise InputError(
-                f"the training step: there is no gradient of {name}, the first layer's weights. It "
+                f"the training step: there is no gradient of {name}, which this attack reads. It "
                 "is missing if that layer was frozen, and then nothing can be read from it."
             )
+        gradient = self._fitting(name, network)
+        if not gradient.any():
+            raise InputError(f"the training step: the gradient of {name} is zero.")
+        return gradient
+
+    def _fitting(self, name: str, network: nn.Module) -> Tensor:
+        gradient, weight = self.gradients[name], network.get_parameter(name)
         if gradient.shape != weight.shape:
             raise InputError(
                 f"the training step: the gradient of {name} is {tuple(gradient.shape)}, and the "
@@ -83,9 +97,23 @@ class TrainingStep:
             )
         if not gradient.isfinite().all():
             raise InputError(f"the training step: the gradient of {name} holds NaN or infinity.")
-        if not gradient.any():
-            raise InputError(f"the training step: the gradient of {name} is zero.")
         return gradient.detach().float()
+
+    def of_network(self, network: nn.Module) -> dict[str, Tensor]:
+        """The gradients of all the network's weights that are there, by name.
+
+        Raises:
+            InputError: if none is, one has another shape or holds NaN or infinity, or all are zero.
+        """
+        names = [name for name, _ in network.named_parameters() if name in self.gradients]
+        if not names:
+            raise InputError(
+                "the training step: it has no gradient of any of the network's weights."
+            )
+        found = {name: self._fitting(name, network) for name in names}
+        if not any(gradient.any() for gradient in found.values()):
+            raise InputError("the training step: its gradients are all zero.")
+        return found
 
 
 class Recovered(NamedTuple):
@@ -96,9 +124,11 @@ class Recovered(NamedTuple):
             of an ordinary network. A recording shorter than ``T`` ends in silence. Of a sample
             that was encoded several times, the passes follow one another.
         labels: the class of each, ``(B,)``, or -1 where it is not known.
-        exact: the time steps that are certified, ``(T, B)``.
+        exact: the time steps that are certified, ``(T, B)``; their hidden spikes, where the attack
+            recovers these.
         loose: certified spike vectors that belong to no sample, ``(K, *input_shape)``.
         rank: how many independent input vectors the gradient shows.
+        hidden: spikes before the last layer, ``(T, B, D)``, where the attack recovers these.
     """
 
     inputs: Tensor
@@ -106,6 +136,7 @@ class Recovered(NamedTuple):
     exact: Tensor
     loose: Tensor
     rank: Tensor
+    hidden: Tensor | None = None
 
 
 def nothing(input_shape: tuple[int, ...], rank: int) -> Recovered:

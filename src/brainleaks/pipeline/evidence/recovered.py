@@ -5,6 +5,7 @@ An attack of this kind is called with ``(target, step)``, the step being a
 :class:`~brainleaks.attacks.gradients.step.Recovered`.
 """
 
+import copy
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
@@ -13,10 +14,19 @@ import torch
 from torch import Tensor
 
 from brainleaks.attacks import Attack
+from brainleaks.attacks.gradients.feature_inversion import hidden_spikes_of
 from brainleaks.attacks.gradients.pictures import pictures
 from brainleaks.attacks.gradients.step import Recovered
 from brainleaks.data.parts import images
-from brainleaks.evaluation.batches import Batch, assigned, claim, compare, measured
+from brainleaks.evaluation.batches import (
+    Batch,
+    assigned,
+    claim,
+    compare,
+    hidden_vectors,
+    measured,
+    over_batches,
+)
 from brainleaks.networks.weights import first_weights
 from brainleaks.pipeline.evidence.kind import Case, Evidence, Kind
 from brainleaks.pipeline.evidence.private import PrivateSteps
@@ -80,7 +90,7 @@ class _Gathering:
         self, name: str, attack: Attack, files: dict[str, dict[str, Tensor]]
     ) -> dict[str, Any]:
         """All batches, and the controls."""
-        own, other, seconds, ranks = [], [], [], []
+        own, other, seconds, ranks, hidden = [], [], [], [], []
         for i in self.steps.batches:
             recovered, took = self._recovered(name, attack, i)
             batch = self._as_batch(recovered)
@@ -88,11 +98,14 @@ class _Gathering:
             other.append(self._compared(batch, (i + 1) % len(self.steps.batches)))
             seconds.append(took)
             ranks.append(int(recovered.rank))
+            if recovered.hidden is not None:
+                hidden.append(hidden_vectors(self._hidden(i), recovered.hidden))
             if i < _SHOWN:
                 files[f"recovered-{name}"] = self._shown(batch, i)
         invented, _ = self._recovered(name, attack, 0, shuffled=True)
         return {
             "measures": measured(own),
+            "hidden": over_batches(torch.stack(hidden).numpy()) if hidden else None,
             "controls": {
                 "other-batch": measured(other),
                 "shuffled-gradient": {"vectors": int(invented.exact.sum()) + len(invented.loose)},
@@ -124,6 +137,11 @@ class _Gathering:
         )
         found = {key: value.cpu() for key, value in artefact.tensors.items()}
         return Recovered(**found), artefact.facts["seconds"]
+
+    def _hidden(self, i: int) -> Tensor:
+        """The private spikes before the last layer."""
+        network = copy.deepcopy(self.case.target.network).train()
+        return hidden_spikes_of(network, self.steps.batch(i).inputs).cpu()
 
     def _as_batch(self, recovered: Recovered) -> Batch:
         spiking = recovered.exact.any(1).sum() if recovered.inputs.ndim == 5 else 0
