@@ -33,7 +33,7 @@ class Pruning:
         60
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     acts: ClassVar[Acts] = "weights"
 
     share: Annotated[float, Gt(0), Lt(1)] = 0.5
