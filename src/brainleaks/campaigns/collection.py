@@ -52,7 +52,10 @@ def collection(name: str) -> Collection:
     """Read a collection from its file; of a sweep, every preset with every list of defences."""
     source = resources.files("brainleaks.campaigns") / "collections" / f"{name}.yaml"
     content = yaml.safe_load(source.read_text(encoding="utf-8"))
-    cells = [Cell(**cell) for cell in content.pop("cells")]
+    cells = [
+        Cell(**cell)._replace(settings=tuple(cell.get("settings", ())))
+        for cell in content.pop("cells")
+    ]
     settings = tuple(content.pop("settings"))
     if sweep := content.pop("sweep", None):
         swept = [_with_defences(cell, *chosen) for cell in cells for chosen in sweep.items()]

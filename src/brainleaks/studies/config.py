@@ -240,8 +240,8 @@ class Study(Strict):
         kinds = {attack.kind for attack in self.attacks.values()}
         if "recovered-batch" not in kinds and (found := acting(self.defences, "step")):
             raise ValueError(
-                f"defences: {found[0].name} acts on what is sent of a training step, which no attack "
-                "of this study attacks; add spike-separation, for example, or leave it out"
+                f"defences: {found[0].name} acts on what is sent of a training step, which no "
+                "attack of this study attacks; add spike-separation, for example, or leave it out"
             )
         return self
 

@@ -84,6 +84,8 @@ def span(gradient: Tensor, expected: int | None = None) -> Span:
         if rank < len(values) or size >= enough:
             break
         size *= 2
+    if expected is not None and rank < expected / 2 and cliff < _CLIFF**2:
+        rank, cliff = len(values), 1.0  # what all inputs have in common stands out from noise
     if cliff == 1 and expected is not None:
         rank = min(rank, expected)
     values, kept = values[:rank], basis[:, :rank].contiguous()

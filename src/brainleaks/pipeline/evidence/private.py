@@ -1,5 +1,6 @@
 """The training steps that are attacked: private samples, and what a server sees of them."""
 
+from dataclasses import asdict
 from functools import cached_property
 from typing import NamedTuple
 
@@ -71,6 +72,9 @@ class PrivateSteps:
         if local:
             trained = f"{local.epochs} epoch{'s' * (local.epochs > 1)} of local training"
             sent = f"the weights after {trained} by {local.optimizer.upper()}"
+        for defence in self.defences:
+            chosen = {k: v for k, v in asdict(defence).items() if k != "name"}
+            sent += f" behind {defence.name} ({', '.join(f'{k} {v:g}' for k, v in chosen.items())})"
         return sent if clients == 1 else f"the sum over {clients} devices of {sent}"
 
     def batch(self, i: int) -> PrivateBatch:
