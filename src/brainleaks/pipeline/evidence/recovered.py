@@ -147,8 +147,8 @@ class _Gathering:
         return hidden_spikes_of(network, self.steps.batch(i).inputs).cpu()
 
     def _as_batch(self, recovered: Recovered) -> Batch:
-        spiking = recovered.exact.any(1).sum() if recovered.inputs.ndim == 5 else 0
-        placed = recovered.inputs.flatten(0, 1) if spiking else recovered.loose[:0]
+        in_time = recovered.inputs.ndim == 5
+        placed = recovered.inputs.flatten(0, 1) if in_time else recovered.loose[:0]
         return Batch(
             inputs=recovered.inputs,
             labels=recovered.labels,
