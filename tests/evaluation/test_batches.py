@@ -73,8 +73,12 @@ def reached(value, low, high):
 def test_level_4_needs_more_than_the_control(own, shown):
     measures = {"reidentified": reached(*own), "vectors": reached(1, 0.8, 1)}
     controls = {"other-batch": {"reidentified": reached(0.05, 0, 0.2)}}
-    found = claim({"some-attack": {"measures": measures, "controls": controls}}, 8, 20)
+    evidence = {"some-attack": {"measures": measures, "controls": controls}}
+    found = claim(evidence, "the sum over 3 devices", 8, 20)
     assert found["shown"] is shown
     assert found["level"] == 4
     assert ("obtains 90%" in found["sentence"]) is (shown is True)
-    assert claim({}, 8, 20)["shown"] is None
+    assert ("Someone who sees the sum over 3 devices obtains" in found["sentence"]) is (
+        shown is True
+    )
+    assert claim({}, "the gradient", 8, 20)["shown"] is None
