@@ -84,6 +84,7 @@ def test_the_sweep_has_every_defence_and_names_each_study_once():
     studies = [load_study(cell.preset, cell.settings) for cell in cells]
     assert len({study.name for study in studies}) == len(studies)
     assert {cell.preset for cell in cells} == {n for n in preset_names() if n.endswith("-defences")}
+    studies += [load_study(cell.preset, cell.settings) for cell in collection("federated").cells]
     assert {defence.name for study in studies for defence in study.defences} == set(DEFENCES)
 
 
