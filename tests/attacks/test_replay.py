@@ -86,6 +86,18 @@ def test_vectors_of_another_batch_begin_no_sample(network):
     assert found == []
 
 
+def test_a_narrow_layer_has_no_room_for_silent_steps():
+    """12 vectors and two steps of 4 classes fill 20 dimensions: any vector would fit."""
+    torch.manual_seed(0)
+    narrow = SpikingMLP(SHAPE, 4, hidden=20, beta=0.7, surrogate=FastSigmoid(40))
+    inputs = recordings(2)
+    gradient = gradients(narrow, inputs, torch.tensor([0, 1]))["fc1.weight"]
+    basis = span(gradient, 2 * STEPS).basis
+    others = fired(recordings(3)[:, 2:])
+    assert Replay(narrow, gradient, basis, others).samples(STEPS) == []
+    assert same(Replay(narrow, gradient, basis, fired(inputs)).samples(STEPS), inputs)
+
+
 def test_only_two_layers_with_room_are_replayed(network):
     assert replayable(network, 195)
     assert not replayable(network, 196)

@@ -71,7 +71,10 @@ class Replay:
         self._outputs = network.fc2.weight.detach().T.double()
         self._beta, self._threshold = first.beta, first.threshold
         self._slopes = first.surrogate.coefficients
-        self._silent, self._vectors = range(_SILENT + 1 if silent else 1), vectors
+        classes, room = self._outputs.shape[1], len(self._bias) - 1 - basis.shape[1]
+        # what more steps add together would meet the errors by chance
+        self._silent = range(min(_SILENT + 1, room // classes) if silent else 1)
+        self._vectors = vectors
         self._places = {_packed(vector): i for i, vector in enumerate(vectors)}
         self._behind = errors(gradient, vectors).double()
         self._products = self._behind @ self._behind.T
